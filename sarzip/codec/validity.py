@@ -1,0 +1,218 @@
+"""Which pixels are measurements, exactly: the class map, its coding, and the filling of what is missing.
+
+Class 0 is a measurement; class k > 0 stands for the k-th special value of the band (nodata, NaN, ±inf, zero),
+which is restored bit for bit. The class map is lossless and coded apart from the signal.
+"""
+
+from __future__ import annotations
+
+import itertools
+import math
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+import zstandard
+from numpy.typing import NDArray
+
+from sarzip.errors import CorruptError
+
+# Zeros without a nodata tag are a border when they come in horizontal runs; dark water has shorter ones.
+ZERO_RUN = 16
+_MAX_CLASSES = 15
+_LEVEL = 9
+
+
+def special_values(dtype: np.dtype[Any] | str, nodata: float | int | None) -> tuple[float | int, ...]:
+    """The values that are not measurements in a band of this dtype with this nodata tag.
+
+    Floats: nodata, NaN, +inf, -inf and exact zero, which no sensor measures. Integers: nodata, and zero where
+    it forms runs (see classify).
+    """
+    kind = np.dtype(dtype)
+    specials: list[float | int] = []
+    if nodata is not None and _representable(nodata, kind):
+        specials.append(kind.type(nodata).item())
+    candidates = (math.nan, math.inf, -math.inf, 0.0) if kind.kind == "f" else (0,)
+    specials += [value for value in candidates if not any(_same(value, other) for other in specials)]
+    return tuple(specials)
+
+
+def _representable(value: float | int, kind: np.dtype[Any]) -> bool:
+    if kind.kind == "f":
+        return True
+    info = np.iinfo(kind)
+    return math.isfinite(value) and float(value).is_integer() and info.min <= value <= info.max
+
+
+def _same(a: float | int, b: float | int) -> bool:
+    return a == b or (a != a and b != b)
+
+
+def classify(
+    values: NDArray[Any], specials: Sequence[float | int], nodata: float | int | None
+) -> NDArray[np.uint8]:
+    """Class map (uint8, shape of `values`: rows × columns): 0 measurement, k for specials[k-1].
+
+    An integer zero that is not the nodata value counts as special only within ZERO_RUN or more neighbours.
+    """
+    classes = np.zeros(values.shape, np.uint8)
+    for number, special in enumerate(specials, start=1):
+        hit = np.isnan(values) if special != special else values == values.dtype.type(special)
+        if _zero_by_runs(special, values.dtype, nodata):
+            hit = _long_runs(hit, ZERO_RUN)
+        if hit.any():
+            classes[hit] = number
+    return classes
+
+
+def _long_runs(hit: NDArray[np.bool_], length: int) -> NDArray[np.bool_]:
+    """Keep the True pixels that lie in a horizontal run of at least `length` (or of the whole row)."""
+    if not hit.any():
+        return hit
+    width = hit.shape[1]
+    length = min(length, width)
+    padded = np.zeros((hit.shape[0], width + 1), np.int32)
+    np.cumsum(hit, axis=1, out=padded[:, 1:])
+    starts = (padded[:, length:] - padded[:, :-length]) == length
+    grown = np.zeros((hit.shape[0], width + 1), np.int32)
+    grown[:, : starts.shape[1]] += starts
+    grown[:, length : length + starts.shape[1]] -= starts
+    kept: NDArray[np.bool_] = np.cumsum(grown[:, :-1], axis=1) > 0
+    return kept
+
+
+def restore(
+    values: NDArray[Any],
+    classes: NDArray[np.uint8] | None,
+    specials: Sequence[float | int],
+    nodata: float | int | None,
+) -> None:
+    """Write the special values into `values` in place, and move measurements off them.
+
+    A measurement that decoded to exactly a special value would be read as missing; it is moved to the nearest
+    other value. Only an integer zero that is not the nodata value may stay: dark pixels are zero by right.
+    """
+    for special in specials:
+        if not math.isfinite(special) or (_zero_by_runs(special, values.dtype, nodata)):
+            continue
+        clash = values == values.dtype.type(special)
+        if clash.any():
+            values[clash] = _neighbour(special, values.dtype)
+    if classes is not None:
+        for number, special in enumerate(specials, start=1):
+            values[classes == number] = special
+
+
+def _zero_by_runs(special: float | int, dtype: np.dtype[Any], nodata: float | int | None) -> bool:
+    """Whether this special value is the integer zero that is only recognised in runs."""
+    return special == 0 and dtype.kind in "iu" and nodata != 0
+
+
+def _neighbour(special: float | int, dtype: np.dtype[Any]) -> Any:
+    if dtype.kind == "f":
+        return np.nextafter(dtype.type(special), dtype.type(math.inf if special < np.finfo(dtype).max else 0))
+    return special + 1 if special < np.iinfo(dtype).max else special - 1
+
+
+def encode_classes(classes: NDArray[np.uint8]) -> bytes:
+    """Class map of one group to bytes; empty when every pixel is a measurement.
+
+    Layout: count n, n class numbers (uint8 each), then one zstd frame of n bit planes in that order, each
+    row-major over the flattened map, most significant bit first, rows XORed with the row above.
+    """
+    present = [
+        int(number) for number in np.flatnonzero(np.bincount(classes.reshape(-1), minlength=16)) if number
+    ]
+    if not present:
+        return b""
+    planes = []
+    for number in present:
+        plane = classes == number
+        plane[1:] ^= plane[:-1].copy()
+        planes.append(np.packbits(plane).tobytes())
+    packed = zstandard.ZstdCompressor(level=_LEVEL, write_content_size=True).compress(b"".join(planes))
+    return bytes([len(present), *present]) + packed
+
+
+def decode_classes(payload: bytes, shape: tuple[int, int], specials: int) -> NDArray[np.uint8] | None:
+    """Inverse of encode_classes; None for an empty payload (all measurements).
+
+    specials: number of special values the band has. Raises CorruptError on anything malformed.
+    """
+    if not payload:
+        return None
+    count = payload[0]
+    numbers = payload[1 : 1 + count]
+    pixels = shape[0] * shape[1]
+    plane_bytes = -(-pixels // 8)
+    ascending = all(a < b for a, b in itertools.pairwise(numbers))
+    if (
+        not 0 < count <= _MAX_CLASSES
+        or len(numbers) != count
+        or not ascending
+        or not 0 < numbers[0] <= numbers[-1] <= specials
+    ):
+        raise CorruptError("mask stream names classes the band does not have")
+    try:
+        if zstandard.frame_content_size(payload[1 + count :]) != plane_bytes * count:
+            raise CorruptError("mask stream has the wrong size")
+        raw = zstandard.ZstdDecompressor().decompress(
+            payload[1 + count :], max_output_size=plane_bytes * count
+        )
+    except zstandard.ZstdError as error:
+        raise CorruptError(f"mask stream does not decompress ({error})") from None
+    classes = np.zeros(shape, np.uint8)
+    for position, number in enumerate(numbers):
+        plane = np.frombuffer(raw, np.uint8, plane_bytes, position * plane_bytes)
+        bits = np.unpackbits(plane, count=pixels).reshape(shape)
+        np.bitwise_xor.accumulate(bits, axis=0, out=bits)
+        if np.any(classes[bits.view(bool)]):
+            raise CorruptError("mask stream gives a pixel two classes")
+        classes += bits * np.uint8(number)
+    return classes
+
+
+def fill(signal: NDArray[np.float32], invalid: NDArray[np.bool_]) -> None:
+    """Replace invalid pixels of `signal` (2-D float32) in place by a smooth continuation of the valid ones.
+
+    A pyramid of masked means is built until no hole is left; each hole takes the value of the finest level
+    that knows one, bilinearly enlarged. Without any valid pixel the result is zero, the centre of the band.
+    """
+    if not invalid.any():
+        return
+    signal[invalid] = 0
+    weight = (~invalid).astype(np.float32)
+    if not weight.any():
+        return
+    signal[...] = np.where(invalid, _filled(signal * weight, weight), signal)
+
+
+def _filled(total: NDArray[np.float32], weight: NDArray[np.float32]) -> NDArray[np.float32]:
+    """Recursive step of fill: `total` is the sum of valid values, `weight` their number (0 in holes)."""
+    holes = weight == 0
+    mean = np.divide(total, weight, out=np.zeros_like(total), where=~holes)
+    if not holes.any() or max(total.shape) == 1:
+        return mean
+    # Means, not sums, go up: a hole's border then counts as much as a full neighbourhood.
+    coarse = _filled(_halve(mean), _halve((~holes).astype(np.float32)))
+    return np.where(holes, _double(coarse, total.shape), mean)
+
+
+def _halve(plane: NDArray[np.float32]) -> NDArray[np.float32]:
+    rows, columns = plane.shape
+    even = np.zeros((rows + rows % 2, columns + columns % 2), np.float32)
+    even[:rows, :columns] = plane
+    return even[0::2, 0::2] + even[1::2, 0::2] + even[0::2, 1::2] + even[1::2, 1::2]
+
+
+def _double(plane: NDArray[np.float32], shape: tuple[int, ...]) -> NDArray[np.float32]:
+    """Bilinear enlargement by two with half-pixel centres, cropped to `shape`."""
+    for axis in (0, 1):
+        before = np.concatenate([plane.take([0], axis), plane.take(range(plane.shape[axis] - 1), axis)], axis)
+        after = np.concatenate([plane.take(range(1, plane.shape[axis]), axis), plane.take([-1], axis)], axis)
+        pair = np.stack([0.75 * plane + 0.25 * before, 0.75 * plane + 0.25 * after], axis + 1)
+        doubled = list(plane.shape)
+        doubled[axis] *= 2
+        plane = pair.reshape(doubled).take(range(shape[axis]), axis)
+    return plane.astype(np.float32, copy=False)

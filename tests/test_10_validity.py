@@ -1,0 +1,116 @@
+"""Validity: special values come back bit for bit, and measurements never turn into them."""
+
+from __future__ import annotations
+
+import math
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from hypothesis.extra import numpy as hnp
+
+from sarzip.codec import validity
+from sarzip.errors import CorruptError
+
+SHAPES = hnp.array_shapes(min_dims=2, max_dims=2, min_side=1, max_side=40)
+
+
+@given(hnp.arrays(np.uint8, SHAPES, elements=st.integers(0, 5)))
+def test_class_map_round_trip(classes):
+    payload = validity.encode_classes(classes)
+    decoded = validity.decode_classes(payload, classes.shape, 5)
+    if decoded is None:
+        assert not classes.any()
+    else:
+        np.testing.assert_array_equal(decoded, classes)
+
+
+@given(st.binary(max_size=60))
+def test_hostile_mask_streams_are_refused(payload):
+    try:
+        decoded = validity.decode_classes(payload, (9, 7), 3)
+    except CorruptError:
+        return
+    assert decoded is None or (decoded.shape == (9, 7) and decoded.max() <= 3)
+
+
+def test_mask_stream_of_another_shape_is_refused():
+    payload = validity.encode_classes(np.ones((64, 64), np.uint8))
+    with pytest.raises(CorruptError):
+        validity.decode_classes(payload, (64, 65), 1)
+    with pytest.raises(CorruptError):
+        validity.decode_classes(payload, (64, 64), 0)
+
+
+def test_border_mask_is_small():
+    classes = np.zeros((1024, 1024), np.uint8)
+    classes[:, :100] = 1
+    assert len(validity.encode_classes(classes)) < 60
+
+
+@pytest.mark.parametrize("dtype", ["uint8", "uint16", "int16", "float32", "float64"])
+@pytest.mark.parametrize("nodata", [None, 0, 255, -9999, math.nan])
+def test_specials_are_restored_and_measurements_keep_off(dtype, nodata):
+    kind = np.dtype(dtype)
+    specials = validity.special_values(kind, nodata)
+    values = np.full((40, 50), 7, kind)
+    values[:5] = 0
+    if kind.kind == "f":
+        values[10, :3] = [np.nan, np.inf, -np.inf]
+    if nodata is not None and specials and specials[0] == nodata:
+        values[20:30, 20:30] = nodata
+    classes = validity.classify(values, specials, nodata)
+    assert (classes[:5] > 0).all()
+    assert not classes[values == 7].any()
+    # The worst decoder: every measurement decodes to a special value.
+    for special in specials:
+        decoded = np.full(values.shape, special, kind)
+        validity.restore(decoded, classes, specials, nodata)
+        np.testing.assert_array_equal(decoded[classes > 0], values[classes > 0])
+        again = validity.classify(decoded, specials, nodata)
+        if math.isfinite(special) and not (special == 0 and kind.kind in "iu" and nodata != 0):
+            np.testing.assert_array_equal(again, classes)
+
+
+def test_dark_integer_pixels_are_measurements_but_borders_are_not():
+    values = np.full((3, 100), 3, np.uint16)
+    values[0, :30] = 0
+    values[1, 5:10] = 0
+    specials = validity.special_values("uint16", None)
+    classes = validity.classify(values, specials, None)
+    assert classes[0, :30].all() and not classes[0, 30:].any() and not classes[1:].any()
+
+
+def test_narrow_images_count_whole_rows_as_runs():
+    values = np.zeros((4, 1), np.uint16)
+    values[2] = 9
+    classes = validity.classify(values, validity.special_values("uint16", None), None)
+    assert classes[:, 0].tolist() == [1, 1, 0, 1]
+
+
+@given(
+    hnp.arrays(np.float32, SHAPES, elements=st.floats(-40, 40, width=32)),
+    st.integers(0, 2**32 - 1),
+    st.floats(0, 1),
+)
+def test_fill_keeps_measurements_and_stays_in_range(signal, seed, share):
+    invalid = np.random.default_rng(seed).random(signal.shape) < share
+    filled = signal.copy()
+    filled[invalid] = np.nan
+    validity.fill(filled, invalid)
+    assert np.isfinite(filled).all()
+    np.testing.assert_array_equal(filled[~invalid], signal[~invalid])
+    if not invalid.all():
+        low, high = signal[~invalid].min(), signal[~invalid].max()
+        assert filled.min() >= low - 1e-3 and filled.max() <= high + 1e-3
+
+
+def test_fill_continues_smoothly():
+    ramp = np.tile(np.linspace(0, 1, 128, dtype=np.float32), (128, 1))
+    holed = ramp.copy()
+    invalid = np.zeros_like(ramp, bool)
+    invalid[40:80, 40:80] = True
+    holed[invalid] = 1e9
+    validity.fill(holed, invalid)
+    assert np.abs(holed - ramp).max() < 0.15
