@@ -33,7 +33,7 @@ class Quality:
 
     rmse_db, mean_error_db, max_error_db: difference of decibels over valid pixels (max of the magnitude).
     rmse_value, max_error_value: the same in the unit of the pixel values (of a complex difference, |.|).
-    psnr_amp: 20 log10(P / RMSE of amplitude), P the 99.9th percentile of the original's amplitude (to 0.01 dB).
+    psnr_amp: 20 log10(P / RMSE of amplitude), P the original's 99.9th percentile of amplitude (to 0.01 dB).
     bias_*_db, enl_*: see `WindowStatistics`.
     ratio_mean, ratio_variance: of original over decoded power, pixel by pixel (clamped); where speckle was
     smoothed away they tend to 1 and 1/looks.

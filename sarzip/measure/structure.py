@@ -67,7 +67,7 @@ class StructuralSimilarity:
         rows, width = (size // SSIM_CELL * SSIM_CELL for size in reference.shape)
         if rows < 2 * SSIM_CELL or width < 2 * SSIM_CELL:
             return
-        x, y, ok = (plane[:rows, :width] for plane in (reference, decoded, valid))
+        x, y, ok = reference[:rows, :width], decoded[:rows, :width], valid[:rows, :width]
         n = _windows8(ok.astype(np.float32))
         # Centred on the block: the variance is a difference of sums, which float32 could not afford
         # otherwise.
