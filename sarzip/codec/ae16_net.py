@@ -63,7 +63,9 @@ class Ae16Config:
         """Config from a card's or a recipe's table; unknown keys and wrong types raise ModelError."""
         known = {f.name for f in fields(cls)}
         if unknown := sorted(set(values) - known):
-            raise ModelError(f"ae16: unknown setting {', '.join(unknown)}; known are {', '.join(sorted(known))}")
+            raise ModelError(
+                f"ae16: unknown setting {', '.join(unknown)}; known are {', '.join(sorted(known))}"
+            )
         try:
             return cls(**dict(values))
         except TypeError as error:
@@ -139,7 +141,11 @@ def _up(cin: int, cout: int, config: Ae16Config, last: bool) -> nn.Sequential:
         layers.append(nn.Conv2d(cin, middle, 3, 1, 1, groups=groups, bias=bias, padding_mode=config.padding))
     if groups > 1:
         layers.append(nn.Conv2d(middle, cout, 1, bias=False))
-    return nn.Sequential(*layers, nn.Sigmoid()) if last else nn.Sequential(*layers, nn.BatchNorm2d(cout), nn.ReLU())
+    return (
+        nn.Sequential(*layers, nn.Sigmoid())
+        if last
+        else nn.Sequential(*layers, nn.BatchNorm2d(cout), nn.ReLU())
+    )
 
 
 class Ae16(nn.Module):
@@ -167,7 +173,9 @@ class Ae16(nn.Module):
             if isinstance(module, nn.Conv2d | nn.ConvTranspose2d):
                 nn.init.kaiming_normal_(module.weight, 0.2, mode="fan_out", nonlinearity="leaky_relu")
         final = [m for m in self.decoder[3].modules() if isinstance(m, nn.Conv2d | nn.ConvTranspose2d)][-1]
-        middle = -self.config.low_db / self.config.range_db  # the signal's median, 0 dB, as the Sigmoid's output
+        middle = (
+            -self.config.low_db / self.config.range_db
+        )  # the signal's median, 0 dB, as the Sigmoid's output
         if final.bias is not None and 0.0 < middle < 1.0:
             nn.init.constant_(final.bias, math.log(middle / (1.0 - middle)))
 

@@ -34,7 +34,9 @@ class Ae16Loss:
     step_low: float = 0.5
     step_high: float = 16.0
     rate_weight: float = 1.0
-    freeze_norm: float = 0.7  # share of the training after which BatchNorm uses its running statistics, as inference
+    freeze_norm: float = (
+        0.7  # share of the training after which BatchNorm uses its running statistics, as inference
+    )
 
     def __post_init__(self) -> None:
         """Reject an empty range (ModelError)."""
@@ -109,5 +111,7 @@ def build_trainable(architecture: Mapping[str, Any], loss: Mapping[str, Any]) ->
     """The module to train from the recipe's [architecture] and [loss] tables; ModelError for unknown settings."""
     known = {f.name for f in fields(Ae16Loss)}
     if unknown := sorted(set(loss) - known):
-        raise ModelError(f"ae16: unknown loss setting {', '.join(unknown)}; known are {', '.join(sorted(known))}")
+        raise ModelError(
+            f"ae16: unknown loss setting {', '.join(unknown)}; known are {', '.join(sorted(known))}"
+        )
     return Ae16Trainable(Ae16Config.from_mapping(architecture), Ae16Loss(**dict(loss)))
