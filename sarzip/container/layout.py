@@ -1,0 +1,249 @@
+"""Byte tables of FORMAT.md: head, data frame content, index content, trailer. Pure packing and parsing."""
+
+from __future__ import annotations
+
+import struct
+from array import array
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from enum import IntEnum
+from typing import Any
+from zlib import crc32
+
+from sarzip.container import limits
+from sarzip.container.jsonsafe import dump_json, load_json
+from sarzip.container.zframe import SKIPPABLE_HEAD, SKIPPABLE_TRAILER
+from sarzip.errors import CorruptError, InputError
+
+FORMAT_MAJOR = 1
+FORMAT_MINOR = 0
+
+SIGNATURE = b"SARZ"
+END_SIGNATURE = b"ZRAS"
+DATA_TYPE = ord("D")
+INDEX_TYPE = ord("I")
+
+_HEAD = struct.Struct("<II4sBBHII")
+_TRAILER = struct.Struct("<IIQIII4s")
+_CRC = struct.Struct("<I")
+HEAD_SIZE = _HEAD.size + _CRC.size
+TRAILER_SIZE = _TRAILER.size + _CRC.size
+
+CRITICAL_FLAGS = 0x00FF
+"""Flags of the head that a reader must understand; the others may be ignored."""
+
+FIRST_SKIPPABLE_KIND = 128
+
+
+class StreamKind(IntEnum):
+    """Registered kinds of streams. 1..127 must be understood by a decoder, 128..255 may be skipped."""
+
+    MASK = 1
+    LATENTS = 2
+    SIDE = 3
+    RADIOMETRY = 4
+    RESIDUAL = 5
+    DATASET_MASK = 6
+    LATENTS_LEVEL_0 = 16
+
+
+@dataclass(frozen=True)
+class Head:
+    """The head: format version, flags, and size and CRC-32 of the metadata frame."""
+
+    major: int
+    minor: int
+    flags: int
+    metadata_size: int
+    metadata_crc: int
+
+
+@dataclass(frozen=True)
+class Trailer:
+    """The trailer: size of the whole file, size and CRC-32 of the index frame, the file tag."""
+
+    file_size: int
+    index_size: int
+    index_crc: int
+    tag: int
+
+
+@dataclass(frozen=True)
+class Index:
+    """Size in bytes and CRC-32 of every data frame as stored, and the summary."""
+
+    sizes: array[int]
+    crcs: array[int]
+    summary: dict[str, Any] | None
+
+
+def require_known(streams: Mapping[int, bytes], known: Sequence[int]) -> None:
+    """CorruptError if a stream that must be understood is of none of the `known` kinds."""
+    for kind in streams:
+        if kind < FIRST_SKIPPABLE_KIND and kind not in known:
+            raise CorruptError(f"written by a newer sarzip: stream of unknown kind {kind}")
+
+
+def pack_head(metadata_frame: bytes) -> bytes:
+    """The head for this metadata frame."""
+    body = _HEAD.pack(
+        SKIPPABLE_HEAD,
+        HEAD_SIZE - 8,
+        SIGNATURE,
+        FORMAT_MAJOR,
+        FORMAT_MINOR,
+        0,
+        len(metadata_frame),
+        crc32(metadata_frame),
+    )
+    return body + _CRC.pack(crc32(body))
+
+
+def parse_head(data: bytes) -> Head:
+    """The head in the first HEAD_SIZE bytes of a file (fewer if the file is shorter)."""
+    if not data:
+        raise CorruptError("the file is empty")
+    if not SKIPPABLE_HEAD.to_bytes(4, "little").startswith(data[:4]) and data[8:12] != SIGNATURE:
+        raise CorruptError("not a .sarz file")
+    if len(data) < HEAD_SIZE:
+        raise CorruptError("truncated within the head")
+    magic, size, signature, major, minor, flags, metadata_size, metadata_crc = _HEAD.unpack_from(data)
+    if magic != SKIPPABLE_HEAD or size != HEAD_SIZE - 8 or signature != SIGNATURE:
+        raise CorruptError("head: damaged, or not a .sarz file")
+    if _CRC.unpack_from(data, _HEAD.size)[0] != crc32(data[: _HEAD.size]):
+        raise CorruptError("head: checksum mismatch")
+    if major != FORMAT_MAJOR:
+        word = "a newer" if major > FORMAT_MAJOR else "an unreleased"
+        known = f"this one reads {FORMAT_MAJOR}.x"
+        raise CorruptError(f"written by {word} sarzip (format {major}.{minor}; {known})")
+    if flags & CRITICAL_FLAGS or (flags and minor <= FORMAT_MINOR):
+        raise CorruptError(f"written by a newer sarzip (format flags {flags:#06x})")
+    if not limits.MIN_FRAME <= metadata_size <= limits.frame_size_limit(limits.MAX_METADATA):
+        raise CorruptError(f"head: impossible size of the metadata, {metadata_size} bytes")
+    return Head(major, minor, flags, metadata_size, metadata_crc)
+
+
+def pack_trailer(trailer: Trailer) -> bytes:
+    """The last TRAILER_SIZE bytes of a file."""
+    body = _TRAILER.pack(
+        SKIPPABLE_TRAILER,
+        TRAILER_SIZE - 8,
+        trailer.file_size,
+        trailer.index_size,
+        trailer.index_crc,
+        trailer.tag,
+        END_SIGNATURE,
+    )
+    return body + _CRC.pack(crc32(body))
+
+
+def parse_trailer(data: bytes) -> Trailer:
+    """The trailer in the last TRAILER_SIZE bytes of a file."""
+    if len(data) != TRAILER_SIZE:
+        raise CorruptError("truncated: the trailer is missing")
+    magic, size, file_size, index_size, index_crc, tag, signature = _TRAILER.unpack_from(data)
+    if magic != SKIPPABLE_TRAILER or size != TRAILER_SIZE - 8 or signature != END_SIGNATURE:
+        raise CorruptError("truncated or damaged: the file does not end with a trailer")
+    if _CRC.unpack_from(data, _TRAILER.size)[0] != crc32(data[: _TRAILER.size]):
+        raise CorruptError("trailer: checksum mismatch")
+    return Trailer(file_size, index_size, index_crc, tag)
+
+
+def pack_data(tag: int, ordinal: int, streams: Mapping[int, bytes]) -> bytes:
+    """Content of a data frame: type, file tag, ordinal, directory, payloads in ascending order of kind."""
+    if len(streams) > limits.MAX_STREAMS or not all(1 <= kind <= 255 for kind in streams):
+        raise InputError(f"a data frame holds at most {limits.MAX_STREAMS} streams of kinds 1 to 255")
+    kinds = sorted(int(kind) for kind in streams)
+    parts = [bytes([DATA_TYPE]), _CRC.pack(tag), varint(ordinal), varint(len(kinds))]
+    parts += [bytes([kind]) + varint(len(streams[kind])) for kind in kinds]
+    parts += [streams[kind] for kind in kinds]
+    return b"".join(parts)
+
+
+def parse_data(content: bytes, tag: int, ordinal: int) -> dict[int, bytes]:
+    """Streams by kind in the content of a data frame, which must be frame `ordinal` of the file `tag`."""
+    at = _parse_type(content, DATA_TYPE, tag, "data frame")
+    found, at = parse_varint(content, at)
+    if found != ordinal:
+        raise CorruptError(f"data frame {found} is in the place of data frame {ordinal}")
+    count, at = parse_varint(content, at)
+    if count > limits.MAX_STREAMS:
+        raise CorruptError(f"{count} streams in a data frame exceed {limits.MAX_STREAMS}")
+    directory: list[tuple[int, int]] = []
+    for _ in range(count):
+        kind = content[at] if at < len(content) else 0
+        if kind <= (directory[-1][0] if directory else 0):
+            raise CorruptError("stream directory: kinds are not ascending from 1")
+        length, at = parse_varint(content, at + 1)
+        directory.append((kind, length))
+    if at + sum(length for _, length in directory) != len(content):
+        raise CorruptError("stream directory: the lengths do not add up to the frame")
+    streams = {}
+    for kind, length in directory:
+        streams[kind] = content[at : at + length]
+        at += length
+    return streams
+
+
+def pack_index(tag: int, sizes: array[int], crcs: array[int], summary: dict[str, Any] | None) -> bytes:
+    """Content of the index frame."""
+    parts = [bytes([INDEX_TYPE]), _CRC.pack(tag), varint(len(sizes))]
+    parts += [varint(size) for size in sizes]
+    parts.append(struct.pack(f"<{len(crcs)}I", *crcs))
+    if summary is not None:
+        parts.append(dump_json(summary, limits.MAX_SUMMARY, "the summary"))
+    return b"".join(parts)
+
+
+def parse_index(content: bytes, tag: int, frames: int) -> Index:
+    """The index in the content of the index frame of a file with so many data frames."""
+    at = _parse_type(content, INDEX_TYPE, tag, "index")
+    count, at = parse_varint(content, at)
+    if count != frames:
+        raise CorruptError(f"index: lists {count} data frames, the metadata tells of {frames}")
+    sizes: array[int] = array("I")
+    for _ in range(count):
+        size, at = parse_varint(content, at)
+        if not limits.MIN_FRAME <= size <= limits.frame_size_limit(limits.MAX_FRAME_CONTENT):
+            raise CorruptError(f"index: impossible size of a data frame, {size} bytes")
+        sizes.append(size)
+    end = at + 4 * count
+    if end > len(content):
+        raise CorruptError("index: ends early")
+    crcs: array[int] = array("I", struct.unpack_from(f"<{count}I", content, at))
+    summary = load_json(content[end:], limits.MAX_SUMMARY, "summary") if end < len(content) else None
+    return Index(sizes, crcs, summary)
+
+
+def varint(value: int) -> bytes:
+    """Unsigned LEB128: seven bits a byte, low bits first, the high bit of a byte says that more follow."""
+    out = bytearray()
+    while value > 127:
+        out.append(value & 127 | 128)
+        value >>= 7
+    out.append(value)
+    return bytes(out)
+
+
+def parse_varint(data: bytes, at: int) -> tuple[int, int]:
+    """Value of the varint at `at` and where it ends; below 2**35, in its shortest form only."""
+    value = shift = 0
+    while shift < 35 and at < len(data):
+        byte = data[at]
+        at += 1
+        value |= (byte & 127) << shift
+        shift += 7
+        if byte < 128:
+            if byte == 0 and shift > 7:
+                break
+            return value, at
+    raise CorruptError("a variable-length integer is cut off, too long or not in its shortest form")
+
+
+def _parse_type(content: bytes, kind: int, tag: int, what: str) -> int:
+    """Checks type byte and file tag; returns where the rest begins."""
+    if len(content) < 5 or content[0] != kind:
+        raise CorruptError(f"no {what} where one must be")
+    if _CRC.unpack_from(content, 1)[0] != tag:
+        raise CorruptError(f"the {what} belongs to another file")
+    return 5
