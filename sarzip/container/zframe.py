@@ -43,11 +43,11 @@ def compress_frame(content: bytes, level: int) -> bytes:
     return compressor.compress(content)
 
 
-def take_frame(read: ReadExact, content_limit: int, size_limit: int | None = None) -> RawFrame:
+def take_frame(read: ReadExact, content_limit: int) -> RawFrame:
     """Reads one frame from `read`, never further than its last byte.
 
     Raises CorruptError when it is no frame of the allowed kind, declares more than `content_limit` bytes of
-    content, or takes more than `size_limit` bytes (default: what so much content can take).
+    content, or takes more bytes or blocks than so much content can need.
     """
     pieces = [read(5)]
     descriptor = pieces[0][4]
@@ -62,7 +62,7 @@ def take_frame(read: ReadExact, content_limit: int, size_limit: int | None = Non
         raise CorruptError(f"declares {content_size} bytes of content; the limit is {content_limit}")
     if window > limits.MAX_WINDOW:
         raise CorruptError(f"needs a zstd window of {window} bytes; the limit is {limits.MAX_WINDOW}")
-    size_limit = limits.frame_size_limit(content_size) if size_limit is None else size_limit
+    size_limit = limits.frame_size_limit(content_size)
     pieces.append(read(3))
     size = sum(map(len, pieces))
     attainable = blocks = 0
