@@ -18,13 +18,16 @@ from numpy.typing import NDArray
 Domain = Literal["amplitude", "power", "db"]
 DOMAINS: tuple[str, ...] = get_args(Domain)
 INTEGER_FLOOR = 0.5
+"""Amplitude; its square for integer power."""
 
 
 def integer_floor(dtype: np.dtype, domain: Domain) -> float | None:
     """The clamp that follows from the type alone; None where the data have to be looked at first."""
     if domain == "db":
         return 0.0
-    return INTEGER_FLOOR if np.issubdtype(dtype, np.integer) else None
+    if not np.issubdtype(dtype, np.integer):
+        return None
+    return INTEGER_FLOOR if domain == "amplitude" else INTEGER_FLOOR**2
 
 
 def smallest_positive(values: NDArray, valid: NDArray[np.bool_]) -> float:
