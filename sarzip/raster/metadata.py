@@ -1,0 +1,237 @@
+"""Between a rasterio dataset and the compact dict of everything that must survive beside the pixels.
+
+What GDAL offers but a GeoTIFF cannot hold, or rasterio cannot pass on (found by reading the written file back,
+see `RasterSink.close`): nodata that differs between bands, ids and infos of control points, control points beside an
+affine transform, colour interpretation "undefined" of the first band, colour maps of other than a single uint8 or
+uint16 band and their alpha, masks that differ between bands, empty tag values and leading blanks of tags, `json:` tag
+domains, coordinate systems without GeoTIFF keys. Overviews, raster attribute tables, category names and histograms
+are not read.
+"""
+
+from __future__ import annotations
+
+import math
+from typing import Any
+
+import numpy as np
+from rasterio.control import GroundControlPoint
+from rasterio.crs import CRS
+from rasterio.enums import ColorInterp, MaskFlags
+from rasterio.errors import CRSError, RasterioError
+from rasterio.transform import Affine
+
+from sarzip.raster.tags import IDENTITY, Gcps, Metadata, Namespaces, decode, encode
+
+# Domains that describe how the file is coded, what GDAL derives from it, or where its parts lie.
+_NOT_CONTENT = {
+    "IMAGE_STRUCTURE",
+    "DERIVED_SUBDATASETS",
+    "SUBDATASETS",
+    "TIFF",
+    "LocationInfo",
+    "vrt_sources",
+    "new_vrt_sources",
+    "xml:VRT",
+    "_temporary_",
+    "__DEBUG__",
+}
+_AREA = {"AREA_OR_POINT": "Area"}
+
+
+def read_tags(dataset: Any) -> dict[str, Any]:
+    """The compact dict (`sarzip.raster.tags`) of an open rasterio `dataset`."""
+    return encode(read_metadata(dataset))
+
+
+def read_metadata(dataset: Any) -> Metadata:
+    """Everything that must survive of an open rasterio `dataset`."""
+    count = dataset.count
+    colours = tuple(int(c) for c in dataset.colorinterp)
+    transform = dataset.transform
+    return Metadata(
+        count=count,
+        nodata=tuple(dataset.nodatavals),
+        descriptions=tuple(d or None for d in dataset.descriptions),
+        units=tuple(u or None for u in dataset.units),
+        scales=tuple(float(v) for v in dataset.scales),
+        offsets=tuple(float(v) for v in dataset.offsets),
+        colours=colours,
+        band_tags=tuple(_read_namespaces(dataset, band) for band in dataset.indexes),
+        tags=_read_namespaces(dataset, 0),
+        crs=crs_text(dataset.crs),
+        transform=tuple(float(v) for v in transform)[:6] if transform else IDENTITY,
+        gcps=_read_gcps(dataset),
+        colormaps=_read_colormaps(dataset, colours),
+        mask=has_own_mask(dataset),
+    )
+
+
+def crs_text(crs: CRS | None) -> str | None:
+    """The shortest text that stands for exactly `crs`: "EPSG:code", another authority's code, or WKT."""
+    if not crs:
+        return None
+    candidates: list[str] = []
+    try:
+        code = crs.to_epsg()
+        candidates += [f"EPSG:{code}"] if code is not None else []
+        authority = crs.to_authority()
+        candidates += [":".join(authority)] if authority is not None else []
+    except (CRSError, RasterioError):
+        pass
+    wkt = [crs.to_wkt(), crs.to_wkt(version="WKT2_2019")]
+    for text in candidates + sorted(wkt, key=len):
+        try:
+            if CRS.from_user_input(text) == crs:
+                return text
+        except CRSError:
+            continue
+    return wkt[-1]
+
+
+def mask_kinds(dataset: Any) -> tuple[str, ...]:
+    """For each band what its mask comes from: all_valid, nodata, alpha, per_dataset or per_band."""
+    kinds = []
+    for flags in dataset.mask_flag_enums:
+        if MaskFlags.all_valid in flags:
+            kinds.append("all_valid")
+        elif MaskFlags.nodata in flags:
+            kinds.append("nodata")
+        elif MaskFlags.alpha in flags:
+            kinds.append("alpha")
+        elif MaskFlags.per_dataset in flags or dataset.count == 1:
+            kinds.append("per_dataset")
+        else:
+            kinds.append("per_band")
+    return tuple(kinds)
+
+
+def has_own_mask(dataset: Any) -> bool:
+    """True when the dataset has one mask of its own, neither nodata nor alpha."""
+    return "per_dataset" in mask_kinds(dataset)
+
+
+def _read_namespaces(dataset: Any, band: int) -> Namespaces:
+    """All tag namespaces of the dataset (band 0) or of a band; "" is the default one."""
+    out: dict[str, dict[str, str]] = {}
+    for name in ["", *dataset.tag_namespaces(band)]:
+        if name in _NOT_CONTENT or name.startswith("json:"):
+            continue
+        items = dict(dataset.tags(band, ns=name or None))
+        if name == "" and items.get("AREA_OR_POINT") == "Area":
+            del items["AREA_OR_POINT"]  # the default, which GDAL adds to georeferenced GeoTIFFs by itself
+        if items:
+            out[name] = items
+    return out
+
+
+def _read_gcps(dataset: Any) -> Gcps | None:
+    points, crs = dataset.gcps
+    if not points:
+        return None
+    values = np.array([(p.row, p.col, p.x, p.y, p.z or 0.0) for p in points], np.float64)
+    return Gcps(values, tuple(p.id or "" for p in points), tuple(p.info or "" for p in points), crs_text(crs))
+
+
+def _read_colormaps(dataset: Any, colours: tuple[int, ...]) -> dict[int, tuple[tuple[int, ...], ...]]:
+    found: dict[int, tuple[tuple[int, ...], ...]] = {}
+    for band, colour in enumerate(colours):
+        if colour == ColorInterp.palette:
+            try:
+                entries = dataset.colormap(band + 1)
+            except ValueError:  # a palette band without a palette
+                continue
+            found[band] = tuple(tuple(entries.get(i, (0, 0, 0, 0))) for i in range(max(entries) + 1))
+    return found
+
+
+def creation_options(meta: Metadata) -> dict[str, Any]:
+    """What of the metadata has to be said to GDAL (and to rasterio.open) when the GeoTIFF is created."""
+    out: dict[str, Any] = {}
+    if meta.crs is not None and meta.gcps is None:
+        out["crs"] = CRS.from_user_input(meta.crs)
+    if meta.transform != IDENTITY:
+        out["transform"] = _stored_transform(meta)
+    known = [v for v in meta.nodata if v is not None]
+    if known:
+        out["nodata"] = known[0]
+    return out
+
+
+def apply_tags(dataset: Any, tags: dict[str, Any]) -> None:
+    """Write the compact dict to a rasterio `dataset` just created with `creation_options`, before any pixel.
+
+    A dataset whose tags say AREA_OR_POINT=Point has to be written, to the end, under GTIFF_POINT_GEO_IGNORE.
+    """
+    meta = decode(tags, dataset.count)
+    if tuple(int(c) for c in dataset.colorinterp) != meta.colours:
+        dataset.colorinterp = [ColorInterp(c) for c in meta.colours]
+    for band, entries in meta.colormaps.items():
+        if meta.count == 1 and dataset.dtypes[0] in ("uint8", "uint16"):
+            dataset.write_colormap(band + 1, dict(enumerate(entries)))
+    if meta.gcps is not None and meta.transform == IDENTITY:
+        dataset.gcps = _stored_gcps(meta)
+    if meta.scales != (1.0,) * meta.count:
+        dataset.scales = meta.scales
+    if meta.offsets != (0.0,) * meta.count:
+        dataset.offsets = meta.offsets
+    for band in range(meta.count):
+        if meta.descriptions[band]:
+            dataset.set_band_description(band + 1, meta.descriptions[band])
+        if meta.units[band]:
+            dataset.set_band_unit(band + 1, meta.units[band])
+        _write_namespaces(dataset, band + 1, meta.band_tags[band])
+    _write_namespaces(dataset, 0, meta.tags)
+
+
+def _write_namespaces(dataset: Any, band: int, namespaces: Namespaces) -> None:
+    for name, items in namespaces.items():
+        if name.startswith("xml:"):
+            # rasterio writes "key=value" and GDAL takes the whole line for the document: cut it at its first "=".
+            head, equals, rest = items.get(name, "").partition("=")
+            if equals:
+                dataset.update_tags(band, ns=name, **{head: rest})
+        else:
+            dataset.update_tags(band, ns=name or None, **items)
+
+
+def is_point(meta: Metadata) -> bool:
+    """True when the pixel's centre, not its corner, is what the GeoTIFF's coordinates refer to."""
+    return meta.tags.get("", {}).get("AREA_OR_POINT") == "Point"
+
+
+def _stored_transform(meta: Metadata) -> Affine:
+    """The transform as the file has to hold it so that GDAL reads `meta.transform` to the bit.
+
+    For AREA_OR_POINT=Point GDAL subtracts half a pixel from the origin it reads (and rounds); the origin is sought
+    whose rounded difference is the one wanted. Without that it would creep by a bit at every copy.
+    """
+    a, b, c, d, e, f = meta.transform
+    if is_point(meta):
+        c, f = _before_subtraction(c, a * 0.5 + b * 0.5), _before_subtraction(f, d * 0.5 + e * 0.5)
+    return Affine(a, b, c, d, e, f)
+
+
+def _before_subtraction(wanted: float, shift: float) -> float:
+    """The float nearest to wanted + shift from which subtracting `shift` rounds to `wanted`, if there is one."""
+    first = low = high = wanted + shift
+    for _ in range(8):
+        for value in (low, high):
+            if value - shift == wanted:
+                return value
+        low, high = math.nextafter(low, -math.inf), math.nextafter(high, math.inf)
+    return first
+
+
+def _stored_gcps(meta: Metadata) -> tuple[list[GroundControlPoint], CRS]:
+    """Control points as the file has to hold them; for Point GDAL adds half a pixel to rows and columns it reads."""
+    assert meta.gcps is not None
+    shift = 0.5 if is_point(meta) else 0.0
+    points = [
+        GroundControlPoint(
+            _before_subtraction(row, -shift), _before_subtraction(col, -shift), x, y, z, gcp_id, info
+        )
+        for (row, col, x, y, z), gcp_id, info in zip(
+            meta.gcps.points.tolist(), meta.gcps.ids, meta.gcps.infos, strict=True
+        )
+    ]
+    return points, CRS.from_user_input(meta.gcps.crs) if meta.gcps.crs else CRS()

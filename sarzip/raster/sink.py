@@ -1,0 +1,221 @@
+"""Writing GeoTIFFs by windows, with everything that must survive inside the one file."""
+
+from __future__ import annotations
+
+import stat
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from types import TracebackType
+from typing import Any
+
+import numpy as np
+import rasterio
+from numpy.typing import NDArray
+from rasterio.errors import RasterioError
+from rasterio.windows import Window
+
+from sarzip.errors import InputError, OutputError
+from sarzip.raster.compare import metadata_differences
+from sarzip.raster.gdal import CACHE_BYTES, captured_stderr, cause_of, free_bytes, gdal_env
+from sarzip.raster.metadata import apply_tags, creation_options, is_point
+from sarzip.raster.source import RasterSource
+from sarzip.raster.tags import Metadata, decode
+
+_GDAL_ERRORS = (RasterioError, OSError, ValueError)
+_FLOAT_PREDICTOR, _INTEGER_PREDICTOR = 3, 2
+_PREDICTED = ("DEFLATE", "LZW", "ZSTD")
+_STRIP_BYTES = 1 << 18
+
+
+class RasterSink:
+    """A GeoTIFF being written at exactly the path given; names and renames of temporary files are the caller's.
+
+    `warnings` names, after `close`, what of the metadata a GeoTIFF could not hold.
+    Not to be used by two threads at the same time.
+    """
+
+    def __init__(self, dataset: Any, path: Path, meta: Metadata, threads: int | None) -> None:
+        self._dataset: Any = dataset
+        self._path = path
+        self._meta = meta
+        self._threads = threads
+        self._dtype = np.dtype(dataset.dtypes[0])
+        self._failed = False
+        self.warnings: tuple[str, ...] = ()
+
+    @classmethod
+    def create(
+        cls,
+        path: str | Path,
+        width: int,
+        height: int,
+        dtypes: Sequence[str],
+        tags: Mapping[str, Any],
+        *,
+        compress: str | None = None,
+        threads: int | None = None,
+    ) -> RasterSink:
+        """Create a GeoTIFF of `width` x `height` pixels, one band for each of `dtypes`, carrying `tags`.
+
+        A GeoTIFF has one dtype: bands of different ones get the smallest that holds them all. `compress` is GDAL's
+        creation option (None: uncompressed), `threads` the compressing threads (None: all cores).
+        Raises OutputError (folder, permission, space) and CorruptError (tags that make no sense).
+        """
+        meta = decode(tags, len(dtypes))
+        target = Path(path)
+        dtype = np.result_type(*[np.dtype(d) for d in dtypes])
+        options = _layout(width, height, dtype, compress)
+        if compress is None:
+            _check_space(target, width * height * len(dtypes) * dtype.itemsize)
+        sink: RasterSink | None = None
+        try:
+            with gdal_env(threads, **_settings(meta)):
+                shape = {"width": width, "height": height, "count": len(dtypes), "dtype": dtype.name}
+                dataset = _create(str(target), {**shape, **options}, creation_options(meta))
+                sink = cls(dataset, target, meta, threads)
+                apply_tags(dataset, dict(tags))
+        except _GDAL_ERRORS as error:
+            if sink is not None:
+                sink._abandon()
+            raise OutputError(_cannot_write(target, cause_of(error))) from error
+        return sink
+
+    def __enter__(self) -> RasterSink:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        if kind is None:
+            self.close()
+        else:
+            self._abandon()
+
+    def write(self, band: int, row: int, col: int, array: NDArray[Any]) -> None:
+        """Put the 2-D `array` at (row, col) of the 0-based `band`; its dtype must fit the file's without loss."""
+        if array.dtype != self._dtype:
+            array = array.astype(self._dtype, casting="safe")
+        window = self._window(row, col, array)
+        with self._writing(array.nbytes):
+            self._dataset.write(array, band + 1, window=window)
+
+    def write_mask(self, row: int, col: int, array: NDArray[Any]) -> None:
+        """Put the 2-D `array` (0: invalid, else valid) at (row, col) of the dataset's own mask."""
+        window = self._window(row, col, array)
+        with self._writing(array.size):
+            self._dataset.write_mask(np.where(array != 0, np.uint8(255), np.uint8(0)), window=window)
+
+    def close(self) -> None:
+        """Finish the file and read its structure back: OutputError when it is not complete, else `warnings`."""
+        if self._dataset.closed:
+            return
+        with self._writing(0):
+            self._dataset.close()
+        self._check()
+
+    def _abandon(self) -> None:
+        """Let go of an unfinished file without a word; the caller deletes it."""
+        try:
+            with gdal_env(self._threads, **_settings(self._meta)), captured_stderr():
+                self._dataset.close()
+        except _GDAL_ERRORS:
+            pass
+
+    def _window(self, row: int, col: int, array: NDArray[Any]) -> Window:
+        height, width = self._dataset.height, self._dataset.width
+        inside = (
+            array.ndim == 2 and 0 <= row <= height - array.shape[0] and 0 <= col <= width - array.shape[1]
+        )
+        if not inside:
+            raise ValueError(f"array {array.shape} at {row}, {col} is not inside {height}x{width}")
+        return Window(col, row, array.shape[1], array.shape[0])
+
+    @contextmanager
+    def _writing(self, size: int) -> Iterator[None]:
+        """Run one write of about `size` bytes; every way it can fail becomes an OutputError."""
+        try:
+            with gdal_env(self._threads, **_settings(self._meta)):
+                free = free_bytes(self._path)
+                # Whatever waits in the cache may be written now; only libtiff's words on stderr tell of a failure.
+                if free is None or free < 2 * CACHE_BYTES + 2 * size:
+                    with captured_stderr() as lines:
+                        yield
+                    if lines:
+                        raise OSError(lines[0].partition(": ")[2])
+                else:
+                    yield
+        except _GDAL_ERRORS as error:
+            self._failed = True
+            raise OutputError(_cannot_write(self._path, cause_of(error))) from error
+
+    def _check(self) -> None:
+        try:
+            with RasterSource.open(self._path) as written:
+                self.warnings = tuple(
+                    f"not kept in GeoTIFF: {text}"
+                    for text in metadata_differences(self._meta, decode(written.info.tags, self._meta.count))
+                )
+                complete = written.blocks_complete()
+        except InputError as error:
+            raise OutputError(_cannot_write(self._path, cause_of(error))) from error
+        if not complete:
+            raise OutputError(_cannot_write(self._path, "the file ends early"))
+
+
+def _settings(meta: Metadata) -> dict[str, Any]:
+    """GDAL's configuration while the file is written: all in the one file, coordinates as they are given."""
+    out: dict[str, Any] = {"GDAL_PAM_ENABLED": False, "GDAL_TIFF_INTERNAL_MASK": True}
+    if is_point(meta):
+        out["GTIFF_POINT_GEO_IGNORE"] = True
+    return out
+
+
+def _create(name: str, layout: dict[str, Any], content: dict[str, Any]) -> Any:
+    try:
+        return rasterio.open(name, "w", driver="GTiff", **layout, **content)
+    except ValueError:
+        # rasterio refuses a nodata value outside the range of the dtype, which a source may well have.
+        if "nodata" not in content:
+            raise
+        rest = {key: value for key, value in content.items() if key != "nodata"}
+        return rasterio.open(name, "w", driver="GTiff", **layout, **rest)
+
+
+def _layout(width: int, height: int, dtype: np.dtype[Any], compress: str | None) -> dict[str, Any]:
+    """Creation options that shape the file: tiles for scenes, strips for what tiles would only pad."""
+    out: dict[str, Any] = {"interleave": "band", "bigtiff": "IF_SAFER"}
+    side = 512 if min(width, height) >= 2048 else 256
+    if min(width, height) >= 512:
+        out |= {"tiled": True, "blockxsize": side, "blockysize": side}
+    else:
+        out |= {"tiled": False, "blockysize": min(height, max(1, _STRIP_BYTES // (width * dtype.itemsize)))}
+    if compress is not None and compress.upper() != "NONE":
+        out["compress"] = compress
+        if compress.upper() in _PREDICTED:
+            out["predictor"] = _FLOAT_PREDICTOR if dtype.kind == "f" else _INTEGER_PREDICTOR
+    return out
+
+
+def _check_space(path: Path, size: int) -> None:
+    free = free_bytes(path)
+    if free is not None and free < size:
+        raise OutputError(
+            f"{path}: cannot be written: it needs {size / 1e6:.0f} MB and {free / 1e6:.0f} MB are free; make room "
+            "or choose another folder"
+        )
+
+
+def _cannot_write(path: Path, cause: str) -> str:
+    folder = path.parent
+    if not folder.is_dir():
+        return f"{path}: cannot be written: there is no folder {folder}; create it first"
+    if path.is_dir():
+        return f"{path}: cannot be written: it is a folder; name a file"
+    if "ermission denied" in cause:
+        return f"{path}: cannot be written: permission denied; choose a folder you may write to"
+    free = free_bytes(path)
+    full = "No space left" in cause or "ends early" in cause or (free is not None and free < CACHE_BYTES)
+    if full or stat.S_ISCHR(path.stat().st_mode if path.exists() else 0):
+        return f"{path}: cannot be written: no space left on the device; make room or choose another folder"
+    return f"{path}: cannot be written ({cause}); choose another folder or check the file system"
