@@ -1,17 +1,18 @@
 """Exact, compact packing of columns of float64 that vary smoothly over a grid (ground control points).
 
-Every column is turned into integers without loss (decimal or binary fixed point, or the ordered bit pattern),
-differenced along and across the grid modulo 2**64, and the remainders are Rice coded (R. F. Rice, "Some practical
-universal noiseless coding techniques", JPL 79-22, 1979), one parameter for each order of difference: the first row
-and column of the grid, where differences are of lower order, are large, the inside is small. All of it is integer
-arithmetic, so what comes out is bit for bit what went in.
+Every column is turned into integers without loss (decimal or binary fixed point, or the ordered bit
+pattern), differenced along and across the grid modulo 2**64, and the remainders are Rice coded (R. F. Rice,
+"Some practical universal noiseless coding techniques", JPL 79-22, 1979), one parameter for each order of
+difference: the first rows and columns of the grid, where differences are of lower order, are large, the
+inside is small. All of it is integer arithmetic, so what comes out is bit for bit what went in.
 
 Stream, most significant bit first, for each column:
 kind 2 bits (0 bit pattern, 1 binary, 2 decimal) | exponent 12 bits (two's complement; only kinds 1 and 2)
-| order along the grid row 3 bits | then for each strip j = 0..along, the grid column j (the last strip: all columns from
-`along` on): order across rows 3 bits | for each region i = 0..across, the strip's row i (the last: all rows from
-`across` on): parameter k 6 bits (63: all zero, nothing follows), then its values in raster order. A value v is mapped
-to u = 2v or -2v-1 and written as u >> k ones, a zero and k low bits; 24 ones announce 64 raw bits instead.
+| order along the grid row 3 bits | then for each strip j = 0..along, the grid column j (the last strip: all
+columns from `along` on): order across rows 3 bits | for each region i = 0..across, the strip's row i (the
+last: all rows from `across` on): parameter k 6 bits (63: all zero, nothing follows), then its values in
+raster order. A value v is mapped to u = 2v or -2v-1 and written as u >> k ones, a zero and k low bits; 24
+ones announce 64 raw bits instead.
 """
 
 from __future__ import annotations
@@ -32,7 +33,7 @@ _SIGN = np.int64(0x7FFFFFFFFFFFFFFF)
 
 
 def pack(columns: NDArray[np.float64], width: int) -> bytes:
-    """Pack float64 `columns` of shape (n, k), n a multiple of the grid `width`, into bytes; exact to the bit."""
+    """Pack float64 `columns` of shape (n, k), n a multiple of the grid `width`, into bytes, exactly."""
     n = columns.shape[0]
     if width < 1 or n == 0 or n % width:
         raise ValueError(f"{n} points do not fill a grid of width {width}")
@@ -54,7 +55,7 @@ def unpack(data: bytes, shape: tuple[int, int], width: int) -> NDArray[np.float6
 
 
 def grid_widths(row: NDArray[np.float64], col: NDArray[np.float64]) -> list[int]:
-    """Candidates for the width of the grid that points at image `row`, `col` (both (n,)) form; always has n."""
+    """Candidates for the width of the grid that points at `row`, `col` (both (n,)) form; n is one of them."""
     n = len(row)
     found = {n}
     for axis in (row, col):

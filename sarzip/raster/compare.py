@@ -16,10 +16,10 @@ _STRIP_ROWS = 1024
 
 
 def compare_structure(path_a: str | Path, path_b: str | Path, masks: bool = True) -> list[str]:
-    """Differences, one text each, in everything of `path_a` that must survive in `path_b`; empty when identical.
+    """Differences, one text each, in all of `path_a` that must survive in `path_b`; empty when the same.
 
-    With `masks` the masks GDAL derives (nodata, alpha, the dataset's own) are compared pixel by pixel, in strips.
-    Pixel values are not compared. Raises InputError when one of them cannot be read.
+    With `masks` the masks GDAL derives (nodata, alpha, the dataset's own) are compared pixel by pixel, in
+    strips. Pixel values are not compared. Raises InputError when one of them cannot be read.
     """
     with RasterSource.open(path_a) as a, RasterSource.open(path_b) as b:
         out = []

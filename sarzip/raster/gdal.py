@@ -1,4 +1,4 @@
-"""How this package runs GDAL: bounded cache, no sidecar files, nothing of GDAL's own on stderr, plain errors."""
+"""How this package runs GDAL: bounded cache, silent on stderr, errors in one plain line."""
 
 from __future__ import annotations
 

@@ -1,11 +1,11 @@
 """Between a rasterio dataset and the compact dict of everything that must survive beside the pixels.
 
-What GDAL offers but a GeoTIFF cannot hold, or rasterio cannot pass on (found by reading the written file back,
-see `RasterSink.close`): nodata that differs between bands, ids and infos of control points, control points beside an
-affine transform, colour interpretation "undefined" of the first band, colour maps of other than a single uint8 or
-uint16 band and their alpha, masks that differ between bands, empty tag values and leading blanks of tags, `json:` tag
-domains, coordinate systems without GeoTIFF keys. Overviews, raster attribute tables, category names and histograms
-are not read.
+What GDAL offers but a GeoTIFF cannot hold, or rasterio cannot pass on (found by reading the written file
+back, see `RasterSink.close`): nodata that differs between bands or lies outside the dtype's range, ids and
+infos of control points, control points beside an affine transform, colour interpretation "undefined" of the
+first band, colour maps of other than a single uint8 or uint16 band and their alpha, masks that differ
+between bands, empty tag values and leading blanks of tags, `json:` tag domains, coordinate systems without
+GeoTIFF keys. Overviews, raster attribute tables, category names and histograms are not read.
 """
 
 from __future__ import annotations
@@ -186,7 +186,7 @@ def apply_tags(dataset: Any, tags: dict[str, Any]) -> None:
 def _write_namespaces(dataset: Any, band: int, namespaces: Namespaces) -> None:
     for name, items in namespaces.items():
         if name.startswith("xml:"):
-            # rasterio writes "key=value" and GDAL takes the whole line for the document: cut it at its first "=".
+            # rasterio writes "key=value", GDAL takes the line for the document: cut it at its first "=".
             head, equals, rest = items.get(name, "").partition("=")
             if equals:
                 dataset.update_tags(band, ns=name, **{head: rest})
@@ -202,8 +202,8 @@ def is_point(meta: Metadata) -> bool:
 def _stored_transform(meta: Metadata) -> Affine:
     """The transform as the file has to hold it so that GDAL reads `meta.transform` to the bit.
 
-    For AREA_OR_POINT=Point GDAL subtracts half a pixel from the origin it reads (and rounds); the origin is sought
-    whose rounded difference is the one wanted. Without that it would creep by a bit at every copy.
+    For AREA_OR_POINT=Point GDAL subtracts half a pixel from the origin it reads (and rounds); the origin is
+    sought whose rounded difference is the one wanted. Without that it would creep by a bit at every copy.
     """
     a, b, c, d, e, f = meta.transform
     if is_point(meta):
@@ -212,7 +212,7 @@ def _stored_transform(meta: Metadata) -> Affine:
 
 
 def _before_subtraction(wanted: float, shift: float) -> float:
-    """The float nearest to wanted + shift from which subtracting `shift` rounds to `wanted`, if there is one."""
+    """The float near wanted + shift from which subtracting `shift` rounds to `wanted`, if there is one."""
     first = low = high = wanted + shift
     for _ in range(8):
         for value in (low, high):
@@ -223,7 +223,7 @@ def _before_subtraction(wanted: float, shift: float) -> float:
 
 
 def _stored_gcps(meta: Metadata) -> tuple[list[GroundControlPoint], CRS]:
-    """Control points as the file has to hold them; for Point GDAL adds half a pixel to rows and columns it reads."""
+    """Control points as the file has to hold them: for Point GDAL adds half a pixel when it reads them."""
     assert meta.gcps is not None
     shift = 0.5 if is_point(meta) else 0.0
     points = [

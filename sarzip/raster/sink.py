@@ -29,7 +29,7 @@ _STRIP_BYTES = 1 << 18
 
 
 class RasterSink:
-    """A GeoTIFF being written at exactly the path given; names and renames of temporary files are the caller's.
+    """A GeoTIFF being written at exactly the path given; temporary names are the caller's.
 
     `warnings` names, after `close`, what of the metadata a GeoTIFF could not hold.
     Not to be used by two threads at the same time.
@@ -58,8 +58,8 @@ class RasterSink:
     ) -> RasterSink:
         """Create a GeoTIFF of `width` x `height` pixels, one band for each of `dtypes`, carrying `tags`.
 
-        A GeoTIFF has one dtype: bands of different ones get the smallest that holds them all. `compress` is GDAL's
-        creation option (None: uncompressed), `threads` the compressing threads (None: all cores).
+        A GeoTIFF has one dtype: bands of different ones get the smallest that holds them all. `compress` is
+        GDAL's creation option (None: uncompressed), `threads` the compressing threads (None: all cores).
         Raises OutputError (folder, permission, space) and CorruptError (tags that make no sense).
         """
         meta = decode(tags, len(dtypes))
@@ -93,7 +93,7 @@ class RasterSink:
             self._abandon()
 
     def write(self, band: int, row: int, col: int, array: NDArray[Any]) -> None:
-        """Put the 2-D `array` at (row, col) of the 0-based `band`; its dtype must fit the file's without loss."""
+        """Put the 2-D `array` at (row, col) of the 0-based `band`; its dtype must fit the file's."""
         if array.dtype != self._dtype:
             array = array.astype(self._dtype, casting="safe")
         window = self._window(row, col, array)
@@ -107,7 +107,7 @@ class RasterSink:
             self._dataset.write_mask(np.where(array != 0, np.uint8(255), np.uint8(0)), window=window)
 
     def close(self) -> None:
-        """Finish the file and read its structure back: OutputError when it is not complete, else `warnings`."""
+        """Finish the file and read its structure back: OutputError if incomplete, else `warnings`."""
         if self._dataset.closed:
             return
         with self._writing(0):
@@ -137,7 +137,7 @@ class RasterSink:
         try:
             with gdal_env(self._threads, **_settings(self._meta)):
                 free = free_bytes(self._path)
-                # Whatever waits in the cache may be written now; only libtiff's words on stderr tell of a failure.
+                # What waits in the cache may be written now; only libtiff's words on stderr tell it failed.
                 if free is None or free < 2 * CACHE_BYTES + 2 * size:
                     with captured_stderr() as lines:
                         yield
@@ -201,8 +201,8 @@ def _check_space(path: Path, size: int) -> None:
     free = free_bytes(path)
     if free is not None and free < size:
         raise OutputError(
-            f"{path}: cannot be written: it needs {size / 1e6:.0f} MB and {free / 1e6:.0f} MB are free; make room "
-            "or choose another folder"
+            f"{path}: cannot be written: it needs {size / 1e6:.0f} MB and {free / 1e6:.0f} MB are free; "
+            "make room or choose another folder"
         )
 
 

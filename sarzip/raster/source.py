@@ -29,10 +29,11 @@ _NO_MEASUREMENT = (ColorInterp.alpha, ColorInterp.palette)
 class RasterInfo:
     """What a raster is, beside its pixels.
 
-    `tags` is the compact JSON-able dict of everything that must survive (`sarzip.raster.tags`); `hints` has one text
-    per band (description, unit, band tags, dataset tags, file name) to tell amplitude, power and dB apart; `has_mask`
-    says that the dataset has a mask of its own, neither nodata nor alpha; `notes` names what cannot be kept;
-    `exact` tells the bands that are no measurements (alpha, palette) and must come back bit for bit.
+    `tags` is the compact JSON-able dict of everything that must survive (`sarzip.raster.tags`); `hints` has
+    one text per band (description, unit, band tags, dataset tags, file name) to tell amplitude, power and
+    dB apart; `has_mask`: the dataset has a mask of its own, neither nodata nor alpha; `notes` names what
+    cannot be kept; `exact` tells the bands that are no measurements (alpha, palette) and must come back bit
+    for bit.
     """
 
     width: int
@@ -60,7 +61,7 @@ class RasterSource:
 
     @classmethod
     def open(cls, path: str | Path, threads: int | None = None) -> RasterSource:
-        """Open the raster at `path` (or any name GDAL knows); `threads` bounds GDAL's decoders (None: all cores).
+        """Open the raster at `path` (or any name GDAL knows); `threads` bounds decoders (None: all cores).
 
         Raises InputError when it is missing, no raster, truncated or of an unknown format.
         """
@@ -94,9 +95,9 @@ class RasterSource:
     def read(
         self, bands: Sequence[int], row: int, rows: int, col: int = 0, cols: int | None = None
     ) -> NDArray[Any]:
-        """Pixels (len(bands), rows, cols) of 0-based `bands` in their own dtype; `cols` None: to the right edge.
+        """Pixels (len(bands), rows, cols) of 0-based `bands`, in their dtype; `cols` None: to the right edge.
 
-        The bands of one call share their dtype (ValueError otherwise). InputError where pixels cannot be read.
+        The bands of one call share their dtype (else ValueError). InputError where pixels cannot be read.
         """
         if len({self.info.dtypes[b] for b in bands}) != 1:
             raise ValueError("bands of one read share their dtype")
@@ -111,13 +112,13 @@ class RasterSource:
     def read_mask(
         self, row: int, rows: int, col: int = 0, cols: int | None = None
     ) -> NDArray[np.uint8] | None:
-        """The dataset's own mask (rows, cols), uint8, 0 where invalid; None when it has none (`info.has_mask`)."""
+        """The dataset's own mask, uint8 (rows, cols), 0 where invalid; None without one (`info.has_mask`)."""
         return self.read_band_mask(0, row, rows, col, cols) if self.info.has_mask else None
 
     def read_band_mask(
         self, band: int, row: int, rows: int, col: int = 0, cols: int | None = None
     ) -> NDArray[np.uint8]:
-        """The mask GDAL derives for the 0-based `band` from nodata, alpha or a mask: uint8 (rows, cols), 0 invalid."""
+        """The mask GDAL has for the 0-based `band` (nodata, alpha, mask): uint8 (rows, cols), 0: invalid."""
         window = self._window(row, rows, col, cols)
         try:
             with gdal_env(self._threads):

@@ -6,8 +6,8 @@ defaults, and `decode` undoes it. Neither needs rasterio, so a header can be sho
 Keys of the dict (all optional):
 e  CRS: EPSG code (int), or an authority code ("ESRI:54009") or WKT (str)
 t  affine transform [a, b, c, d, e, f], pixel to map; absent: none (identity)
-g  ground control points {"n": count, "w": grid width, "p": base64 of columns.pack(row, col, x, y, z), "e": CRS,
-   "i": ids when not "1", "2", ..., "f": infos when not all empty}
+g  ground control points {"n": count, "w": grid width, "p": base64 of columns.pack(row, col, x, y, z),
+   "e": CRS, "i": ids when not "1", "2", ..., "f": infos when not all empty}
 n  nodata: one value for all bands, or a list; "nan", "inf", "-inf" as text, null for none
 d, u, s, o  lists of descriptions, units (null for none), scales, offsets, one per band
 c  colour interpretation, GDAL numbers, when not gray, undefined, undefined, ...
@@ -20,7 +20,6 @@ k  1 when the dataset has a mask of its own that neither nodata nor an alpha ban
 from __future__ import annotations
 
 import base64
-import binascii
 import math
 import zlib
 from collections.abc import Mapping, Sequence
@@ -116,15 +115,13 @@ def encode(meta: Metadata) -> dict[str, Any]:
     if meta.nodata != plain.nodata:
         values = [None if v is None else _encode_number(v) for v in meta.nodata]
         out["n"] = values[0] if all(v == values[0] for v in values) else values
-    for key, values, default in (
-        ("d", meta.descriptions, plain.descriptions),
-        ("u", meta.units, plain.units),
-        ("c", meta.colours, plain.colours),
-    ):
-        if values != default:
-            out[key] = list(values)
-    for key, numbers, default in (("s", meta.scales, plain.scales), ("o", meta.offsets, plain.offsets)):
-        if [repr(v) for v in numbers] != [repr(v) for v in default]:
+    for key, texts in (("d", meta.descriptions), ("u", meta.units)):
+        if any(text is not None for text in texts):
+            out[key] = list(texts)
+    if meta.colours != plain.colours:
+        out["c"] = list(meta.colours)
+    for key, numbers, default in (("s", meta.scales, "1.0"), ("o", meta.offsets, "0.0")):
+        if any(repr(v) != default for v in numbers):
             out[key] = [_encode_number(v) for v in numbers]
     if any(meta.tags.values()):
         out["m"] = _encode_tags(meta.tags)
@@ -197,15 +194,7 @@ def decode(tags: Mapping[str, Any], count: int) -> Metadata:
     """
     try:
         return _decode(tags, count)
-    except (
-        ValueError,
-        TypeError,
-        KeyError,
-        AttributeError,
-        OverflowError,
-        binascii.Error,
-        zlib.error,
-    ) as error:
+    except (ValueError, TypeError, KeyError, AttributeError, OverflowError, zlib.error) as error:
         raise CorruptError(f"the stored raster metadata is damaged ({error})") from error
 
 
