@@ -1,12 +1,13 @@
 """The network of `ae16`, the reference autoencoder: strided convolutions down to 1/16, transposed ones up.
 
 Four halvings turn 256×256 pixels into 16×16 latents. The encoder's layers are Conv2d 3×3 stride 2 padding 1
-without bias, BatchNorm2d, LeakyReLU(0.2); the last one, to the latents, is linear: its BatchNorm has no scale or
-shift and no activation follows, so that a latent channel has about unit variance and the quantisation gains alone
-say how finely it is coded. The decoder's layers are ConvTranspose2d 4×4 stride 2 padding 1, BatchNorm2d, ReLU; its
-last one has a bias instead of the BatchNorm and ends in a Sigmoid.
+without bias, BatchNorm2d, LeakyReLU(0.2); the last one, to the latents, is linear: its BatchNorm has no scale
+or shift and no activation follows, so that a latent channel has about unit variance and the quantisation
+gains alone say how finely it is coded. The decoder's layers are ConvTranspose2d 4×4 stride 2 padding 1,
+BatchNorm2d, ReLU; its last one has a bias instead of the BatchNorm and ends in a Sigmoid.
 
-Everything here is about the network alone; the codec interface is in `ae16.py`, the training loss in `ae16_train.py`.
+Everything here is about the network alone; the codec interface is in `ae16.py`, the training loss in
+`ae16_train.py`.
 """
 
 from __future__ import annotations
@@ -26,14 +27,22 @@ STRIDE = 16  # pixels per latent and axis: four halvings
 PADDINGS = ("reflect", "zeros")
 UPSAMPLINGS = ("transposed", "nearest", "bilinear")
 
+# An orthonormal 16×16 transform of clutter of 4 to 5 dB has coefficients of about that size and a mean of
+# sixteen times as much; latents have unit variance, so gains start in between.
+_FIRST_GAIN = 1.0 / 16.0
+# Adam moves a parameter by about the learning rate a step; gains have factors of a hundred to go in the same
+# time.
+_GAIN_PACE = 10.0
+
 
 @dataclass(frozen=True)
 class Ae16Config:
     """What one `ae16` is made of; stored in the model's card.
 
-    The Sigmoid's interval [0, 1] stands for signals from `low_db` to `low_db + range_db`. The signal's median is 0 dB;
-    strong point targets lie up to 70 dB above it, radar shadow and noise floor rarely 50 dB below, so the defaults
-    (-52 .. +76 dB) hold what 16-bit products contain, and ordinary clutter (±20 dB) sits in the near-linear part.
+    The Sigmoid's interval [0, 1] stands for signals from `low_db` to `low_db + range_db`. The signal's median
+    is 0 dB; strong point targets lie up to 70 dB above it, radar shadow and noise floor rarely 50 dB below,
+    so the defaults (-52 .. +76 dB) hold what 16-bit products contain, and ordinary clutter (±20 dB) sits in
+    the near-linear part.
     """
 
     latents: int = 64
@@ -51,7 +60,8 @@ class Ae16Config:
         object.__setattr__(self, "widths", tuple(self.widths))
         if self.padding not in PADDINGS or self.upsampling not in UPSAMPLINGS:
             raise ModelError(
-                f"ae16: padding must be one of {', '.join(PADDINGS)} and upsampling one of {', '.join(UPSAMPLINGS)}"
+                f"ae16: padding must be one of {', '.join(PADDINGS)}, "
+                f"upsampling one of {', '.join(UPSAMPLINGS)}"
             )
         if self.inputs not in (1, 2) or not 1 <= self.latents <= 1024 or not 1 <= self.dilation <= 4:
             raise ModelError("ae16: inputs must be 1 or 2, latents 1 to 1024, dilation 1 to 4")
@@ -98,9 +108,10 @@ def analysis_halo(config: Ae16Config) -> int:
 def synthesis_halo(config: Ae16Config) -> int:
     """Latents on each side after which cropped pixels see no padding of the window.
 
-    Followed from pixel 0 to the leftmost latent it needs, layer by layer (the right side mirrors it): a transposed
-    4×4 stride-2 layer needs input floor((n - 1) / 2) for output n; an upsampling with a 3×3 convolution needs upsampled
-    position n - 1, that is input floor((n - 1) / 2) by nearest and floor((n - 1.5) / 2) by bilinear interpolation.
+    Followed from pixel 0 to the leftmost latent it needs, layer by layer (the right side mirrors it): a
+    transposed 4×4 stride-2 layer needs input floor((n - 1) / 2) for output n; an upsampling with a 3×3
+    convolution needs upsampled position n - 1, that is input floor((n - 1) / 2) by nearest and floor((n -
+    1.5) / 2) by bilinear interpolation.
     """
     shift = 1.5 if config.upsampling == "bilinear" else 1.0
     position = 0
@@ -163,9 +174,7 @@ class Ae16(nn.Module):
         up = (config.latents, *reversed(config.widths), config.inputs)
         self.encoder = nn.Sequential(*(_down(down[i], down[i + 1], config, i == 3) for i in range(4)))
         self.decoder = nn.Sequential(*(_up(up[i], up[i + 1], config, i == 3) for i in range(4)))
-        # An orthonormal 16×16 transform of clutter of 4 to 5 dB has coefficients of about that size and a mean of
-        # sixteen times as much; latents have unit variance, so 1/16 starts the gains in between.
-        self.log_gain = nn.Parameter(torch.full((config.latents,), -math.log(16.0)))
+        self.gain = nn.Parameter(torch.zeros(config.latents))
         self._initialise()
 
     def _initialise(self) -> None:
@@ -186,7 +195,7 @@ class Ae16(nn.Module):
         return self.decoder(latents) * self.config.range_db + self.config.low_db
 
     def gains(self) -> Tensor:
-        return self.log_gain.exp()
+        return torch.exp(_GAIN_PACE * self.gain) * _FIRST_GAIN
 
     def forward(self, signal: Tensor) -> Tensor:
         """Reconstruction without quantisation."""
@@ -194,7 +203,7 @@ class Ae16(nn.Module):
 
 
 def fold_batchnorm(network: Ae16) -> Ae16:
-    """The same network with every BatchNorm's running statistics multiplied into the convolution before it."""
+    """The same network with every BatchNorm's statistics multiplied into the convolution before it."""
     folded = Ae16(network.config)
     folded.load_state_dict(network.state_dict())
     with torch.no_grad():

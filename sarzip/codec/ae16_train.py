@@ -1,15 +1,15 @@
 """How `ae16` learns: distortion in dB², a closed-form estimate of the rate, quantisation at random steps.
 
-One model serves every quality, so each crop of a batch is coded at its own step Δ (dB), drawn log-uniformly. Half of
-the crops are rounded with a straight-through gradient, as the codec does it; the other half gets uniform noise of the
-same width, whose gradient is exact. The loss of a crop is
+One model serves every quality, so each crop of a batch is coded at its own step Δ (dB), drawn log-uniformly.
+Half of the crops are rounded with a straight-through gradient, as the codec does it; the other half gets
+uniform noise of the same width, whose gradient is exact. The loss of a crop is
 
     mse + weight · (ln 2 / 6) · Δ² · bits per pixel
 
-because for a uniform quantiser at high resolution mse = Δ²/12 and bits = -log2 Δ + const, so that -d mse / d bits =
-(ln 2 / 6) Δ²: with this multiplier a latent step of Δ is what the trade-off asks for, and `step` keeps its meaning as
-dB of signal. Bits are those of a Gaussian channel with additive quantisation noise, ½ log2(1 + 12 σ² / width²), with
-σ² the channel's mean square over the crop.
+because for a uniform quantiser at high resolution mse = Δ²/12 and bits = -log2 Δ + const, so that -d mse / d
+bits = (ln 2 / 6) Δ²: with this multiplier a latent step of Δ is what the trade-off asks for, and `step` keeps
+its meaning as dB of signal. Bits are those of a Gaussian channel with additive quantisation noise, ½ log2(1 +
+12 σ² / width²), with σ² the channel's mean square over the crop.
 """
 
 from __future__ import annotations
@@ -29,7 +29,9 @@ from sarzip.errors import ModelError
 
 @dataclass(frozen=True)
 class Ae16Loss:
-    """Settings of the loss: the range of steps (dB), the weight of the rate, when BatchNorm statistics freeze."""
+    """Settings of the loss: the range of steps (dB), the weight of the rate, when BatchNorm statistics
+    freeze.
+    """
 
     step_low: float = 0.5
     step_high: float = 16.0
@@ -88,7 +90,7 @@ class Ae16Trainable(nn.Module):
 
     @torch.no_grad()
     def evaluate(self, batch: Tensor, step: float) -> tuple[Tensor, float]:
-        """Decoded batch at one step, and its rate in bits per pixel by the order-0 entropy of each channel."""
+        """Decoded batch at one step, and its bits per pixel by the order-0 entropy of each channel."""
         net = self.network
         width = step * net.gains()[None, :, None, None]
         index = (net.analyse(batch).float() / width).round()
@@ -108,7 +110,9 @@ class Ae16Trainable(nn.Module):
 
 
 def build_trainable(architecture: Mapping[str, Any], loss: Mapping[str, Any]) -> Ae16Trainable:
-    """The module to train from the recipe's [architecture] and [loss] tables; ModelError for unknown settings."""
+    """The module to train from the recipe's [architecture] and [loss] tables; ModelError for unknown
+    settings.
+    """
     known = {f.name for f in fields(Ae16Loss)}
     if unknown := sorted(set(loss) - known):
         raise ModelError(

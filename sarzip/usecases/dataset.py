@@ -1,7 +1,8 @@
 """Training signals from a folder of rasters: read once, kept as int16 dB on disk, served as random crops.
 
-Every band becomes one scene of the signal the codec sees (dB about its median, holes filled). The cache is one flat
-int16 file of 1/256 dB steps that is mapped, not loaded, so the memory needed does not grow with the folder.
+Every band becomes one scene of the signal the codec sees (dB about its median, holes filled). The cache is
+one flat int16 file of 1/256 dB steps that is mapped, not loaded, so the memory needed does not grow with the
+folder.
 """
 
 from __future__ import annotations
@@ -36,7 +37,7 @@ _SAMPLE = 1 << 20  # pixels from which domain, floor and centre are found
 
 @dataclass(frozen=True)
 class Source:
-    """One raster file of the folder, with what its manifest says. `kind` groups files for balanced sampling."""
+    """One raster file of the folder, with what its manifest says. `kind` groups files for sampling."""
 
     path: Path
     kind: str
@@ -62,8 +63,9 @@ class Scene:
 def find_sources(folder: Path, released: bool = True) -> list[Source]:
     """Rasters to train on, sorted by name.
 
-    With a manifest.csv in the folder or the one above, only its rows of split `train` count and, if `released`, only
-    those whose pixels may train weights that are given away. InputError when nothing is left.
+    With a manifest.csv in the folder or the one above, only its rows of split `train` count and, if
+    `released`, only those whose pixels may train weights that are given away. InputError when nothing is
+    left.
     """
     manifest = next(
         (p for p in (folder / "manifest.csv", folder.parent / "manifest.csv") if p.is_file()), None
@@ -90,17 +92,20 @@ def find_sources(folder: Path, released: bool = True) -> list[Source]:
 
 
 def scene_name(stem: str) -> str:
-    """The place a file shows, so that two products of one place stay on the same side of the validation split.
+    """The place a file shows, so that two products of one place stay on the same side of the validation
+    split.
 
-    The third of the name's parts between underscores (sensor_product_place_…), without a trailing part number; the
-    whole name where it has fewer parts.
+    The third of the name's parts between underscores (sensor_product_place_…), without a trailing part
+    number; the whole name where it has fewer parts.
     """
     parts = stem.split("_")
     return re.sub(r"-\d{1,2}$", "", parts[2] if len(parts) > 2 else stem)
 
 
 def _signals(source: Source) -> Iterator[NDArray[np.float32]]:
-    """The signal of every band, tile by tile; float32 (rows, columns) in dB about the band's median, holes filled."""
+    """The signal of every band, tile by tile; float32 (rows, columns) in dB about the band's median, holes
+    filled.
+    """
     with rasterio.open(source.path) as raster:
         for band in range(1, raster.count + 1):
             shrink = max(1.0, math.sqrt(raster.width * raster.height / _SAMPLE))
@@ -194,7 +199,8 @@ def _turned(crop: NDArray[np.float32], which: int) -> NDArray[np.float32]:
 
 
 def balanced_weights(scenes: tuple[Scene, ...]) -> NDArray[np.float64]:
-    """Probability of drawing each scene: kinds by the square root of their pixels, scenes of a kind by their pixels.
+    """Probability of drawing each scene: kinds by the square root of their pixels, scenes of a kind by their
+    pixels.
 
     The root keeps a kind with a hundred files from drowning the others without repeating a tiny one for ever.
     """
@@ -206,7 +212,7 @@ def balanced_weights(scenes: tuple[Scene, ...]) -> NDArray[np.float64]:
 
 
 def load_dataset(sources: list[Source], cache: Path) -> Dataset:
-    """Read all sources into the file `cache` and map it. Rasters that cannot be read are named and left out."""
+    """Read all sources into the file `cache` and map it. Unreadable rasters are named and left out."""
     scenes: list[Scene] = []
     offset = 0
     with cache.open("wb") as file:
@@ -217,7 +223,7 @@ def load_dataset(sources: list[Source], cache: Path) -> Dataset:
                     file.write(steps.tobytes())
                     scenes.append(Scene(source, steps.shape[0], steps.shape[1], offset))
                     offset += steps.size
-            except rasterio.RasterioIOError as error:
+            except rasterio.RasterioIOError as error:  # noqa: PERF203
                 _log.warning("%s left out: %s", source.path.name, error)
     if not scenes:
         raise InputError("none of the rasters to train on could be read or has enough valid pixels")
@@ -228,8 +234,9 @@ def load_dataset(sources: list[Source], cache: Path) -> Dataset:
 def split_validation(dataset: Dataset, share: float) -> tuple[Dataset, Dataset]:
     """Part of the places for training and about `share` of the pixels, in whole places, for validation.
 
-    Places are taken in the order of the CRC-32 of their names, so that the choice depends on nothing else: one that
-    adds a kind not yet represented, never a kind's only place. With one place in all, both parts are the same.
+    Places are taken in the order of the CRC-32 of their names, so that the choice depends on nothing else:
+    one that adds a kind not yet represented, never a kind's only place. With one place in all, both parts are
+    the same.
     """
     places: dict[str, int] = defaultdict(int)
     kinds: dict[str, set[str]] = defaultdict(set)

@@ -1,8 +1,8 @@
 """The model store: finds, lists, verifies and loads released models.
 
-A model is a folder with card.json and model.safetensors. Released ones lie beside the package, in a checkout's
-`models/` or, in an installed wheel, in `sarzip/_models`; any other folder (or its card or weights file) may be named by
-its path. Weights are used only after their SHA-256 was found equal to the card's.
+A model is a folder with card.json and model.safetensors. Released ones lie beside the package, in a
+checkout's `models/` or, in an installed wheel, in `sarzip/_models`; any other folder (or its card or weights
+file) may be named by its path. Weights are used only after their SHA-256 was found equal to the card's.
 """
 
 from __future__ import annotations
@@ -31,9 +31,9 @@ Weights = dict[str, NDArray[Any]]
 class ModelCard:
     """What is known of a model; the JSON of card.json.
 
-    id: its name. family: the network's. sha256: of model.safetensors, hexadecimal. config: the architecture. domain:
-    the signal it takes. data: a row for every file trained on, with its licence. recipe: how it was trained.
-    results: what was measured. `folder` is where it was found and not part of the JSON.
+    id: its name. family: the network's. sha256: of model.safetensors, hexadecimal. config: the architecture.
+    domain: the signal it takes. data: a row for every file trained on, with its licence. recipe: how it was
+    trained. results: what was measured. `folder` is where it was found and not part of the JSON.
     """
 
     id: str
@@ -80,7 +80,9 @@ def released_folder() -> Path:
 
 
 class ModelStore:
-    """The models of one folder, and any other model by its path. Nothing is cached; nothing runs code of a model."""
+    """The models of one folder, and any other model by its path. Nothing is cached; nothing runs code of a
+    model.
+    """
 
     def __init__(self, folder: Path | None = None) -> None:
         self.folder = released_folder() if folder is None else folder
@@ -108,13 +110,14 @@ class ModelStore:
     def load(self, name: str | Path, sha256: str | None = None) -> tuple[ModelCard, Weights]:
         """Card and tensors of a model whose hash is right.
 
-        sha256: the hash a file asks for; ModelError if the model found has another one, if the weights differ from
-        the card's hash, or if they are no safetensors.
+        sha256: the hash a file asks for; ModelError if the model found has another one, if the weights differ
+        from the card's hash, or if they are no safetensors.
         """
         card = self.find(name)
         if sha256 is not None and card.sha256 != sha256:
             raise ModelError(
-                f"model {card.id} has hash {card.sha256[:12]}, the file was made with {sha256[:12]}: get that version"
+                f"model {card.id} has hash {card.sha256[:12]}, the file was made with {sha256[:12]}: "
+                "get that version"
             )
         return card, _tensors(card, _checked(card))
 

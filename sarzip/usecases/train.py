@@ -1,7 +1,8 @@
 """`sarzip train`: read it from top to bottom; the whole of the training is the function `train`.
 
-The run is deterministic: the crops and the noise of step k depend on the seed and on k alone, so that a run that was
-interrupted and resumed ends with the weights of one that was not (on the same device and number of threads).
+The run is deterministic: the crops and the noise of step k depend on the seed and on k alone, so that a run
+that was interrupted and resumed ends with the weights of one that was not (on the same device and number of
+threads).
 """
 
 from __future__ import annotations
@@ -52,7 +53,7 @@ _DOMAIN = "dB about the band's median, from amplitude, power, dB or the amplitud
 
 @dataclass(frozen=True)
 class Plan:
-    """What a training will do and need, known before it starts. Memory in bytes, receptive field in pixels."""
+    """What a training will do and need, known before it starts. Memory in bytes, lengths in pixels."""
 
     parameters: int
     receptive_field: int
@@ -91,8 +92,9 @@ def train(
 ) -> ModelCard:
     """Train the recipe `config` on the rasters of `data`; leaves model.safetensors and card.json in `output`.
 
-    `output` also keeps a checkpoint, from which the same call continues, and the log. SIGINT saves a checkpoint and
-    raises KeyboardInterrupt. Raises UsageError, InputError or OutputError before anything is trained.
+    `output` also keeps a checkpoint, from which the same call continues, and the log. SIGINT saves a
+    checkpoint and raises KeyboardInterrupt. Raises UsageError, InputError or OutputError before anything is
+    trained.
     """
     watch = watch or Watch()
     recipe = read_recipe(config)
@@ -188,7 +190,7 @@ def train(
 
 
 def validate(model: Any, crops: torch.Tensor, schedule: Schedule) -> dict[str, Any]:
-    """RMSE in dB and estimated bits per pixel over all validation crops at every validation step, in float32."""
+    """RMSE in dB and estimated bits per pixel over all crops at every validation step, in float32."""
     model.eval()
     device = next(model.parameters()).device
     rows = []
@@ -290,7 +292,7 @@ def _prepare(output: Path, config: Path) -> None:
 
 @contextmanager
 def _stop_requested() -> Iterator[threading.Event]:
-    """An event that SIGINT sets: the step in progress is finished and saved. A second SIGINT stops at once."""
+    """An event that SIGINT sets: the step in progress is finished, then saved. A second one stops."""
     stop = threading.Event()
     if threading.current_thread() is not threading.main_thread():
         yield stop

@@ -1,4 +1,6 @@
-"""Checkpoints: one safetensors file with the model, the optimiser and, in its header, the step and the recipe."""
+"""Checkpoints: one safetensors file with the model, the optimiser and, in its header, the step and the
+recipe.
+"""
 
 from __future__ import annotations
 
@@ -19,7 +21,7 @@ NAME = "checkpoint.safetensors"
 def save_checkpoint(
     folder: Path, model: Any, optimiser: torch.optim.Optimizer, header: dict[str, Any]
 ) -> None:
-    """Write the state, under its final name only when complete. `header`: step, recipe and what else is JSON."""
+    """Write the state, under its final name only when complete. `header`: step, recipe, any JSON."""
     tensors = {f"model.{name}": value.contiguous() for name, value in model.state_dict().items()}
     for index, state in optimiser.state_dict()["state"].items():
         for key, value in state.items():

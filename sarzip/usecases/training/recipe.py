@@ -23,10 +23,10 @@ PRECISIONS = ("auto", "float32", "bfloat16")
 class Schedule:
     """The [training] table.
 
-    steps: optimiser steps. batch: crops per step (0: as many as memory holds, at most 32). crop: pixels a side, a
-    multiple of 16. learning_rate: its peak, reached after `warmup` steps and lowered along a half cosine to
-    `final_rate` times the peak. clip: largest gradient norm (0: none). precision: of the forward pass; auto is
-    bfloat16 where the device has it. released: use only data whose weights may be given away.
+    steps: optimiser steps. batch: crops per step (0: as many as memory holds, at most 32). crop: pixels a
+    side, a multiple of 16. learning_rate: its peak, reached after `warmup` steps and lowered along a half
+    cosine to `final_rate` times the peak. clip: largest gradient norm (0: none). precision: of the forward
+    pass; auto is bfloat16 where the device has it. released: use only data whose weights may be given away.
     """
 
     steps: int
@@ -91,7 +91,9 @@ class Recipe:
 
 
 def parse_recipe(text: str, name: str) -> Recipe:
-    """Recipe from TOML text; `name` is used in messages. UsageError for anything unknown or of the wrong type."""
+    """Recipe from TOML text; `name` is used in messages. UsageError for anything unknown or of the wrong
+    type.
+    """
     try:
         tables = tomllib.loads(text)
     except tomllib.TOMLDecodeError as error:

@@ -6,6 +6,7 @@ import importlib
 import os
 from collections.abc import Mapping
 from contextlib import AbstractContextManager
+from pathlib import Path
 from typing import Any, Protocol
 
 import torch
@@ -34,13 +35,17 @@ class Trainable(Protocol):
         """Pixels on a side that one latent sees."""
 
     def set_progress(self, fraction: float) -> None:
-        """Called before every step with the share of the training done (0 .. 1), for schedules of the family's own."""
+        """Called before every step with the share of the training done (0 .. 1), for schedules of the
+        family's own.
+        """
 
     def training_loss(self, batch: Tensor) -> tuple[Tensor, dict[str, Tensor]]:
         """Scalar loss, and scalars worth logging; the forward pass runs under autocast."""
 
     def evaluate(self, batch: Tensor, step: float) -> tuple[Tensor, float]:
-        """Decoded batch at a quantisation step in dB, and its estimated rate in bits per pixel; without gradients."""
+        """Decoded batch at a quantisation step in dB, and its estimated rate in bits per pixel; without
+        gradients.
+        """
 
     def export(self) -> dict[str, Tensor]:
         """The tensors of the released file, on the CPU."""
@@ -98,7 +103,7 @@ def activation_bytes(model: Any, crop: int, device: torch.device, precision: str
 
 
 def training_bytes(model: Any, batch: int, per_crop: int) -> int:
-    """Memory of a training step: weights, gradients and Adam's two moments in float32, and the activations."""
+    """Memory of a training step: weights, gradients, Adam's two moments (float32), activations."""
     return 16 * parameter_count(model) + int(_OVERHEAD * batch * per_crop)
 
 
@@ -106,21 +111,19 @@ def free_bytes(device: torch.device) -> int:
     """Memory that may be taken on the device now."""
     if device.type == "cuda":
         return int(torch.cuda.mem_get_info(device)[0])
-    try:
-        with open("/proc/meminfo", encoding="ascii") as file:
-            for line in file:
-                if line.startswith("MemAvailable:"):
-                    return int(line.split()[1]) * 1024
-    except OSError:
-        pass
+    meminfo = Path("/proc/meminfo")
+    if meminfo.is_file():
+        for line in meminfo.read_text(encoding="ascii").splitlines():
+            if line.startswith("MemAvailable:"):
+                return int(line.split()[1]) * 1024
     return os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES") // 2
 
 
 def choose_batch(model: Any, wanted: int, per_crop: int, free: int) -> tuple[int, int]:
     """Crops per step and how many of them at a time, so that the latter fit into `free` bytes.
 
-    wanted: crops per step, 0 for as many as fit (at most 32). Where the wanted batch does not fit, its gradients are
-    summed over equal parts. UsageError if not even one crop fits.
+    wanted: crops per step, 0 for as many as fit (at most 32). Where the wanted batch does not fit, its
+    gradients are summed over equal parts. UsageError if not even one crop fits.
     """
     limit = int(_USABLE * free)
     fits = [
