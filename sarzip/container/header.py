@@ -242,12 +242,19 @@ def _integer(value: object, what: str) -> int:
 
 def _finite(value: object, what: str) -> float:
     try:
-        number = float(value)  # type: ignore[arg-type]
+        number = _real(value)
     except (TypeError, ValueError, OverflowError):
         raise InputError(f"{what} is not a number") from None
     if not math.isfinite(number):
         raise InputError(f"{what} is not finite")
     return number
+
+
+def _real(value: object) -> float:
+    """float() for what is a number; it would also take text."""
+    if isinstance(value, (bool, str, bytes)):
+        raise TypeError("not a number")
+    return float(value)  # type: ignore[arg-type]
 
 
 def _count(value: int, least: int, most: int, what: str) -> None:
@@ -264,7 +271,7 @@ def _special(value: object, dtype: str) -> int | float:
             raise InputError(f"special value {number} does not fit {dtype}")
         return number
     try:
-        real = float(value)  # type: ignore[arg-type]
+        real = _real(value)
         if math.isnan(real):
             return math.nan  # one object for all NaNs, so that headers compare equal
         (back,) = struct.unpack(FLOAT_CODES[dtype], struct.pack(FLOAT_CODES[dtype], real))

@@ -19,12 +19,11 @@ FORMAT_MAJOR = 1
 FORMAT_MINOR = 0
 
 SIGNATURE = b"SARZ"
-END_SIGNATURE = b"ZRAS"
 DATA_TYPE = ord("D")
 INDEX_TYPE = ord("I")
 
 _HEAD = struct.Struct("<II4sBBHII")
-_TRAILER = struct.Struct("<IIQIII4s")
+_TRAILER = struct.Struct("<IIQII")
 _CRC = struct.Struct("<I")
 HEAD_SIZE = _HEAD.size + _CRC.size
 TRAILER_SIZE = _TRAILER.size + _CRC.size
@@ -60,12 +59,11 @@ class Head:
 
 @dataclass(frozen=True)
 class Trailer:
-    """The trailer: size of the whole file, size and CRC-32 of the index frame, the file tag."""
+    """The trailer: size of the whole file, size and CRC-32 of the index frame."""
 
     file_size: int
     index_size: int
     index_crc: int
-    tag: int
 
 
 @dataclass(frozen=True)
@@ -131,8 +129,6 @@ def pack_trailer(trailer: Trailer) -> bytes:
         trailer.file_size,
         trailer.index_size,
         trailer.index_crc,
-        trailer.tag,
-        END_SIGNATURE,
     )
     return body + _CRC.pack(crc32(body))
 
@@ -141,12 +137,12 @@ def parse_trailer(data: bytes) -> Trailer:
     """The trailer in the last TRAILER_SIZE bytes of a file."""
     if len(data) != TRAILER_SIZE:
         raise CorruptError("truncated: the trailer is missing")
-    magic, size, file_size, index_size, index_crc, tag, signature = _TRAILER.unpack_from(data)
-    if magic != SKIPPABLE_TRAILER or size != TRAILER_SIZE - 8 or signature != END_SIGNATURE:
+    magic, size, file_size, index_size, index_crc = _TRAILER.unpack_from(data)
+    if magic != SKIPPABLE_TRAILER or size != TRAILER_SIZE - 8:
         raise CorruptError("truncated or damaged: the file does not end with a trailer")
     if _CRC.unpack_from(data, _TRAILER.size)[0] != crc32(data[: _TRAILER.size]):
         raise CorruptError("trailer: checksum mismatch")
-    return Trailer(file_size, index_size, index_crc, tag)
+    return Trailer(file_size, index_size, index_crc)
 
 
 def pack_data(tag: int, ordinal: int, streams: Mapping[int, bytes]) -> bytes:

@@ -31,8 +31,8 @@ MAX_SUMMARY = 2**20
 """Bytes of JSON in the metadata frame and in the summary at the end of the index."""
 
 MAX_JSON_DEPTH = 32
-MAX_JSON_CONTAINERS = 2**18
-MAX_JSON_VALUES = 2**20
+MAX_JSON_CONTAINERS = 2**17
+MAX_JSON_VALUES = 2**19
 
 MAX_WINDOW = 2**23
 """zstd window: what every conforming zstd decoder is recommended to support (RFC 8878, 3.1.1.1.2)."""

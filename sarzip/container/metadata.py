@@ -27,7 +27,7 @@ def encode_header(header: Header) -> bytes:
     _put(value, "p", header.parts, 1)
     _put(value, "m", [[model.id, _encode_hash(model.sha256)] for model in header.models], [])
     value["b"] = [_encode_band(band) for band in header.bands]
-    value["s"] = [_encode_set(each) for each in header.sets]
+    value["s"] = [_encode_set(each, header) for each in header.sets]
     _put(value, "r", header.raster, {})
     _put(value, "c", header.creator, "")
     return dump_json(value, limits.MAX_METADATA, "the metadata")
@@ -47,6 +47,7 @@ def parse_header(data: bytes, newer: bool = False) -> Header:
 
 def _parse(value: dict[str, Any], newer: bool) -> Header:
     _check_keys(value, _HEADER_KEYS, ("w", "h", "b", "s"), newer)
+    everything = list(range(len(_typed(value["b"], list))))
     return Header(
         width=_integer(value["w"]),
         height=_integer(value["h"]),
@@ -54,14 +55,15 @@ def _parse(value: dict[str, Any], newer: bool) -> Header:
         parts=_integer(value.get("p", 1)),
         models=_list(value.get("m", []), limits.MAX_MODELS, _parse_model),
         bands=_list(value["b"], limits.MAX_BANDS, lambda item: _parse_band(item, newer)),
-        sets=_list(value["s"], limits.MAX_BANDS, lambda item: _parse_set(item, newer)),
+        sets=_list(value["s"], limits.MAX_BANDS, lambda item: _parse_set(item, everything, newer)),
         raster=_typed(value.get("r", {}), dict),
         creator=_typed(value.get("c", ""), str),
     )
 
 
 def _encode_band(band: BandHeader) -> dict[str, Any]:
-    value: dict[str, Any] = {"t": band.dtype, "d": band.domain}
+    value: dict[str, Any] = {"t": band.dtype}
+    _put(value, "d", band.domain, "amplitude")
     _put(value, "f", band.floor, 0.0)
     _put(value, "c", band.centre, 0.0)
     _put(value, "v", [_encode_special(special) for special in band.specials], [])
@@ -71,11 +73,11 @@ def _encode_band(band: BandHeader) -> dict[str, Any]:
 
 def _parse_band(item: object, newer: bool) -> BandHeader:
     value = _typed(item, dict)
-    _check_keys(value, _BAND_KEYS, ("t", "d"), newer)
+    _check_keys(value, _BAND_KEYS, ("t",), newer)
     dtype = _typed(value["t"], str)
     return BandHeader(
         dtype=dtype,
-        domain=_typed(value["d"], str),
+        domain=_typed(value.get("d", "amplitude"), str),
         floor=_number(value.get("f", 0.0)),
         centre=_number(value.get("c", 0.0)),
         specials=_list(value.get("v", []), limits.MAX_SPECIALS, _parse_special),
@@ -83,20 +85,21 @@ def _parse_band(item: object, newer: bool) -> BandHeader:
     )
 
 
-def _encode_set(each: SetHeader) -> dict[str, Any]:
-    value: dict[str, Any] = {"b": list(each.bands)}
+def _encode_set(each: SetHeader, header: Header) -> dict[str, Any]:
+    value: dict[str, Any] = {}
+    _put(value, "b", list(each.bands), list(range(len(header.bands))))
     _put(value, "m", each.model, 0)
     _put(value, "q", each.step, 0.0)
     _put(value, "x", each.extra, {})
     return value
 
 
-def _parse_set(item: object, newer: bool) -> SetHeader:
+def _parse_set(item: object, everything: list[int], newer: bool) -> SetHeader:
     value = _typed(item, dict)
-    _check_keys(value, _SET_KEYS, ("b",), newer)
+    _check_keys(value, _SET_KEYS, (), newer)
     model = value.get("m", 0)
     return SetHeader(
-        bands=_list(value["b"], limits.MAX_BANDS, _integer),
+        bands=_list(value.get("b", everything), limits.MAX_BANDS, _integer),
         model=None if model is None else _integer(model),
         step=_number(value.get("q", 0.0)),
         extra=_typed(value.get("x", {}), dict),

@@ -12,13 +12,7 @@ from zlib import crc32
 
 from sarzip.container import limits
 from sarzip.container.header import Header
-from sarzip.container.layout import (
-    TRAILER_SIZE,
-    Index,
-    Trailer,
-    parse_index,
-    parse_trailer,
-)
+from sarzip.container.layout import TRAILER_SIZE, Index, Trailer, parse_index, parse_trailer
 from sarzip.container.opening import naming, read_opening, read_up_to, unpack_data
 from sarzip.container.zframe import decompress_frame, scan_frame
 from sarzip.errors import CorruptError, InputError
@@ -114,8 +108,6 @@ class Reader:
         trailer = parse_trailer(self._read_at(max(0, self._file_size - TRAILER_SIZE), TRAILER_SIZE))
         if trailer.file_size != self._file_size:
             raise CorruptError(f"the file has {self._file_size} bytes, its trailer says {trailer.file_size}")
-        if trailer.tag != self._opening.tag:
-            raise CorruptError("trailer: belongs to other metadata")
         if trailer.index_size > self._file_size - TRAILER_SIZE - self._opening.size:
             raise CorruptError("trailer: the index is larger than the file")
         return trailer
@@ -126,4 +118,4 @@ class Reader:
             raise CorruptError("index: checksum mismatch")
         with naming("index"):
             content = decompress_frame(scan_frame(data, limits.index_content_limit(self.frame_count)))
-        return parse_index(content, trailer.tag, self.frame_count)
+        return parse_index(content, self._opening.tag, self.frame_count)

@@ -86,18 +86,15 @@ class StreamReader:
         return data
 
     def _read_end(self) -> None:
-        tag = self._opening.tag
         with naming("index"):
             frame = take_frame(self._read, limits.index_content_limit(self.frame_count))
             content = decompress_frame(frame)
-        index = parse_index(content, tag, self.frame_count)
+        index = parse_index(content, self._opening.tag, self.frame_count)
         with naming("trailer"):
             data = self._read(TRAILER_SIZE)
         trailer = parse_trailer(data)
         if (trailer.index_size, trailer.index_crc) != (len(frame.data), crc32(frame.data)):
             raise CorruptError("index: checksum mismatch")
-        if trailer.tag != tag:
-            raise CorruptError("trailer: belongs to other metadata")
         for ordinal in range(self.frame_count):
             if (index.sizes[ordinal], index.crcs[ordinal]) != (self._sizes[ordinal], self._crcs[ordinal]):
                 raise CorruptError(f"{self.header.describe_frame(ordinal)}: checksum mismatch")

@@ -79,7 +79,7 @@ class Writer:
         index = compress_frame(pack_index(self._tag, self._sizes, self._crcs, summary), METADATA_LEVEL)
         total = self._total + len(index) + TRAILER_SIZE
         self._put(index)
-        self._put(pack_trailer(Trailer(total, len(index), crc32(index), self._tag)))
+        self._put(pack_trailer(Trailer(total, len(index), crc32(index))))
         return self._total
 
     def _put(self, data: bytes) -> None:
