@@ -1,0 +1,391 @@
+"""Coefficients to bytes and back: quantisation and entropy coding of one group behind one small interface.
+
+An `EntropyModel` holds static tables for K scale classes and codes float coefficients, in units of the quantisation step,
+given the class of each. Stream (little-endian; varint: 7 bits per byte, low first, high bit set when more follow):
+
+    byte    number of trellis states: 1 (uniform quantiser), 4 or 8
+    varint  number of exceptions; per exception: varint distance from the last position (the first from -1) less one,
+            varint lattice point t as 2 |t| - (t < 0)
+    varint  number of raw bytes
+    bytes   states and words of rans.py, then the raw bytes
+
+Coefficients of classes below `zero_below` are practically always zero and are not coded. The encoder lists those that are
+outliers all the same as exceptions, so that a point target survives where the scale was predicted wrongly.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+
+import numba as nb
+import numpy as np
+from numpy.typing import NDArray
+
+from sarzip.codec.rans import LANES, MACHINES, decode_indices, encode_indices, plan
+from sarzip.codec.tables import COUNTED, CodeTables, build_tables
+from sarzip.codec.trellis import LIMIT, lattice_points, quantise_clean
+from sarzip.errors import CorruptError, ModelError
+
+CENTROIDS = 4  # |t| = 1, 2, 3 and more have their own shift
+SHIFT_UNIT = 1.0 / 128  # of the lattice spacing
+EXCEPTION_BITS = 40.0  # what an exception costs, about: position and value
+
+# Lattice spacing in steps, by number of states: at equal step the three then give about the same distortion.
+SPACING = {1: 1.0, 4: 0.62, 8: 0.62}
+# Lagrange multiplier in squared lattice spacings per bit; measured optimum over 0.2..3 bits per coefficient.
+LAMBDA = {1: 0.1, 4: 0.3, 8: 0.3}
+
+
+@nb.njit(
+    "UniTuple(int64, 2)(float32[::1], uint8[::1], int64, float32, float32, float32[::1], uint8[::1])",
+    nogil=True,
+    cache=True,
+)
+def _compact(coef, cls, zero_below, scale, outlier, u, active):  # type: ignore[no-untyped-def]
+    """Scaled and cleaned coefficients (u, n + 1 long) of the coded classes (active); their number and that of outliers."""
+    top = np.float32(LIMIT)
+    m = np.int64(0)
+    outliers = np.int64(0)
+    for i in range(coef.shape[0]):
+        x = coef[i] * scale
+        x = x if x == x else np.float32(0)
+        x = min(max(x, -top), top)
+        u[m] = x
+        active[m] = cls[i]
+        coded = np.int64(cls[i]) >= zero_below
+        m += np.int64(coded)
+        outliers += np.int64(not coded) & np.int64(abs(x) > outlier)
+    return m, outliers
+
+
+@nb.njit("void(int32[::1], uint8[::1], int64, int32[::1])", nogil=True, cache=True)
+def _spread(points, cls, zero_below, out):  # type: ignore[no-untyped-def]
+    """Lattice points of the coded coefficients to their places, zero elsewhere; `points` has one spare entry."""
+    m = np.int64(0)
+    for i in range(cls.shape[0]):
+        coded = np.int64(cls[i]) >= zero_below
+        out[i] = points[m] if coded else np.int32(0)
+        m += np.int64(coded)
+
+
+@nb.njit("void(int32[::1], uint8[::1], float32, float32[:,::1], float32[::1])", nogil=True, cache=True)
+def _values(lattice, cls, spacing, centroids, out):  # type: ignore[no-untyped-def]
+    for i in range(lattice.shape[0]):
+        t = lattice[i]
+        a = abs(t)
+        v = np.float32(a) + centroids[cls[i], min(a, np.int32(4))]
+        out[i] = spacing * (-v if t < 0 else v)
+
+
+@nb.njit(
+    "void(int32[::1], uint8[::1], uint8[::1], uint8[::1], uint8[::1], int64[:,:,::1])", nogil=True, cache=True
+)
+def _count(index, cls, shift, following, quantiser, counts):  # type: ignore[no-untyped-def]
+    state = np.zeros(LANES, np.uint8)
+    last = counts.shape[2] - 1
+    for i in range(index.shape[0]):
+        c = cls[i]
+        k = np.int64(index[i])
+        s = np.int64(state[i & (LANES - 1)])
+        r = np.int64(shift[c])
+        value = abs((k + ((1 << r) >> 1)) >> r)
+        counts[c, quantiser[s], min(value, last)] += 1
+        state[i & (LANES - 1)] = following[2 * s + (k & 1)]
+
+
+@dataclass(frozen=True, eq=False)
+class Quantised:
+    """index int32 (m,) of the coded coefficients; lattice int32 (n,) of all; bits: estimated length of the stream."""
+
+    index: NDArray[np.int32]
+    lattice: NDArray[np.int32]
+    bits: float
+
+
+@dataclass(frozen=True)
+class Estimate:
+    """bits: estimated length of the stream; sse: sum of squared errors in squared steps."""
+
+    bits: float
+    sse: float
+
+
+@dataclass(frozen=True, eq=False)
+class EntropyModel:
+    """Everything static that coding a group needs; immutable, shared between threads.
+
+    n_states: 1, 4 or 8. spacing: lattice spacing in steps. lam: default Lagrange multiplier in squared spacings per bit.
+    zero_below: first coded class. centroids: int8 (K, 4): shift of the reconstruction at |t| = 1, 2, 3, >= 4 in
+    SHIFT_UNIT lattice spacings, away from zero when positive.
+    """
+
+    tables: CodeTables
+    n_states: int
+    spacing: float
+    lam: float
+    zero_below: int
+    centroids: NDArray[np.int8]
+
+    def __post_init__(self) -> None:
+        if self.n_states not in MACHINES or self.tables.quantisers != (1 if self.n_states == 1 else 2):
+            raise ModelError(f"entropy model: {self.n_states} trellis states do not fit the tables")
+        if not (0.0 < self.spacing < 100.0 and 0.0 <= self.lam < 100.0 and 0 <= self.zero_below <= 256):
+            raise ModelError("entropy model: spacing, lambda or zero classes out of bounds")
+        if self.centroids.shape != (self.tables.classes, CENTROIDS) or self.centroids.dtype != np.int8:
+            raise ModelError("entropy model: centroid shifts of the wrong shape")
+
+    def quantise(
+        self, coef: NDArray[np.float32], cls: NDArray[np.uint8], lam: float | None = None
+    ) -> Quantised:
+        """Quantise coef float32 (n,) in steps with classes uint8 (n,); lam overrides the default multiplier."""
+        lam = self.lam if lam is None else lam
+        index, exceptions = self._search(coef, cls, lam)
+        active = self._active(cls)
+        bits = (
+            plan(index, active, self.tables, self.n_states).bits + 8 * 19 + EXCEPTION_BITS * len(exceptions)
+        )
+        return Quantised(index, self._place(index, cls, exceptions), bits)
+
+    def estimate(
+        self, coef: NDArray[np.float32], cls: NDArray[np.uint8], lam: float | None = None
+    ) -> Estimate:
+        """Rate and distortion of coding coef without writing a stream: what a search of the step evaluates."""
+        done = self.quantise(coef, cls, lam)
+        error = self.reconstruct(done.lattice, cls) - coef
+        return Estimate(done.bits, float(np.dot(error, error)))
+
+    def encode(self, coef: NDArray[np.float32], cls: NDArray[np.uint8], lam: float | None = None) -> bytes:
+        """Quantise and code coef float32 (n,) in steps with classes uint8 (n,); b'' when n is 0."""
+        if coef.size == 0:
+            return b""
+        index, exceptions = self._search(coef, cls, self.lam if lam is None else lam)
+        words, raw = encode_indices(index, self._active(cls), self.tables, self.n_states)
+        head = bytearray([self.n_states])
+        _put_varint(head, len(exceptions))
+        last = -1
+        for position, point in exceptions:
+            _put_varint(head, position - last - 1)
+            _put_varint(head, 2 * abs(point) - (point < 0))
+            last = position
+        _put_varint(head, len(raw))
+        return bytes(head) + words + raw
+
+    def decode_lattice(self, data: bytes, cls: NDArray[np.uint8]) -> NDArray[np.int32]:
+        """Exact lattice points int32 (n,) of a stream for classes uint8 (n,); CorruptError when undecodable."""
+        self._check(cls)
+        if cls.size == 0:
+            if data:
+                raise CorruptError("entropy coded data where there are no coefficients")
+            return np.empty(0, np.int32)
+        if not data or data[0] != self.n_states:
+            raise CorruptError("entropy coded data is for another quantiser than the model's")
+        exceptions, at = _get_exceptions(data, cls.size)
+        count, at = _get_varint(data, at)
+        if count > len(data) - at:
+            raise CorruptError("entropy coded data is truncated")
+        split = len(data) - count
+        view = memoryview(data)
+        index = decode_indices(view[at:split], view[split:], self._active(cls), self.tables, self.n_states)
+        if index.size and max(int(index.max()), -int(index.min())) > LIMIT:
+            raise CorruptError("entropy coded data holds impossible values")
+        for position, _ in exceptions:
+            if cls[position] >= self.zero_below:
+                raise CorruptError("an exception replaces a coded coefficient")
+        return self._place(index, cls, exceptions)
+
+    def decode(self, data: bytes, cls: NDArray[np.uint8]) -> NDArray[np.float32]:
+        """Coefficients float32 (n,) in steps of a stream for classes uint8 (n,); CorruptError when undecodable."""
+        return self.reconstruct(self.decode_lattice(data, cls), cls)
+
+    def reconstruct(self, lattice: NDArray[np.int32], cls: NDArray[np.uint8]) -> NDArray[np.float32]:
+        """Coefficients float32 (n,) in steps of lattice points int32 (n,)."""
+        self._check(cls)
+        shifts = np.zeros((self.tables.classes, CENTROIDS + 1), np.float32)
+        shifts[:, 1:] = self.centroids * np.float32(SHIFT_UNIT)
+        out = np.empty(lattice.size, np.float32)
+        _values(
+            np.ascontiguousarray(lattice), np.ascontiguousarray(cls), np.float32(self.spacing), shifts, out
+        )
+        return out
+
+    def to_arrays(self, prefix: str = "entropy.") -> dict[str, NDArray[np.generic]]:
+        """The arrays that define the model, for a model file."""
+        head = np.array([self.n_states, self.spacing, self.lam, self.zero_below], np.float64)
+        own: dict[str, NDArray[np.generic]] = {prefix + "head": head, prefix + "centroids": self.centroids}
+        return {**self.tables.to_arrays(prefix), **own}
+
+    @classmethod
+    def from_arrays(cls, arrays: Mapping[str, NDArray[np.generic]], prefix: str = "entropy.") -> EntropyModel:
+        """Inverse of `to_arrays`; ModelError when arrays are missing or inconsistent."""
+        try:
+            head, centroids = np.asarray(arrays[prefix + "head"]), np.asarray(arrays[prefix + "centroids"])
+        except KeyError as missing:
+            raise ModelError(f"entropy model: array {missing} is missing in the model") from None
+        if head.shape != (4,) or head.dtype != np.float64 or not np.isfinite(head).all():
+            raise ModelError("entropy model: head of the wrong type in the model")
+        tables = CodeTables.from_arrays(arrays, prefix)
+        return cls(tables, int(head[0]), float(head[1]), float(head[2]), int(head[3]), centroids)
+
+    def _check(self, cls: NDArray[np.uint8]) -> None:
+        if cls.dtype != np.uint8 or cls.ndim != 1 or (cls.size and int(cls.max()) >= self.tables.classes):
+            raise ValueError(f"classes must be uint8 (n,) below {self.tables.classes}")
+
+    def _active(self, cls: NDArray[np.uint8]) -> NDArray[np.uint8]:
+        return np.ascontiguousarray(cls[cls >= self.zero_below] if self.zero_below else cls)
+
+    def _search(
+        self, coef: NDArray[np.float32], cls: NDArray[np.uint8], lam: float
+    ) -> tuple[NDArray[np.int32], list[tuple[int, int]]]:
+        """Indices of the coded coefficients and the exceptions (position, lattice point) among the others."""
+        self._check(cls)
+        if coef.dtype != np.float32 or coef.shape != cls.shape:
+            raise ValueError("coefficients must be float32 of the shape of their classes")
+        n = coef.size
+        u = np.empty(n + LANES, np.float32)
+        active = np.empty(n + LANES, np.uint8)
+        scale = np.float32(1.0 / self.spacing)
+        # coding t instead of 0 saves at most u**2 of distortion
+        outlier = np.float32(max(np.sqrt(EXCEPTION_BITS * lam), 1.0))
+        source = np.ascontiguousarray(coef)
+        m, outliers = _compact(source, np.ascontiguousarray(cls), self.zero_below, scale, outlier, u, active)
+        u[m : m + LANES] = 0.0
+        active[m : m + LANES] = self.tables.classes - 1
+        index = quantise_clean(u[: m + LANES], active[: m + LANES], self.tables, self.n_states, lam)[:m]
+        exceptions = []
+        if outliers:
+            scaled = np.clip(np.nan_to_num(coef * scale, posinf=LIMIT, neginf=-LIMIT), -LIMIT, LIMIT)
+            positions = np.flatnonzero((cls < self.zero_below) & (np.abs(scaled) > outlier))
+            exceptions = [(int(p), round(float(scaled[p]))) for p in positions]
+        return index, exceptions
+
+    def _place(
+        self, index: NDArray[np.int32], cls: NDArray[np.uint8], exceptions: list[tuple[int, int]]
+    ) -> NDArray[np.int32]:
+        points = np.zeros(index.size + 1, np.int32)
+        points[:-1] = lattice_points(index, self.n_states)
+        out = np.empty(cls.size, np.int32)
+        _spread(points, np.ascontiguousarray(cls), self.zero_below, out)
+        for position, point in exceptions:
+            out[position] = point
+        return out
+
+
+def peek_states(data: bytes) -> int:
+    """Number of trellis states that a stream was written with; CorruptError when there is no such number."""
+    if not data or data[0] not in MACHINES:
+        raise CorruptError("entropy coded data names no known quantiser")
+    return data[0]
+
+
+@dataclass(frozen=True)
+class FitConfig:
+    """How tables are fitted: precision of the tables, shape of the start tables (2 Gaussian, 1 Laplacian), rounds of
+    quantise-count-rebuild, and the share of nonzero values below which a class is not coded at all."""
+
+    bits: int = 14
+    shape: float = 1.5
+    rounds: int = 6
+    zero_share: float = 3e-4
+
+
+def parametric_model(
+    ratios: NDArray[np.float64], n_states: int, config: FitConfig = FitConfig(), lam: float | None = None
+) -> EntropyModel:
+    """Model without data: class k is a generalised Gaussian with sigma/step = ratios[k]; every class is coded."""
+    spacing = SPACING[n_states]
+    quantisers = 1 if n_states == 1 else 2
+    # each of the two quantisers of the trellis has twice the lattice's spacing
+    sigma = np.asarray(ratios, np.float64) / (spacing * quantisers)
+    tables = build_tables(sigma, quantisers, config.bits, config.shape)
+    centroids = np.zeros((tables.classes, CENTROIDS), np.int8)
+    return EntropyModel(tables, n_states, spacing, LAMBDA[n_states] if lam is None else lam, 0, centroids)
+
+
+def fit_model(
+    coef: NDArray[np.float32], cls: NDArray[np.uint8], start: EntropyModel, config: FitConfig = FitConfig()
+) -> EntropyModel:
+    """Fit tables, centroid shifts and zero classes of `start` to training coefficients (n,) with their classes.
+
+    Alternates quantising with the current tables and counting what came out. Classes without data keep `start`'s
+    scale as a prior. coef in steps, at many steps mixed, as they will be coded.
+    """
+    model = replace(start, zero_below=0, centroids=np.zeros_like(start.centroids))
+    classes, quantisers = model.tables.classes, model.tables.quantisers
+    number = np.bincount(cls, minlength=classes)[:classes]
+    power = np.bincount(cls, weights=coef.astype(np.float64) ** 2, minlength=classes)[:classes]
+    sigma = model.tables.prior_sigma()
+    measured = np.sqrt(power / np.maximum(number, 1)) / (model.spacing * quantisers)
+    sigma = np.where(number >= 1000, np.maximum(measured, 0.02), sigma)
+    model = replace(model, tables=build_tables(sigma, quantisers, config.bits, config.shape))
+    machine = MACHINES[model.n_states]
+    index = np.empty(0, np.int32)
+    counts = np.zeros((classes, quantisers, COUNTED), np.int64)
+    for _ in range(config.rounds):
+        index, _ = model._search(coef, cls, model.lam)
+        counts = np.zeros((classes, quantisers, COUNTED), np.int64)
+        _count(index, np.ascontiguousarray(cls), model.tables.shift, machine.next, machine.quantiser, counts)
+        model = replace(model, tables=build_tables(sigma, quantisers, config.bits, config.shape, counts))
+    centroids = _fit_centroids(
+        coef / np.float32(model.spacing), cls, lattice_points(index, model.n_states), classes
+    )
+    seen = np.maximum(counts.sum(axis=(1, 2)), 1)
+    quiet = (counts[:, :, 1:].sum(axis=(1, 2)) / seen < config.zero_share) & (number >= 1000)
+    below = int(np.argmin(quiet)) if not quiet.all() else classes
+    # classes without data among or below quiet ones are quieter still
+    known = np.flatnonzero(number >= 1000)
+    if known.size:
+        loud = [int(c) for c in known if not quiet[c]]
+        below = loud[0] if loud else int(known[-1]) + 1
+        below = max((int(c) + 1 for c in known if c < below), default=0)
+    return replace(model, zero_below=below, centroids=centroids)
+
+
+def _fit_centroids(
+    u: NDArray[np.float32], cls: NDArray[np.uint8], lattice: NDArray[np.int32], classes: int
+) -> NDArray[np.int8]:
+    """Mean of |u| - |t| by class and |t| = 1, 2, 3, >= 4, shrunk towards 0 where few were seen: int8 (classes, 4)."""
+    nonzero = lattice != 0
+    t = np.abs(lattice[nonzero]).astype(np.int64)
+    error = (u[nonzero] * np.sign(lattice[nonzero]) - t).astype(np.float64)
+    cell = cls[nonzero].astype(np.int64) * CENTROIDS + np.minimum(t, CENTROIDS) - 1
+    total = np.bincount(cell, weights=error, minlength=classes * CENTROIDS)
+    number = np.bincount(cell, minlength=classes * CENTROIDS)
+    mean = total / (number + 50.0)
+    return np.clip(np.round(mean / SHIFT_UNIT), -127, 127).astype(np.int8).reshape(classes, CENTROIDS)
+
+
+def _put_varint(out: bytearray, value: int) -> None:
+    while value > 0x7F:
+        out.append(value & 0x7F | 0x80)
+        value >>= 7
+    out.append(value)
+
+
+def _get_varint(data: bytes, at: int) -> tuple[int, int]:
+    value = shift = 0
+    while True:
+        if at >= len(data) or shift > 28:
+            raise CorruptError("entropy coded data is truncated")
+        value |= (data[at] & 0x7F) << shift
+        at += 1
+        if data[at - 1] < 0x80:
+            return value, at
+        shift += 7
+
+
+def _get_exceptions(data: bytes, n: int) -> tuple[list[tuple[int, int]], int]:
+    count, at = _get_varint(data, 1)
+    if count > n:
+        raise CorruptError("more exceptions than coefficients")
+    out = []
+    last = -1
+    for _ in range(count):
+        gap, at = _get_varint(data, at)
+        code, at = _get_varint(data, at)
+        last += gap + 1
+        point = (code + 1) >> 1
+        if last >= n or point > LIMIT:
+            raise CorruptError("an exception lies outside the coefficients")
+        out.append((last, -point if code & 1 else point))
+    return out, at
