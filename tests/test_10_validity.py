@@ -60,15 +60,15 @@ def test_specials_are_restored_and_measurements_keep_off(dtype, nodata):
         values[10, :3] = [np.nan, np.inf, -np.inf]
     if nodata is not None and specials and specials[0] == nodata:
         values[20:30, 20:30] = nodata
-    classes = validity.classify(values, specials, nodata)
+    classes = validity.classify(values, specials, validity.shares_zero(kind, nodata))
     assert (classes[:5] > 0).all()
     assert not classes[values == 7].any()
     # The worst decoder: every measurement decodes to a special value.
     for special in specials:
         decoded = np.full(values.shape, special, kind)
-        validity.restore(decoded, classes, specials, nodata)
+        validity.restore(decoded, classes, specials, validity.shares_zero(kind, nodata))
         np.testing.assert_array_equal(decoded[classes > 0], values[classes > 0])
-        again = validity.classify(decoded, specials, nodata)
+        again = validity.classify(decoded, specials, validity.shares_zero(kind, nodata))
         if math.isfinite(special) and not (special == 0 and kind.kind in "iu" and nodata != 0):
             np.testing.assert_array_equal(again, classes)
 
@@ -78,14 +78,14 @@ def test_dark_integer_pixels_are_measurements_but_borders_are_not():
     values[0, :30] = 0
     values[1, 5:10] = 0
     specials = validity.special_values("uint16", None)
-    classes = validity.classify(values, specials, None)
+    classes = validity.classify(values, specials, True)
     assert classes[0, :30].all() and not classes[0, 30:].any() and not classes[1:].any()
 
 
 def test_narrow_images_count_whole_rows_as_runs():
     values = np.zeros((4, 1), np.uint16)
     values[2] = 9
-    classes = validity.classify(values, validity.special_values("uint16", None), None)
+    classes = validity.classify(values, validity.special_values("uint16", None), True)
     assert classes[:, 0].tolist() == [1, 1, 0, 1]
 
 

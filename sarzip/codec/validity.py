@@ -49,17 +49,20 @@ def _same(a: float | int, b: float | int) -> bool:
     return a == b or (a != a and b != b)
 
 
-def classify(
-    values: NDArray[Any], specials: Sequence[float | int], nodata: float | int | None
-) -> NDArray[np.uint8]:
+def shares_zero(dtype: np.dtype[Any] | str, nodata: float | int | None) -> bool:
+    """Whether zero is both a border value and a possible measurement: integers whose nodata is not zero."""
+    return np.dtype(dtype).kind in "iu" and nodata != 0
+
+
+def classify(values: NDArray[Any], specials: Sequence[float | int], shared_zero: bool) -> NDArray[np.uint8]:
     """Class map (uint8, shape of `values`: rows × columns): 0 measurement, k for specials[k-1].
 
-    An integer zero that is not the nodata value counts as special only within ZERO_RUN or more neighbours.
+    A shared zero (see shares_zero) counts as special only in horizontal runs of ZERO_RUN or more.
     """
     classes = np.zeros(values.shape, np.uint8)
     for number, special in enumerate(specials, start=1):
         hit = np.isnan(values) if special != special else values == values.dtype.type(special)
-        if _zero_by_runs(special, values.dtype, nodata):
+        if special == 0 and shared_zero:
             hit = _long_runs(hit, ZERO_RUN)
         if hit.any():
             classes[hit] = number
@@ -86,15 +89,15 @@ def restore(
     values: NDArray[Any],
     classes: NDArray[np.uint8] | None,
     specials: Sequence[float | int],
-    nodata: float | int | None,
+    shared_zero: bool,
 ) -> None:
     """Write the special values into `values` in place, and move measurements off them.
 
     A measurement that decoded to exactly a special value would be read as missing; it is moved to the nearest
-    other value. Only an integer zero that is not the nodata value may stay: dark pixels are zero by right.
+    other value. Only a shared zero may stay: dark pixels are zero by right.
     """
     for special in specials:
-        if not math.isfinite(special) or (_zero_by_runs(special, values.dtype, nodata)):
+        if not math.isfinite(special) or (special == 0 and shared_zero):
             continue
         clash = values == values.dtype.type(special)
         if clash.any():
@@ -102,11 +105,6 @@ def restore(
     if classes is not None:
         for number, special in enumerate(specials, start=1):
             values[classes == number] = special
-
-
-def _zero_by_runs(special: float | int, dtype: np.dtype[Any], nodata: float | int | None) -> bool:
-    """Whether this special value is the integer zero that is only recognised in runs."""
-    return special == 0 and dtype.kind in "iu" and nodata != 0
 
 
 def _neighbour(special: float | int, dtype: np.dtype[Any]) -> Any:

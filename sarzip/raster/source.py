@@ -17,7 +17,7 @@ from rasterio.errors import RasterioError
 from rasterio.windows import Window
 
 from sarzip.errors import InputError
-from sarzip.raster.gdal import cause_of, gdal_env
+from sarzip.raster.gdal import cause_of, gdal_env, opening
 from sarzip.raster.metadata import mask_kinds, read_metadata
 from sarzip.raster.tags import Metadata, Number, encode
 
@@ -67,7 +67,7 @@ class RasterSource:
         """
         name = str(path)
         try:
-            with gdal_env(threads):
+            with gdal_env(threads), opening():
                 dataset = rasterio.open(name)
                 try:
                     if dataset.count == 0:

@@ -1,0 +1,63 @@
+"""sarzip: learned compression of SAR imagery.
+
+The Python API is the use cases the command line calls:
+
+    import sarzip
+    report = sarzip.compress("scene.tif", "scene.sarz", sarzip.CompressOptions(quality=70))
+    sarzip.decompress("scene.sarz", "back.tif")
+    for band in sarzip.compare("scene.tif", "back.tif").bands:
+        print(band.quality.rmse_db)
+
+Names are imported on first use, so that importing sarzip costs nothing.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+__version__ = "0.1.0"
+
+_WHERE = {
+    "CompressOptions": "sarzip.usecases.compress",
+    "CompressReport": "sarzip.usecases.compress",
+    "compress": "sarzip.usecases.compress",
+    "DecompressOptions": "sarzip.usecases.decompress",
+    "DecompressReport": "sarzip.usecases.decompress",
+    "decompress": "sarzip.usecases.decompress",
+    "Comparison": "sarzip.usecases.compare",
+    "compare": "sarzip.usecases.compare",
+    "inspect": "sarzip.usecases.inspect",
+    "verify": "sarzip.usecases.verify",
+    "SarzipError": "sarzip.errors",
+}
+
+if TYPE_CHECKING:
+    from sarzip.errors import SarzipError
+    from sarzip.usecases.compare import Comparison, compare
+    from sarzip.usecases.compress import CompressOptions, CompressReport, compress
+    from sarzip.usecases.decompress import DecompressOptions, DecompressReport, decompress
+    from sarzip.usecases.inspect import inspect
+    from sarzip.usecases.verify import verify
+
+__all__ = [
+    "Comparison",
+    "CompressOptions",
+    "CompressReport",
+    "DecompressOptions",
+    "DecompressReport",
+    "SarzipError",
+    "__version__",
+    "compare",
+    "compress",
+    "decompress",
+    "inspect",
+    "verify",
+]
+
+
+def __getattr__(name: str) -> Any:
+    if name in _WHERE:
+        from importlib import import_module
+
+        return getattr(import_module(_WHERE[name]), name)
+    raise AttributeError(f"module 'sarzip' has no attribute {name!r}")

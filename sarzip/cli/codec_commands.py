@@ -1,0 +1,159 @@
+"""compress, decompress, info, verify."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from sarzip.cli import render
+from sarzip.cli.options import Device, Force, Json, Quiet, Threads
+from sarzip.errors import SarzipError, UsageError
+
+
+def register(app: typer.Typer) -> None:
+    """Add the commands of this module."""
+    app.command()(compress)
+    app.command()(decompress)
+    app.command()(info)
+    app.command()(verify)
+
+
+def compress(
+    sources: Annotated[list[str], typer.Argument(metavar="SRC...", help="Rasters that GDAL can open.")],
+    output: Annotated[
+        str, typer.Option("-o", "--output", metavar="DST", help="File, folder for many, or '-' for stdout.")
+    ],
+    quality: Annotated[
+        float, typer.Option("--quality", metavar="Q", help="0 (smallest) to 100 (finest).")
+    ] = 60.0,
+    domain: Annotated[
+        str, typer.Option("--domain", help="What the values are: auto, amplitude, power or db.")
+    ] = "auto",
+    model: Annotated[str, typer.Option("--model", help="Released model or path of a model folder.")] = "ae16",
+    device: Device = "auto",
+    threads: Threads = 0,
+    verify: Annotated[
+        bool, typer.Option("--verify", help="Decode the result and check it before saying done.")
+    ] = False,
+    force: Force = False,
+    json: Json = False,
+    quiet: Quiet = False,
+) -> int:
+    """Compress rasters into .sarz files."""
+    from sarzip.usecases.compress import CompressOptions
+
+    if json and output == "-":
+        raise UsageError("--json and -o - both need stdout; write to a file")
+    options = CompressOptions(quality, domain, model, device, threads, force, verify)
+    if len(sources) == 1 and not Path(output).is_dir():
+        _compress_one(sources[0], output, options, json, quiet)
+        return 0
+    if not Path(output).is_dir():
+        raise UsageError(f"{output}: several inputs need an existing folder as output")
+    code = 0
+    for source in sources:
+        target = Path(output) / (Path(source).stem + ".sarz")
+        try:
+            _compress_one(source, str(target), options, json, quiet)
+        except SarzipError as error:
+            print(f"sarzip: {error}", file=sys.stderr)
+            code = code or error.exit_code
+    return code
+
+
+def _compress_one(source: str, target: str, options: CompressOptions, json: bool, quiet: bool) -> None:  # noqa: F821
+    from sarzip.usecases.compress import compress
+
+    with render.progress_bar(f"compressing {Path(source).name}", quiet or json) as progress:
+        report = compress(source, target, options, progress)
+    if json:
+        render.print_json(report)
+        return
+    for band, (domain, reason) in enumerate(zip(report.domains, report.reasons, strict=True), start=1):
+        render.say(f"{source}: band {band} is {domain} ({reason})", quiet)
+    render.say(
+        f"{target}: {render.size(report.output_bytes)}, {report.bpp:.3g} bpp, {report.ratio:.3g}:1, step "
+        f"{report.step_db:g} dB, {report.seconds:.1f} s ({report.mpix_per_s:.1f} MPix/s on {report.device}), "
+        f"peak memory {render.size(report.peak_memory)}",
+        quiet,
+    )
+
+
+def decompress(
+    source: Annotated[str, typer.Argument(metavar="SRC", help="A .sarz file, or '-' for stdin.")],
+    output: Annotated[str, typer.Option("-o", "--output", metavar="DST", help="The GeoTIFF to write.")],
+    model: Annotated[
+        str | None, typer.Option("--model", help="Folder of the model, when it is not a released one.")
+    ] = None,
+    device: Device = "auto",
+    threads: Threads = 0,
+    force: Force = False,
+    json: Json = False,
+    quiet: Quiet = False,
+) -> None:
+    """Decompress a .sarz file into a GeoTIFF with everything the original had."""
+    from sarzip.usecases.decompress import DecompressOptions, decompress
+
+    options = DecompressOptions(device, threads, force, model)
+    with render.progress_bar(f"decompressing {Path(source).name}", quiet or json) as progress:
+        report = decompress(source, output, options, progress)
+    if json:
+        render.print_json(report)
+        return
+    render.say(
+        f"{output}: {report.width}x{report.height}, {report.bands} band{'s' * (report.bands > 1)}, "
+        f"{render.size(report.output_bytes)}, {report.seconds:.1f} s ({report.mpix_per_s:.1f} MPix/s on "
+        f"{report.device}), peak memory {render.size(report.peak_memory)}",
+        quiet,
+    )
+
+
+def info(
+    file: Annotated[str, typer.Argument(metavar="FILE", help="A .sarz file.")],
+    json: Json = False,
+) -> None:
+    """Show everything in the header, sizes and rates, without decoding."""
+    from sarzip.usecases.inspect import inspect
+
+    about = inspect(file)
+    if json:
+        render.print_json(about)
+        return
+    print(
+        f"{about.file}: {about.width}x{about.height} pixels, {len(about.bands)} bands, format {about.format}"
+    )
+    print(f"  {about.bytes} bytes ({about.overhead_bytes} of them header and index), {about.bpp:.4g} bpp")
+    print(f"  {about.groups} groups of {about.group}x{about.group} pixels, written by {about.creator}")
+    for model in about.models:
+        print(f"  model {model['id']} sha256 {model['sha256']}")
+    for band in about.bands:
+        print(
+            f"  band {band.band}: {band.dtype} {band.domain}, {band.bytes} bytes, {band.bpp:.4g} bpp, "
+            f"model {band.model or 'none (exact)'}, step {band.step_db:g} dB, floor {band.floor:g}, "
+            f"centre {band.centre_db:g} dB"
+        )
+    for key, value in about.raster.items():
+        text = str(value)
+        print(f"  {key}: {text if len(text) <= 100 else text[:97] + '...'}")
+
+
+def verify(
+    file: Annotated[str, typer.Argument(metavar="FILE", help="A .sarz file, or '-' for stdin.")],
+    deep: Annotated[bool, typer.Option("--deep", help="Decode everything as well.")] = False,
+    device: Device = "auto",
+    threads: Threads = 0,
+    json: Json = False,
+    quiet: Quiet = False,
+) -> None:
+    """Check every checksum; with --deep, decode everything."""
+    from sarzip.usecases.verify import verify
+
+    report = verify(file, deep, device, threads)
+    if json:
+        render.print_json(report)
+        return
+    done = "every checksum holds and everything decodes" if deep else "every checksum holds"
+    render.say(f"{file}: {done} ({report.groups} groups, {report.bands} bands)", quiet)

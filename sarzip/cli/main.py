@@ -1,0 +1,88 @@
+"""The application object, and the way from an exception to one line on stderr and an exit code."""
+
+from __future__ import annotations
+
+import os
+import signal
+import sys
+from collections.abc import Sequence
+from types import FrameType
+
+import click
+import typer
+
+from sarzip import __version__
+from sarzip.cli import codec_commands, model_commands, quality_commands
+from sarzip.errors import SarzipError
+
+EPILOG = (
+    "Exit codes: 0 done; 1 unexpected, or the output cannot be written; 2 usage; 3 input unreadable or "
+    "unsupported; 4 corrupt or truncated .sarz; 5 target not reachable; 6 model missing or wrong hash."
+)
+_INTERRUPTED = 130
+_TERMINATED = 143
+
+app = typer.Typer(
+    name="sarzip",
+    help="Compress SAR imagery into small, self-describing, checksummed .sarz files, and back.",
+    epilog=EPILOG,
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+    context_settings={"help_option_names": ["-h", "--help"]},
+)
+for module in (codec_commands, quality_commands, model_commands):
+    module.register(app)
+
+
+def _show_version(wanted: bool) -> None:
+    if wanted:
+        print(f"sarzip {__version__}")
+        raise typer.Exit
+
+
+@app.callback()
+def _common(
+    version: bool = typer.Option(
+        False, "--version", help="Show the version and exit.", callback=_show_version, is_eager=True
+    ),
+) -> None:
+    pass
+
+
+class _Terminated(BaseException):
+    """SIGTERM, as an exception, so that every `finally` runs and no partial file stays."""
+
+
+def _terminate(number: int, frame: FrameType | None) -> None:
+    raise _Terminated
+
+
+def run(arguments: Sequence[str]) -> int:
+    """Run the command line with these arguments and return its exit code."""
+    signal.signal(signal.SIGTERM, _terminate)
+    try:
+        result = app(args=list(arguments), prog_name="sarzip", standalone_mode=False)
+        return result if isinstance(result, int) else 0
+    except SarzipError as error:
+        return _fail(str(error), error.exit_code)
+    except click.exceptions.NoArgsIsHelpError as error:
+        print(error.format_message(), file=sys.stderr)
+        return 2
+    except click.ClickException as error:
+        hint = f" (see 'sarzip {error.ctx.command.name} --help')" if getattr(error, "ctx", None) else ""
+        return _fail(error.format_message() + hint, 2)
+    except (KeyboardInterrupt, click.Abort):
+        return _fail("interrupted; nothing was written", _INTERRUPTED)
+    except _Terminated:
+        return _fail("terminated; nothing was written", _TERMINATED)
+    except Exception as error:
+        if os.environ.get("SARZIP_DEBUG"):
+            raise
+        return _fail(f"unexpected {type(error).__name__}: {error} (SARZIP_DEBUG=1 shows where)", 1)
+
+
+def _fail(message: str, code: int) -> int:
+    line = " ".join(message.split())
+    print(f"sarzip: {line}", file=sys.stderr)
+    return code

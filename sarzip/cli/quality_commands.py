@@ -1,0 +1,78 @@
+"""compare and sample."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+import typer
+
+from sarzip.cli import render
+from sarzip.cli.options import Device, Json, Threads
+
+
+def register(app: typer.Typer) -> None:
+    """Add the commands of this module."""
+    app.command()(compare)
+
+
+_ROWS = (
+    ("RMSE [dB]", "rmse_db"),
+    ("largest error [dB]", "max_error_db"),
+    ("mean error [dB]", "mean_error_db"),
+    ("PSNR of amplitude [dB]", "psnr_amp"),
+    ("radiometric bias, mean [dB]", "bias_mean_db"),
+    ("radiometric bias, median magnitude [dB]", "bias_median_db"),
+    ("radiometric bias, 95th percentile [dB]", "bias_p95_db"),
+    ("ENL ratio", "enl_ratio"),
+    ("ratio image, mean", "ratio_mean"),
+    ("ratio image, variance", "ratio_variance"),
+    ("edge preservation (EPI)", "epi"),
+    ("SSIM of dB", "ssim_db"),
+    ("point targets", "point_count"),
+    ("point targets, peak error [dB]", "point_error_db"),
+)
+
+
+def compare(
+    reference: Annotated[str, typer.Argument(metavar="A", help="The original: a raster or a .sarz.")],
+    decoded: Annotated[str, typer.Argument(metavar="B", help="What is judged: a raster or a .sarz.")],
+    domain: Annotated[
+        str, typer.Option("--domain", help="What the values are: auto, amplitude, power or db.")
+    ] = "auto",
+    device: Device = "auto",
+    threads: Threads = 0,
+    json: Json = False,
+) -> None:
+    """Measure the quality of B against A in SAR terms."""
+    from sarzip.usecases.compare import compare
+
+    result = compare(reference, decoded, domain, device, threads)
+    if json:
+        bands = [
+            {"band": each.band, "domain": each.domain, "mask_differences": each.mask_differences}
+            | each.quality.to_dict()
+            for each in result.bands
+        ]
+        render.print_json(
+            {
+                "reference": result.reference,
+                "decoded": result.decoded,
+                "bytes": result.bytes,
+                "bpp": result.bpp,
+                "identical": result.identical,
+                "structure": result.structure,
+                "bands": bands,
+            }
+        )
+        return
+    header = ["", *(f"band {each.band} ({each.domain})" for each in result.bands)]
+    rows = [
+        [label, *(render.number(getattr(each.quality, key)) for each in result.bands)] for label, key in _ROWS
+    ]
+    rows.append(["pixels valid in one image only", *(str(each.mask_differences) for each in result.bands)])
+    render.print_table(f"{decoded} against {reference}", header, rows)
+    print(f"{decoded}: {result.bytes} bytes, {result.bpp:.4g} bits per pixel and band")
+    if result.structure is not None:
+        differences = result.structure or ("size, dtype, georeferencing, tags and mask kind are the same",)
+        for difference in differences:
+            print(f"  {difference}")

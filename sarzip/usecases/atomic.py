@@ -1,0 +1,105 @@
+"""Outputs that appear under their final name only when complete."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import secrets
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+from typing import BinaryIO
+
+from sarzip.errors import OutputError, SarzipError, UsageError
+
+STANDARD_STREAM = "-"
+PART_SUFFIX = ".sarzip-part"
+
+
+@contextlib.contextmanager
+def atomic_path(destination: str | os.PathLike[str], force: bool = False) -> Iterator[Path]:
+    """Yield a temporary path beside `destination`; on success it is renamed to it, else removed.
+
+    The file is flushed to disk before it is renamed. Raises UsageError when the destination exists and `force`
+    is off, OutputError when it cannot be written.
+    """
+    final = Path(destination)
+    check_destination(final, force)
+    # The suffix stays last, so that drivers which look at it still see what they expect.
+    part = final.with_name(f".{final.stem}.{secrets.token_hex(4)}{PART_SUFFIX}{final.suffix}")
+    try:
+        yield part
+        _publish(part, final, force)
+    except OSError as error:
+        raise OutputError(f"{final}: cannot be written ({error.strerror or error})") from error
+    finally:
+        with contextlib.suppress(OSError):
+            part.unlink(missing_ok=True)
+
+
+def check_destination(final: Path, force: bool) -> None:
+    """Refuse a destination that could not be written in the end, before any work is done."""
+    if final.is_dir():
+        raise UsageError(f"{final}: is a folder; give the name of a file")
+    if final.exists() and not force:
+        raise UsageError(f"{final}: already exists; use --force to replace it")
+    folder = final.parent
+    if not folder.is_dir():
+        raise OutputError(f"{final}: folder {folder} does not exist; create it first")
+    if not os.access(folder, os.W_OK):
+        raise OutputError(
+            f"{final}: folder {folder} is not writable; choose another or change its permissions"
+        )
+
+
+def _publish(part: Path, final: Path, force: bool) -> None:
+    with part.open("rb") as file:
+        os.fsync(file.fileno())
+    if force:
+        part.replace(final)
+    else:
+        try:
+            os.link(part, final)  # unlike a rename this never replaces what another process just wrote
+        except FileExistsError:
+            raise UsageError(
+                f"{final}: appeared while it was being written; use --force to replace it"
+            ) from None
+        except OSError:
+            part.replace(final)  # a file system without hard links
+    folder = os.open(final.parent, os.O_RDONLY)
+    try:
+        os.fsync(folder)
+    finally:
+        os.close(folder)
+
+
+@contextlib.contextmanager
+def binary_output(destination: str | os.PathLike[str], force: bool = False) -> Iterator[BinaryIO]:
+    """A binary stream that becomes `destination` when complete; '-' is standard output, written at once."""
+    if str(destination) == STANDARD_STREAM:
+        try:
+            yield sys.stdout.buffer
+            sys.stdout.buffer.flush()
+        except BrokenPipeError:
+            # Python would complain again when it flushes at exit.
+            os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+            raise OutputError("standard output: the reader closed the pipe before the end") from None
+        return
+    with atomic_path(destination, force) as part:
+        try:
+            file = part.open("xb")
+        except OSError as error:
+            raise OutputError(f"{destination}: cannot be written ({error.strerror})") from error
+        with file:
+            yield file
+
+
+@contextlib.contextmanager
+def naming(name: str) -> Iterator[None]:
+    """Put the file's name in front of an error that a lower layer raised without knowing it."""
+    try:
+        yield
+    except SarzipError as error:
+        if name in str(error):
+            raise
+        raise type(error)(f"{name}: {error}") from error

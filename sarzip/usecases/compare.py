@@ -1,0 +1,200 @@
+"""Quality of one image against another in SAR terms; rasters and `.sarz` files alike, strip by strip."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from sarzip.codec import validity
+from sarzip.codec.radiometry import DOMAINS
+from sarzip.container import Reader
+from sarzip.errors import InputError, UsageError
+from sarzip.measure import Domain, Quality, QualityAccumulator, Strip
+from sarzip.measure.domains import integer_floor, smallest_positive
+from sarzip.raster import RasterSource, compare_structure
+from sarzip.usecases.atomic import naming
+from sarzip.usecases.compress import plan_bands
+from sarzip.usecases.decode import MASK_BAND, SceneDecoder
+from sarzip.usecases.runtime import Machine, choose_machine
+from sarzip.usecases.sarzfile import open_sarz
+from sarzip.usecases.scene import EXACT
+
+_STRIP = 1024
+_SUFFIX = ".sarz"
+
+
+@dataclass(frozen=True)
+class BandComparison:
+    """One band: its domain, how many pixels only one image calls valid, and the quality of the others."""
+
+    band: int
+    domain: str
+    mask_differences: int
+    quality: Quality
+
+
+@dataclass(frozen=True)
+class Comparison:
+    """Quality of `decoded` against `reference`.
+
+    bytes, bpp: whole-file size of `decoded` and bits per pixel and band. structure: what differs in size,
+    dtype, georeferencing, tags or mask kind, in words; empty when everything is the same, None when one of
+    the two is a `.sarz`, whose tags are compared after decompression.
+    """
+
+    reference: str
+    decoded: str
+    bytes: int
+    bpp: float
+    structure: tuple[str, ...] | None
+    bands: tuple[BandComparison, ...]
+
+    @property
+    def identical(self) -> bool:
+        """Whether nothing at all differs."""
+        same = all(band.quality.identical and not band.mask_differences for band in self.bands)
+        return same and not self.structure
+
+
+@dataclass(frozen=True)
+class _Image:
+    """An open image: its size, its dtypes, the number of its bands and its rows from top to bottom."""
+
+    width: int
+    height: int
+    dtypes: tuple[str, ...]
+    nodata: tuple[float | int | None, ...]
+    strips: Callable[[], Iterator[list[NDArray[Any]]]]
+
+    @property
+    def size(self) -> str:
+        """Its size in words; images of the same size have the same."""
+        return f"{self.width}x{self.height} pixels in {len(self.dtypes)} bands"
+
+
+def compare(
+    reference: str | os.PathLike[str],
+    decoded: str | os.PathLike[str],
+    domain: str = "auto",
+    device: str = "auto",
+    threads: int = 0,
+) -> Comparison:
+    """Measure `decoded` against `reference`, both rasters or `.sarz` files of the same size and band count.
+
+    domain: how the reference's values are to be read; 'auto' decides as compress does. Raises InputError,
+    UsageError or CorruptError.
+    """
+    if domain not in ("auto", *DOMAINS):
+        raise UsageError(f"--domain {domain}: expected auto, {', '.join(DOMAINS)}")
+    if _is_sarz(reference) or _is_sarz(decoded):
+        machine, structure = choose_machine(device, threads), None
+    else:
+        machine, structure = Machine("cpu", 1), tuple(compare_structure(reference, decoded))
+    domains = _domains(reference, domain)
+    with _open_image(reference, machine) as first, _open_image(decoded, machine) as second:
+        if first.size != second.size:
+            raise InputError(f"{decoded}: has {second.size}, {reference} has {first.size}: not comparable")
+        bands = _compare_bands(first, second, domains)
+    size = Path(decoded).stat().st_size
+    pixels = first.width * first.height * len(first.dtypes)
+    return Comparison(str(reference), str(decoded), size, 8 * size / pixels, structure, tuple(bands))
+
+
+def _is_sarz(path: str | os.PathLike[str]) -> bool:
+    return str(path).endswith(_SUFFIX)
+
+
+def _domains(path: str | os.PathLike[str], domain: str) -> list[Domain]:
+    if _is_sarz(path):
+        with open_sarz(path) as (header, _):
+            found = [band.domain for band in header.bands]
+    else:
+        with naming(str(path)), RasterSource.open(path) as raster:
+            found = [band.radiometry.domain for band in plan_bands(raster, domain)[0]]
+    # Exact bands are compared value by value; any domain would do.
+    return ["db" if each == EXACT else each if domain == "auto" else domain for each in found]  # type: ignore[misc]
+
+
+@contextlib.contextmanager
+def _open_image(path: str | os.PathLike[str], machine: Machine) -> Iterator[_Image]:
+    if _is_sarz(path):
+        with naming(str(path)), Path(path).open("rb") as file:
+            yield _sarz_image(Reader(file), machine)
+        return
+    with naming(str(path)), RasterSource.open(path) as raster:
+        info = raster.info
+
+        def strips() -> Iterator[list[NDArray[Any]]]:
+            for top in range(0, info.height, _STRIP):
+                rows = min(_STRIP, info.height - top)
+                yield [raster.read([band], top, rows)[0] for band in range(info.count)]
+
+        yield _Image(info.width, info.height, info.dtypes, info.nodata, strips)
+
+
+def _sarz_image(reader: Reader, machine: Machine) -> _Image:
+    header = reader.header
+
+    def strips() -> Iterator[list[NDArray[Any]]]:
+        decoder = SceneDecoder(header, machine)
+        top = -1
+        strip: list[NDArray[Any]] = []
+        for block in decoder.blocks(streams for _, streams in reader):
+            if block.band == MASK_BAND:
+                continue
+            if block.window.row != top:
+                if strip:
+                    yield strip
+                top = block.window.row
+                strip = [np.empty((block.window.rows, header.width), band.dtype) for band in header.bands]
+            left = block.window.column
+            strip[block.band][:, left : left + block.window.columns] = block.values
+        yield strip
+
+    # The first special value of a band is its nodata value where it has one; NaN and zero are found anyway.
+    nodata = tuple(band.specials[0] if band.specials else None for band in header.bands)
+    return _Image(header.width, header.height, tuple(band.dtype for band in header.bands), nodata, strips)
+
+
+def _valid(values: NDArray[Any], nodata: float | int | None) -> NDArray[np.bool_]:
+    specials = validity.special_values(values.dtype, nodata)
+    return validity.classify(values, specials, validity.shares_zero(values.dtype, nodata)) == 0
+
+
+def _compare_bands(first: _Image, second: _Image, domains: list[Domain]) -> Iterator[BandComparison]:
+    floors = _floors(first, domains)
+    accumulators = [
+        QualityAccumulator(first.width, domain, floor) for domain, floor in zip(domains, floors, strict=True)
+    ]
+    differences = [0] * len(domains)
+    for ours, theirs in zip(first.strips(), second.strips(), strict=True):
+        for band, accumulator in enumerate(accumulators):
+            valid = _valid(ours[band], first.nodata[band])
+            other = _valid(theirs[band], first.nodata[band])
+            differences[band] += int(np.count_nonzero(valid != other))
+            accumulator.add(Strip(ours[band], theirs[band], valid & other))
+    for band, (domain, accumulator) in enumerate(zip(domains, accumulators, strict=True)):
+        yield BandComparison(band + 1, domain, differences[band], accumulator.result())
+
+
+def _floors(image: _Image, domains: list[Domain]) -> list[float | None]:
+    """The clamp of each band's logarithm: by its dtype, or its smallest positive value in an extra pass."""
+    dtypes = map(np.dtype, image.dtypes)
+    floors = [integer_floor(dtype, domain) for dtype, domain in zip(dtypes, domains, strict=True)]
+    open_bands = [band for band, floor in enumerate(floors) if floor is None]
+    if open_bands:
+        smallest = dict.fromkeys(open_bands, np.inf)
+        for strip in image.strips():
+            for band in open_bands:
+                found = smallest_positive(strip[band], _valid(strip[band], image.nodata[band]))
+                smallest[band] = min(smallest[band], found)
+        for band in open_bands:
+            floors[band] = smallest[band] if np.isfinite(smallest[band]) else 1.0
+    return floors

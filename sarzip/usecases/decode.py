@@ -1,0 +1,161 @@
+"""The path of a pixel out of the file: entropy-decode a row of groups, synthesise, restore, hand over."""
+
+from __future__ import annotations
+
+import itertools
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from sarzip.codec import validity
+from sarzip.codec.family import Family, build_family
+from sarzip.codec.grid import STRIDE, Extension, Window
+from sarzip.codec.lossless import decode_plane
+from sarzip.container import Header, StreamKind
+from sarzip.errors import CorruptError
+from sarzip.usecases.models import ModelStore
+from sarzip.usecases.runtime import Machine, torch_threads
+from sarzip.usecases.sarzfile import Frames
+from sarzip.usecases.scene import BandCoding, WorkPool, grid_of, split_payloads
+
+
+@dataclass(frozen=True)
+class DecodedBlock:
+    """Samples of one band in a rectangle of the scene; band -1 is the dataset mask (uint8)."""
+
+    band: int
+    window: Window
+    values: NDArray[Any]
+
+
+MASK_BAND = -1
+
+
+class SceneDecoder:
+    """Turns the payload streams of consecutive frames into samples."""
+
+    def __init__(self, header: Header, machine: Machine, model: str | None = None) -> None:
+        self._header = header
+        self._machine = machine
+        self._grid = grid_of(header)
+        self._bands = [BandCoding.from_header(band) for band in header.bands]
+        self._families = load_families(header, machine.device, model)
+
+    def blocks(self, frames: Frames) -> Iterator[DecodedBlock]:
+        """Decode all frames, which must come in the order of the file, into blocks in raster order."""
+        tasks = self._grid.columns * len(self._header.sets)
+        workers = min(self._machine.threads, tasks) if self._machine.device == "cpu" else 1
+        with torch_threads(max(1, self._machine.threads // workers)), WorkPool(workers) as pool:
+            rows = self._decoded_rows(frames, pool)
+            for row, synthesis in enumerate(self._with_neighbours(rows)):
+                items = [
+                    (row, column, number)
+                    for column in range(self._grid.columns)
+                    for number in range(len(self._header.sets))
+                ]
+                for blocks in pool.map(lambda item: self._synthesise(*item, synthesis), items):  # noqa: B023
+                    yield from blocks
+            # One more step lets a stream reader check its index and trailer.
+            if next(frames, None) is not None:
+                raise CorruptError("has more groups than its header announces")
+
+    def _decoded_rows(self, frames: Frames, pool: WorkPool) -> Iterator[list[_DecodedRow]]:
+        """For each row of groups and each set: the latents of the whole row and what else its frames hold."""
+        sets = range(len(self._header.sets))
+        for row in range(self._grid.rows):
+            items = []
+            for column in range(self._grid.columns):
+                for number in sets:
+                    streams = next(frames, None)
+                    if streams is None:
+                        raise CorruptError("ends before its last group")
+                    items.append((row, column, number, streams))
+            groups = list(pool.map(lambda item: self._entropy_decode(*item), items))
+            yield [
+                _DecodedRow(
+                    np.concatenate([latents for latents, _ in groups[number :: len(sets)]], axis=2),
+                    [streams for _, streams in groups[number :: len(sets)]],
+                )
+                for number in sets
+            ]
+
+    def _entropy_decode(
+        self, row: int, column: int, number: int, streams: Mapping[int, bytes]
+    ) -> tuple[NDArray[np.float32], Mapping[int, bytes]]:
+        family = self._families[number]
+        shape = self._grid.latent_shape(row, column)
+        if family is None:
+            return np.empty((0, *shape), np.float32), streams
+        step = self._header.sets[number].step
+        latents = family.decode(streams, shape, step)
+        kept = {
+            kind: data for kind, data in streams.items() if kind not in (StreamKind.LATENTS, StreamKind.SIDE)
+        }
+        return latents, kept
+
+    def _with_neighbours(self, rows: Iterator[list[_DecodedRow]]) -> Iterator[list[_DecodedRow]]:
+        """The same rows with the halo that synthesis needs; one row is read ahead for it."""
+        *copies, originals = itertools.tee(rows, len(self._families) + 1)
+        height, width = -(-self._header.height // STRIDE), -(-self._header.width // STRIDE)
+
+        def extended(number: int) -> Iterator[NDArray[np.float32]]:
+            family = self._families[number]
+            halo, signs = (family.synthesis_halo, family.mirror_signs) if family else (0, None)
+            latents = (row[number].latents for row in copies[number])
+            return Extension(height, width, 1, halo, signs).strips(latents)
+
+        for row, *strips in zip(originals, *map(extended, range(len(self._families))), strict=True):
+            yield [_DecodedRow(strip, each.streams) for strip, each in zip(strips, row, strict=True)]
+
+    def _synthesise(self, row: int, column: int, number: int, rows: list[_DecodedRow]) -> list[DecodedBlock]:
+        window = self._grid.window(row, column)
+        members = self._header.sets[number].bands
+        streams = rows[number].streams[column]
+        shape = (window.rows, window.columns)
+        blocks = []
+        family = self._families[number]
+        if family is None:
+            planes = split_payloads(streams.get(StreamKind.LATENTS, b""), len(members))
+            for band, plane in zip(members, planes, strict=True):
+                blocks.append(DecodedBlock(band, window, decode_plane(plane, shape, self._bands[band].dtype)))
+        else:
+            _, width = self._grid.latent_shape(row, column)
+            left = window.column // STRIDE
+            across = slice(left, left + width + 2 * family.synthesis_halo)
+            signal = family.synthesise(rows[number].latents[:, :, across])
+            masks = split_payloads(streams.get(StreamKind.MASK, b""), len(members))
+            for position, band in enumerate(members):
+                coding = self._bands[band]
+                classes = validity.decode_classes(masks[position], shape, len(coding.specials))
+                cropped = signal[position, : window.rows, : window.columns]
+                blocks.append(DecodedBlock(band, window, coding.restore(cropped, classes)))
+        if StreamKind.DATASET_MASK in streams:
+            mask = decode_plane(streams[StreamKind.DATASET_MASK], shape, "uint8")
+            blocks.append(DecodedBlock(MASK_BAND, window, mask))
+        return blocks
+
+
+@dataclass(frozen=True)
+class _DecodedRow:
+    """One row of groups of one set: latents (C, h, w) of the whole row, other streams of each group."""
+
+    latents: NDArray[np.float32]
+    streams: list[Mapping[int, bytes]]
+
+
+def load_families(header: Header, device: str, model: str | None = None) -> list[Family | None]:
+    """The family of each set (None: exact planes without a model).
+
+    model: a folder to take instead of the released ones. Wrong or missing models raise ModelError.
+    """
+    store = ModelStore()
+    built: dict[int, Family] = {}
+    for each in header.sets:
+        if each.model is not None and each.model not in built:
+            wanted = header.models[each.model]
+            card, weights = store.load(model or wanted.id, wanted.sha256)
+            built[each.model] = build_family(card.family, card.config, weights, device)
+    return [None if each.model is None else built[each.model] for each in header.sets]

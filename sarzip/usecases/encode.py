@@ -1,0 +1,193 @@
+"""The path of a pixel into the file: read a strip, transform, fill, extend, and code group by group."""
+
+from __future__ import annotations
+
+import itertools
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Any, Protocol
+
+import numpy as np
+from numpy.typing import NDArray
+
+from sarzip.codec import validity
+from sarzip.codec.family import Family
+from sarzip.codec.grid import STRIDE, Extension, Grid, Window
+from sarzip.codec.lossless import encode_plane
+from sarzip.container import Header, StreamKind
+from sarzip.raster import RasterSource
+from sarzip.usecases.runtime import Machine, prefetch, torch_threads
+from sarzip.usecases.scene import BandCoding, WorkPool, grid_of, join_payloads
+
+
+class SetEncoder(Protocol):
+    """Encodes the bands of one set: rows of groups are prepared in order, their groups then in any order."""
+
+    def rows(self) -> Iterator[Any]:
+        """What encode needs for each row of groups."""
+        ...
+
+    def encode(self, prepared: Any, row: int, column: int) -> dict[int, bytes]:
+        """Payload streams of one group."""
+        ...
+
+
+class SceneEncoder:
+    """Turns a raster into the payload streams of one frame after another, in the order of the file."""
+
+    def __init__(
+        self,
+        raster: RasterSource,
+        header: Header,
+        bands: list[BandCoding],
+        families: list[Family | None],
+        machine: Machine,
+    ) -> None:
+        self._raster = raster
+        self._grid = grid_of(header)
+        self._machine = machine
+        self._sets: list[SetEncoder] = []
+        for each, family in zip(header.sets, families, strict=True):
+            if family is None:
+                self._sets.append(ExactSetEncoder(raster, self._grid, each.bands))
+            else:
+                members = {band: bands[band] for band in each.bands}
+                self._sets.append(SignalSetEncoder(raster, self._grid, members, family, each.step))
+        if raster.info.has_mask:
+            self._sets[0] = WithDatasetMask(self._sets[0], raster, self._grid)
+
+    def frames(self) -> Iterator[dict[int, bytes]]:
+        """Yield the streams, by kind, of every frame of the file in order."""
+        grid, sets = self._grid, self._sets
+        groups = grid.rows * grid.columns * len(sets)
+        workers = min(self._machine.threads, groups) if self._machine.device == "cpu" else 1
+        rows = zip(*(each.rows() for each in sets), strict=True)
+        with torch_threads(max(1, self._machine.threads // workers)), WorkPool(workers) as pool:
+            tasks = (
+                (each, prepared, row, column)
+                for row, prepared_sets in enumerate(prefetch(rows))
+                for column in range(grid.columns)
+                for each, prepared in zip(sets, prepared_sets, strict=True)
+            )
+            yield from pool.map(lambda task: task[0].encode(*task[1:]), tasks)
+
+
+class SignalSetEncoder:
+    """Bands that a network codes: signal with halo to latents to streams, and the exact masks."""
+
+    def __init__(
+        self, raster: RasterSource, grid: Grid, bands: dict[int, BandCoding], family: Family, step: float
+    ) -> None:
+        self._raster = raster
+        self._grid = grid
+        self._bands = bands
+        self._family = family
+        self._step = step
+
+    def rows(self) -> Iterator[_ExtendedRow]:
+        """For each row of groups: signal and invalid flags with halo, and the class maps without."""
+        signals, flags, maps = itertools.tee(self._strips(), 3)
+        extension = Extension(self._grid.height, self._grid.width, STRIDE, self._family.analysis_halo)
+        return map(
+            _ExtendedRow,
+            extension.strips(signal for signal, _ in signals),
+            extension.strips(classes > 0 for _, classes in flags),
+            (classes for _, classes in maps),
+        )
+
+    def _strips(self) -> Iterator[tuple[NDArray[np.float32], NDArray[np.uint8]]]:
+        """Filled signal (bands, rows, width) and class maps of the same shape, strip by strip."""
+        for row in range(self._grid.rows):
+            top, rows = self._grid.strip(row)
+            signal = np.empty((len(self._bands), rows, self._grid.width), np.float32)
+            classes = np.empty(signal.shape, np.uint8)
+            for position, (band, coding) in enumerate(self._bands.items()):
+                values = self._raster.read([band], top, rows)[0]
+                classes[position] = coding.classify(values)
+                signal[position] = coding.radiometry.forward(values)
+                validity.fill(signal[position], classes[position] > 0)
+            yield signal, classes
+
+    def encode(self, prepared: _ExtendedRow, row: int, column: int) -> dict[int, bytes]:
+        """Payload streams of one group."""
+        window = self._grid.window(row, column)
+        _, width = self._grid.latent_shape(row, column)
+        halo = self._family.analysis_halo
+        across = slice(window.column, window.column + width * STRIDE + 2 * halo)
+        latents = self._family.analyse(prepared.signal[:, :, across])
+        _silence_invalid(latents, prepared.invalid[:, :, across], halo, self._family.synthesis_halo)
+        streams = self._family.encode(latents, self._step)
+        pixels = _columns(window)
+        masks = join_payloads([validity.encode_classes(classes[:, pixels]) for classes in prepared.classes])
+        return streams | {StreamKind.MASK: masks} if masks else streams
+
+
+@dataclass(frozen=True)
+class _ExtendedRow:
+    """A row of groups: signal and invalid (bands, rows, width) with halo, classes without."""
+
+    signal: NDArray[np.float32]
+    invalid: NDArray[np.bool_]
+    classes: NDArray[np.uint8]
+
+
+class ExactSetEncoder:
+    """Bands that are no measurements, such as alpha: coded bit for bit."""
+
+    def __init__(self, raster: RasterSource, grid: Grid, bands: tuple[int, ...]) -> None:
+        self._raster = raster
+        self._grid = grid
+        self._bands = bands
+
+    def rows(self) -> Iterator[list[NDArray[Any]]]:
+        """For each row of groups the samples of every band (rows, width)."""
+        for row in range(self._grid.rows):
+            yield [self._raster.read([band], *self._grid.strip(row))[0] for band in self._bands]
+
+    def encode(self, prepared: list[NDArray[Any]], row: int, column: int) -> dict[int, bytes]:
+        """Payload streams of one group."""
+        pixels = _columns(self._grid.window(row, column))
+        return {StreamKind.LATENTS: join_payloads([encode_plane(plane[:, pixels]) for plane in prepared])}
+
+
+class WithDatasetMask:
+    """Adds the mask that belongs to the whole dataset to the frames of one set."""
+
+    def __init__(self, inner: SetEncoder, raster: RasterSource, grid: Grid) -> None:
+        self._inner = inner
+        self._raster = raster
+        self._grid = grid
+
+    def rows(self) -> Iterator[tuple[Any, NDArray[np.uint8]]]:
+        """What the inner encoder needs and the strip of the mask."""
+        for row, prepared in enumerate(self._inner.rows()):
+            yield prepared, self._raster.read_mask(*self._grid.strip(row))
+
+    def encode(self, prepared: tuple[Any, NDArray[np.uint8]], row: int, column: int) -> dict[int, bytes]:
+        """Payload streams of one group."""
+        streams = self._inner.encode(prepared[0], row, column)
+        mask = prepared[1][:, _columns(self._grid.window(row, column))]
+        return streams | {StreamKind.DATASET_MASK: encode_plane(mask)}
+
+
+def _columns(window: Window) -> slice:
+    return slice(window.column, window.column + window.columns)
+
+
+def _silence_invalid(latents: NDArray[np.float32], invalid: NDArray[np.bool_], halo: int, reach: int) -> None:
+    """Zero the latents that no measurement depends on: with no valid pixel within `reach` + 1 latents.
+
+    Pixels beyond the halo are not known here and count as valid.
+    """
+    if not invalid.any():
+        return
+    bands, rows, columns = invalid.shape
+    cells = invalid.reshape(bands, rows // STRIDE, STRIDE, columns // STRIDE, STRIDE).all((0, 2, 4))
+    border = reach + 1 - halo // STRIDE
+    if border > 0:
+        cells = np.pad(cells, border)
+    elif border < 0:
+        cells = cells[-border:border, -border:border]
+    for axis in (0, 1):
+        cells = np.lib.stride_tricks.sliding_window_view(cells, 2 * (reach + 1) + 1, axis).all(-1)
+    latents[:, cells] = 0

@@ -1,0 +1,99 @@
+"""What a `.sarz` says of itself, without decoding anything."""
+
+from __future__ import annotations
+
+import os
+from dataclasses import dataclass
+from typing import Any
+
+from sarzip.container import Reader
+from sarzip.usecases.atomic import naming
+from sarzip.usecases.sarzfile import open_input
+
+
+@dataclass(frozen=True)
+class BandInfo:
+    """One band: sample type, radiometric domain, transform, special values, model and step in dB."""
+
+    band: int
+    dtype: str
+    domain: str
+    floor: float
+    centre_db: float
+    specials: tuple[float | int, ...]
+    model: str | None
+    step_db: float
+    bytes: int
+    bpp: float
+
+
+@dataclass(frozen=True)
+class FileInfo:
+    """Everything in the header and index. Sizes in bytes, bpp in bits per pixel and band."""
+
+    file: str
+    format: str
+    creator: str
+    width: int
+    height: int
+    group: int
+    groups: int
+    bytes: int
+    overhead_bytes: int
+    bpp: float
+    models: tuple[dict[str, str], ...]
+    bands: tuple[BandInfo, ...]
+    raster: dict[str, Any]
+    summary: dict[str, Any] | None
+
+
+def inspect(path: str | os.PathLike[str]) -> FileInfo:
+    """Read header and index of a `.sarz`; a seekable file, no pixel is decoded.
+
+    Raises InputError when it cannot be read and CorruptError when header or index are damaged.
+    """
+    with open_input(path) as file, naming(str(path)):
+        reader = Reader(file)
+        header = reader.header
+        major, minor = reader.version
+        pixels = header.width * header.height
+        bands = []
+        for number, each in enumerate(header.sets):
+            sizes = [
+                reader.frame_sizes[ordinal]
+                for ordinal in range(reader.frame_count)
+                if header.address(ordinal).set == number
+            ]
+            share = sum(sizes) / len(each.bands)
+            for band in each.bands:
+                about = header.bands[band]
+                bands.append(
+                    BandInfo(
+                        band=band + 1,
+                        dtype=about.dtype,
+                        domain=about.domain,
+                        floor=about.floor,
+                        centre_db=about.centre,
+                        specials=about.specials,
+                        model=None if each.model is None else header.models[each.model].id,
+                        step_db=each.step,
+                        bytes=round(share),
+                        bpp=8 * share / pixels,
+                    )
+                )
+        return FileInfo(
+            file=str(path),
+            format=f"{major}.{minor}",
+            creator=header.creator,
+            width=header.width,
+            height=header.height,
+            group=header.group,
+            groups=header.group_count,
+            bytes=reader.file_size,
+            overhead_bytes=reader.overhead,
+            bpp=8 * reader.file_size / (pixels * len(header.bands)),
+            models=tuple({"id": model.id, "sha256": model.sha256} for model in header.models),
+            bands=tuple(sorted(bands, key=lambda band: band.band)),
+            raster=header.raster,
+            summary=reader.summary,
+        )

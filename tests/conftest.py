@@ -1,0 +1,77 @@
+"""Fixtures that several layers share: a tiny untrained model, rasters, the real data where it is there."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+DATA = Path(os.environ.get("SARZIP_DATA", Path(__file__).resolve().parents[2] / "shared" / "data"))
+
+
+def real_scenes() -> list[Path]:
+    """Test scenes of real sensors that are not complex; empty without the data."""
+    return [
+        path for path in sorted((DATA / "test").glob("*.tif")) if "_SLC_" not in path.name.replace("-", "_")
+    ]
+
+
+@pytest.fixture(scope="session")
+def tiny_model(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Folder of an untrained ae16 with few channels: fast, and as hard on the pipelines as a trained one."""
+    import torch
+    from safetensors.numpy import save
+
+    from sarzip.codec.ae16_net import Ae16, Ae16Config
+
+    torch.manual_seed(1)
+    config = Ae16Config(latents=8, widths=(8, 8, 8))
+    network = Ae16(config)
+    state = {
+        name: value.numpy().copy()
+        for name, value in network.state_dict().items()
+        if not name.endswith("num_batches_tracked")
+    }
+    folder = tmp_path_factory.mktemp("models") / "tiny"
+    folder.mkdir()
+    content = save(state)
+    (folder / "model.safetensors").write_bytes(content)
+    card = {
+        "id": "tiny",
+        "family": "ae16",
+        "sha256": hashlib.sha256(content).hexdigest(),
+        "config": {"latents": 8, "widths": [8, 8, 8]},
+    }
+    (folder / "card.json").write_text(json.dumps(card))
+    return folder
+
+
+@pytest.fixture
+def write_raster(tmp_path: Path):
+    """Function that writes an array (bands, rows, columns) as a GeoTIFF and returns its path."""
+    import rasterio
+
+    def write(values: np.ndarray, name: str = "scene.tif", **profile: object) -> Path:
+        path = tmp_path / name
+        count, height, width = values.shape
+        with rasterio.open(
+            path, "w", driver="GTiff", width=width, height=height, count=count, dtype=values.dtype, **profile
+        ) as dataset:
+            dataset.write(values)
+        return path
+
+    return write
+
+
+def speckled(rows: int, columns: int, dtype: str = "uint16", seed: int = 0) -> np.ndarray:
+    """One band of textured four-look speckle: amplitude for integers, power for floats."""
+    rng = np.random.default_rng(seed)
+    y, x = np.mgrid[:rows, :columns]
+    power = (2 + np.sin(x / 37) + np.cos(y / 53)) * rng.gamma(4, 0.25, (rows, columns))
+    if np.dtype(dtype).kind in "iu":
+        return np.clip(60 * np.sqrt(power), 1, np.iinfo(dtype).max).astype(dtype)
+    return (0.05 * power).astype(dtype)
