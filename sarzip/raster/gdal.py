@@ -28,7 +28,17 @@ def gdal_env(threads: int | None = None, **options: Any) -> Iterator[None]:
     Inside, GDAL's messages go to the `rasterio` logger, which is silent unless the application listens.
     """
     settings = {"GDAL_CACHEMAX": CACHE_BYTES, "GDAL_NUM_THREADS": str(threads or "ALL_CPUS")}
-    with rasterio.Env(**settings, **options), warnings.catch_warnings():
+    with rasterio.Env(**settings, **options):
+        yield
+
+
+@contextmanager
+def opening() -> Iterator[None]:
+    """Open or create a dataset without rasterio's warning that it has no georeferencing.
+
+    Python's filters are shared by all threads, so this encloses no more than the opening itself.
+    """
+    with warnings.catch_warnings():
         warnings.simplefilter("ignore", NotGeoreferencedWarning)
         yield
 

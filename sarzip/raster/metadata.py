@@ -11,6 +11,7 @@ GeoTIFF keys. Overviews, raster attribute tables, category names and histograms 
 from __future__ import annotations
 
 import math
+from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
@@ -157,12 +158,16 @@ def creation_options(meta: Metadata) -> dict[str, Any]:
     return out
 
 
-def apply_tags(dataset: Any, tags: dict[str, Any]) -> None:
-    """Write the compact dict to a rasterio `dataset` just created with `creation_options`, before any pixel.
+def apply_tags(dataset: Any, tags: Mapping[str, Any]) -> None:
+    """`apply_metadata` for the compact dict."""
+    apply_metadata(dataset, decode(tags, dataset.count))
 
-    A dataset whose tags say AREA_OR_POINT=Point has to be written, to the end, under GTIFF_POINT_GEO_IGNORE.
+
+def apply_metadata(dataset: Any, meta: Metadata) -> None:
+    """Write the metadata to a rasterio `dataset` just created with `creation_options`, before any pixel.
+
+    Where it says AREA_OR_POINT=Point the dataset has to be written, to the end, under GTIFF_POINT_GEO_IGNORE.
     """
-    meta = decode(tags, dataset.count)
     if tuple(int(c) for c in dataset.colorinterp) != meta.colours:
         dataset.colorinterp = [ColorInterp(c) for c in meta.colours]
     for band, entries in meta.colormaps.items():

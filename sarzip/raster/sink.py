@@ -17,10 +17,10 @@ from rasterio.windows import Window
 
 from sarzip.errors import InputError, OutputError
 from sarzip.raster.compare import metadata_differences
-from sarzip.raster.gdal import CACHE_BYTES, captured_stderr, cause_of, free_bytes, gdal_env
-from sarzip.raster.metadata import apply_tags, creation_options, is_point
+from sarzip.raster.gdal import CACHE_BYTES, captured_stderr, cause_of, free_bytes, gdal_env, opening
+from sarzip.raster.metadata import apply_metadata, creation_options, is_point
 from sarzip.raster.source import RasterSource
-from sarzip.raster.tags import Metadata, decode
+from sarzip.raster.tags import Metadata, decode, without_namespace
 
 _GDAL_ERRORS = (RasterioError, OSError, ValueError)
 _FLOAT_PREDICTOR, _INTEGER_PREDICTOR = 3, 2
@@ -41,7 +41,9 @@ class RasterSink:
         self._meta = meta
         self._threads = threads
         self._dtype = np.dtype(dataset.dtypes[0])
-        self._failed = False
+        # GDAL stores the IMD domain in the file, and then once more beside it.
+        sidecar = path.with_suffix(".IMD")
+        self._sidecar = None if sidecar.exists() else sidecar
         self.warnings: tuple[str, ...] = ()
 
     @classmethod
@@ -70,11 +72,11 @@ class RasterSink:
             _check_space(target, width * height * len(dtypes) * dtype.itemsize)
         sink: RasterSink | None = None
         try:
-            with gdal_env(threads, **_settings(meta)):
+            with gdal_env(threads, **_settings(meta)), opening():
                 shape = {"width": width, "height": height, "count": len(dtypes), "dtype": dtype.name}
                 dataset = _create(str(target), {**shape, **options}, creation_options(meta))
                 sink = cls(dataset, target, meta, threads)
-                apply_tags(dataset, dict(tags))
+                apply_metadata(dataset, meta if sink._sidecar else without_namespace(meta, "IMD"))
         except _GDAL_ERRORS as error:
             if sink is not None:
                 sink._abandon()
@@ -112,6 +114,7 @@ class RasterSink:
             return
         with self._writing(0):
             self._dataset.close()
+        self._remove_sidecar()
         self._check()
 
     def _abandon(self) -> None:
@@ -121,6 +124,11 @@ class RasterSink:
                 self._dataset.close()
         except _GDAL_ERRORS:
             pass
+        self._remove_sidecar()
+
+    def _remove_sidecar(self) -> None:
+        if self._sidecar is not None:
+            self._sidecar.unlink(missing_ok=True)
 
     def _window(self, row: int, col: int, array: NDArray[Any]) -> Window:
         height, width = self._dataset.height, self._dataset.width
@@ -146,7 +154,6 @@ class RasterSink:
                 else:
                     yield
         except _GDAL_ERRORS as error:
-            self._failed = True
             raise OutputError(_cannot_write(self._path, cause_of(error))) from error
 
     def _check(self) -> None:

@@ -23,7 +23,7 @@ import base64
 import math
 import zlib
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any, TypeVar, cast
 
 import numpy as np
@@ -97,6 +97,11 @@ class Metadata:
 def default_colours(count: int) -> tuple[int, ...]:
     """Colour interpretation of a raster that says nothing: gray, then undefined."""
     return (_GRAY,) + (0,) * (count - 1)
+
+
+def without_namespace(meta: Metadata, name: str) -> Metadata:
+    """`meta` less one namespace of the dataset's tags."""
+    return replace(meta, tags={key: items for key, items in meta.tags.items() if key != name})
 
 
 # --- encode -------------------------------------------------------------------------------------------------
