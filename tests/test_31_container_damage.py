@@ -23,6 +23,7 @@ from hypothesis import strategies as st
 
 from sarzip.container import BandHeader, Header, ModelRef, Reader, SetHeader, StreamReader, Writer, limits
 from sarzip.container.layout import HEAD_SIZE, TRAILER_SIZE, varint
+from sarzip.container.zframe import scan_frame
 from sarzip.errors import CorruptError
 
 Frames = list[dict[int, bytes]]
@@ -501,6 +502,35 @@ def test_hostile_zstd_frames(make: Callable[[bytes], bytes]) -> None:
 def test_hostile_index(spoil: Callable[[bytes, list[bytes]], bytes]) -> None:
     with memory_below(16 << 20):
         refuse(forge(index=spoil))
+
+
+@pytest.mark.parametrize(
+    ("frame", "message"),
+    [
+        (crafted(2**20, RLE * 4 + block(1, 5, b"D")), "more than its blocks can hold"),
+        (crafted(2**23 + 1, RLE * 64 + block(1, 5, b"D")), "window of 8388609 bytes"),
+        (crafted(5, block(0, 5, b"abcde"), 0x84, b"\x69"), "window of 9437184 bytes"),
+        (crafted(5, block(0, 0, last=False) * 64 + block(0, 5, b"abcde")), "bytes or blocks"),
+        (crafted(5, block(0, 300, bytes(300))), "bytes or blocks"),
+        (crafted(2**24 + 1, block(0, 5, b"abcde")), "limit is 16777216"),
+    ],
+)
+def test_zstd_frames_are_judged_before_they_are_decoded(frame: bytes, message: str) -> None:
+    with pytest.raises(CorruptError, match=message):
+        scan_frame(frame, 2**24)
+
+
+def test_largest_window_and_most_blocks() -> None:
+    assert scan_frame(crafted(5, block(0, 5, b"abcde"), 0x84, b"\x68"), 5).content_size == 5
+    assert scan_frame(crafted(5, block(0, 0, last=False) * 63 + block(0, 5, b"abcde")), 5).content_size == 5
+
+
+@pytest.mark.parametrize("change", [-1, 1, 2**40])
+def test_trailer_that_lies_about_the_size(change: int) -> None:
+    end = bytearray(FILE[-TRAILER_SIZE:-4])
+    struct.pack_into("<Q", end, 8, len(FILE) + change)
+    messages = refuse(FILE[:-TRAILER_SIZE] + bytes(end) + struct.pack("<I", crc32(end)))
+    assert all("trailer says" in message for message in messages)
 
 
 def test_head_that_announces_too_much() -> None:
