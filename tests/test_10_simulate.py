@@ -47,7 +47,7 @@ def test_looks_and_decibel_moments(looks: int) -> None:
     assert power.mean() == pytest.approx(0.1, rel=0.02)
     assert power.mean() ** 2 / power.var() == pytest.approx(looks, rel=0.04)
     db = 10 * np.log10(power)
-    # Log-gamma: standard deviation sqrt(psi1(L)), 5.57 dB for one look; mean psi(L) - ln L below that of power.
+    # Log-gamma: standard deviation sqrt(psi1(L)), 5.57 dB for one look; mean psi(L) - ln L under power's.
     assert db.std() == pytest.approx(DB_PER_NEPER * np.sqrt(psi1(looks)), rel=0.02)
     assert db.mean() + 10 == pytest.approx(DB_PER_NEPER * (psi(looks) - np.log(looks)), abs=0.06)
 
@@ -95,7 +95,7 @@ def test_complex_speckle_is_circular() -> None:
 @pytest.mark.parametrize(
     ("rows", "columns", "weighting"), [(1.1, 1.4, 0.54), (1.4, 1.2, 0.7), (2.0, 1.8, 0.7)]
 )
-def test_neighbours_are_correlated_as_the_band_says(rows: float, columns: float, weighting: float) -> None:
+def test_neighbours_correlate_as_the_band_says(rows: float, columns: float, weighting: float) -> None:
     config = flat(form="complex", gain_db=70.0, oversampling=(rows, columns), weighting=weighting)
     parts = simulate(config).astype(np.float64)
     image = parts[..., 0] + 1j * parts[..., 1]
