@@ -1,0 +1,188 @@
+"""The exact half of `lapped16`'s hyperprior: hyper-latents and the step to the scale class of every
+coefficient.
+
+Encoder and decoder must agree on every class, whatever device, thread count or batch size computes it. All
+weights and activations are therefore integers, held in float32, in which a sum is exact in any order while it
+stays below 2^24; the constructor proves that bound for the weights at hand. Each layer is one matrix product
+(never a convolution routine, which may transform its operands), and every operand fits into eight bits of
+mantissa, so that even a product in TensorFloat-32 or bfloat16 with float32 accumulation is the same.
+
+    side      hyper-latent, clipped to ±31                            counts 1
+    weights   int8, ±127                                              count 1/64
+    hidden    0..255                                                  counts 1/16
+    sums      of side · weight times 16, of hidden · weight           count 1/1024, like the biases
+
+The biases of the first and last layer depend on the step: they are linear between knots one octave apart,
+evaluated in integers at sixteenths of an octave.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping
+from typing import Any
+
+import numba as nb
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+from torch.nn import functional as F
+
+from sarzip.errors import ModelError
+
+SIDE_CLIP = 31
+WEIGHT_BITS = 6
+HIDDEN_BITS = 4
+SUM_BITS = WEIGHT_BITS + HIDDEN_BITS
+TOP_HIDDEN = 255
+EXACT = 1 << 24
+
+FIRST_OCTAVE = -2
+"""log2 of the step in dB at the first knot."""
+FRACTIONS = 16
+"""Step indices per octave."""
+CLASSES_PER_INDEX = 317
+"""Classes by which a step index shifts the scale, in 1/1024: ln 2 / 16 / 0.14."""
+
+# 2^(j/16 - 1/32) for j = 0..16: mantissas between which a step rounds to j sixteenths of an octave. Literals,
+# because libraries differ in the last digit of a power.
+_BOUNDS = (
+    0.9785720620877001, 1.0218971486541166, 1.0671404006768237, 1.1143867425958924, 1.1637248587775775,
+    1.2152473599804690, 1.2690509571917332, 1.3252366431597413, 1.3839098819638320, 1.4451808069770467,
+    1.5091644275934228, 1.5759808451078865, 1.6457554781539649, 1.7186192981224779, 1.7947090750031072,
+    1.8741676341103000, 1.9571441241754002,
+)  # fmt: skip
+
+
+def step_index(step: float) -> int:
+    """Sixteenths of an octave from the first knot to the step (dB), rounded; the same on every machine."""
+    mantissa, exponent = math.frexp(step)
+    mantissa *= 2.0
+    below = sum(mantissa >= bound for bound in _BOUNDS) - 1
+    return (exponent - 1 - FIRST_OCTAVE) * FRACTIONS + below
+
+
+def interpolate_knots(knots: NDArray[np.int32], index: int) -> NDArray[np.int64]:
+    """Row of integer knots (K, C) at a step index, clamped to the first and the last."""
+    index = min(max(index, 0), (len(knots) - 1) * FRACTIONS)
+    low = min(index // FRACTIONS, len(knots) - 2)
+    part = index - low * FRACTIONS
+    wide = knots.astype(np.int64)
+    return np.asarray((wide[low] * (FRACTIONS - part) + wide[low + 1] * part) >> 4)
+
+
+@nb.njit("void(int32[:,:,::1], int32[:,::1])", nogil=True, cache=True)
+def _integrate(side, weights):  # type: ignore[no-untyped-def]
+    """Residuals to hyper-latents in place: add the prediction from left, above and above-left (weights in
+    1/16).
+    """
+    for c in range(side.shape[0]):
+        a, b, d = weights[c, 0], weights[c, 1], weights[c, 2]
+        for i in range(side.shape[1]):
+            for j in range(side.shape[2]):
+                left = side[c, i, j - 1] if j else np.int32(0)
+                above = side[c, i - 1, j] if i else np.int32(0)
+                corner = side[c, i - 1, j - 1] if i and j else np.int32(0)
+                side[c, i, j] += (a * left + b * above + d * corner + 8) >> 4
+
+
+class IntegerHyper:
+    """Integer networks and predictors; immutable, thread-safe. Weights: see `lapped16_export`."""
+
+    def __init__(self, weights: Mapping[str, Any], classes: int, device: str = "cpu") -> None:
+        """weights: integer arrays by name. classes: number of scale classes. ModelError if sums could be
+        inexact.
+        """
+        self._classes = classes
+        self._device = torch.device(device)
+        self._knots_first = _integers(weights["hyper.first.knots"])
+        self._knots_last = _integers(weights["hyper.last.knots"])
+        self._knots_side = _integers(weights["hyper.side.knots"])
+        self._prediction = np.ascontiguousarray(_integers(weights["hyper.side.prediction"]))
+        self._layers: dict[str, Tensor] = {}
+        self._biases: dict[str, Tensor] = {}
+        for name in ("first", "up", "mid", "last"):
+            matrix = _integers(weights[f"hyper.{name}.weight"])
+            self._layers[name] = torch.from_numpy(matrix.astype(np.float32)).to(self._device)
+        for name in ("up", "mid"):
+            bias = _integers(weights[f"hyper.{name}.bias"])
+            self._biases[name] = torch.from_numpy(bias.astype(np.float32))[:, None].to(self._device)
+        self._check()
+
+    @property
+    def side_channels(self) -> int:
+        """Hyper-latent channels."""
+        return int(self._knots_side.shape[1])
+
+    def _check(self) -> None:
+        largest = {"first": SIDE_CLIP << HIDDEN_BITS, "up": TOP_HIDDEN, "mid": TOP_HIDDEN, "last": TOP_HIDDEN}
+        knots = {"first": self._knots_first, "last": self._knots_last}
+        for name, matrix in self._layers.items():
+            bias = np.abs(knots[name]).max() if name in knots else int(self._biases[name].abs().max())
+            if float(matrix.abs().max()) > 127 or float(matrix.abs().sum(1).max()) * largest[
+                name
+            ] + bias >= EXACT - (1 << SUM_BITS):
+                raise ModelError(f"lapped16: layer '{name}' of the hyperprior is not exact in float32")
+
+    def residual(self, side: NDArray[np.int32]) -> NDArray[np.int32]:
+        """What is coded of hyper-latents int32 (S, h, w): the difference to their integer prediction."""
+        padded = np.pad(side.astype(np.int64), ((0, 0), (1, 0), (1, 0)))
+        weights = self._prediction.astype(np.int64)[:, :, None, None]
+        near = (padded[:, 1:, :-1], padded[:, :-1, 1:], padded[:, :-1, :-1])
+        total = sum(weights[:, i] * plane for i, plane in enumerate(near))
+        return np.asarray(side - ((total + 8) >> 4)).astype(np.int32)
+
+    def integrate(self, residual: NDArray[np.int32]) -> NDArray[np.int32]:
+        """Inverse of `residual`."""
+        side = np.ascontiguousarray(residual, np.int32).copy()
+        _integrate(side, self._prediction)
+        return side
+
+    def side_classes(self, step: float, shape: tuple[int, int]) -> NDArray[np.uint8]:
+        """Classes uint8 (S · h · w,) of the residuals of h×w hyper-latents."""
+        index = step_index(step)
+        row = (interpolate_knots(self._knots_side, index) + 512) >> SUM_BITS
+        row = np.clip(row + self._beyond(index, len(self._knots_side)), 0, self._classes - 1)
+        return np.repeat(row.astype(np.uint8), shape[0] * shape[1])
+
+    def classes(self, side: NDArray[np.int32], step: float) -> tuple[Tensor, Tensor]:
+        """Hyper-latents int32 (S, h, w) to classes uint8 (256, 2h, 2w) and hidden float32 (H, 2h, 2w), on the
+        device.
+        """
+        index = step_index(step)
+        _, h, w = side.shape
+        clipped = torch.from_numpy(np.clip(side, -SIDE_CLIP, SIDE_CLIP).astype(np.float32)).to(self._device)
+        padded = F.pad(clipped[None], (1, 1, 1, 1), mode="replicate")
+        columns = F.unfold(padded, 3)[0]
+        first = (self._layers["first"] @ columns).mul_(1 << HIDDEN_BITS)
+        x = _activate(first.add_(self._row(self._knots_first, index)))
+        x = _activate((self._layers["up"] @ x).add_(self._biases["up"]))
+        x = F.pixel_shuffle(x.reshape(1, -1, h, w), 2).reshape(-1, 4 * h * w)
+        x = _activate((self._layers["mid"] @ x).add_(self._biases["mid"]))
+        total = (self._layers["last"] @ x).add_(self._row(self._knots_last, index, 1 << (SUM_BITS - 1)))
+        total = total.mul_(1.0 / (1 << SUM_BITS)).floor_()
+        total = total.add_(float(self._beyond(index, len(self._knots_last)))).clamp_(0, self._classes - 1)
+        return total.to(torch.uint8).reshape(-1, 2 * h, 2 * w), x.reshape(-1, 2 * h, 2 * w)
+
+    def _row(self, knots: NDArray[np.int32], index: int, plus: int = 0) -> Tensor:
+        row = (interpolate_knots(knots, index) + plus).astype(np.float32)
+        return torch.from_numpy(row)[:, None].to(self._device)
+
+    @staticmethod
+    def _beyond(index: int, knots: int) -> int:
+        """Classes by which the scale moves for steps outside the knots."""
+        top = (knots - 1) * FRACTIONS
+        return -(((index - min(max(index, 0), top)) * CLASSES_PER_INDEX) >> 10)
+
+
+def _activate(total: Tensor) -> Tensor:
+    """Sums (count 1/1024) to hidden integers (count 1/16)."""
+    return total.mul_(1.0 / (1 << WEIGHT_BITS)).floor_().clamp_(0, TOP_HIDDEN)
+
+
+def _integers(array: Any) -> NDArray[np.int32]:
+    values = array.numpy() if isinstance(array, Tensor) else np.asarray(array)
+    if values.dtype.kind not in "iu":
+        raise ModelError("lapped16: the hyperprior's weights must be integers")
+    return values.astype(np.int32)

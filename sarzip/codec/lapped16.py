@@ -1,0 +1,219 @@
+"""The family `lapped16` behind the codec interface (see family.py): numpy in and out, safe to call from many
+threads.
+
+`analyse` and `synthesise` are linear and exact neighbours of each other across groups. Everything that adapts
+lives in `encode` and `decode` of one group: the hyperprior that selects the entropy coder's tables, the
+means, the trellis, and the refiner, which moves the dequantised latents towards what their neighbourhood
+makes likely.
+
+Streams of a group: SIDE holds the hyper-latents, one per 2×2 latents, LATENTS the quantised latents
+(entropy.py).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+from torch.nn import functional as F
+
+from sarzip.codec import lapped16_net as net
+from sarzip.codec import lapped_transform
+from sarzip.codec.entropy import Estimate, peek_states
+from sarzip.codec.family import LATENTS, SIDE
+from sarzip.codec.hyperprior import FRACTIONS, IntegerHyper, step_index
+from sarzip.codec.lapped_export import load_entropy
+from sarzip.errors import CorruptError, ModelError
+
+__all__ = ["Lapped16Config", "Lapped16Family"]
+
+Lapped16Config = net.Lapped16Config
+
+DEFAULT_STATES = 8
+SIDE_LIMIT = 1023
+_REFINER_HALO = 2
+
+
+@dataclass(frozen=True, eq=False)
+class _Prior:
+    """What the hyper-latents of a group say: classes uint8 (256, h, w), hidden (H, h, w) counts 1/16, means
+    (M, h, w).
+    """
+
+    classes: Tensor
+    hidden: Tensor
+    means: Tensor
+
+
+class Lapped16Family:
+    """A trained `lapped16`, ready to code."""
+
+    name = "lapped16"
+    channels = net.CHANNELS
+    inputs = 1
+    analysis_halo = net.STRIDE
+    synthesis_halo = 1
+
+    def __init__(
+        self,
+        config: Lapped16Config | Mapping[str, Any],
+        weights: Mapping[str, Any],
+        device: str = "cpu",
+        states: int = DEFAULT_STATES,
+    ) -> None:
+        """Build from the card's config and the model file's tensors; ModelError if they do not fit.
+
+        states: of the trellis when encoding, 1 (uniform quantiser, fastest), 4 or 8. Decoding reads it from
+        the stream.
+        """
+        self.config = config if isinstance(config, Lapped16Config) else Lapped16Config(**config)
+        self.mirror_signs = lapped_transform.mirror_signs()
+        self.states = states
+        self._device = torch.device(device)
+        tensors = {name: torch.as_tensor(value) for name, value in weights.items()}
+        try:
+            self._hyper = IntegerHyper(tensors, net.CLASSES, device)
+            self._side_net = self._module(net.HyperAnalysis(self.config), tensors, "side.analysis.")
+            self._refiner = self._module(net.Refiner(self.config), tensors, "refiner.")
+            self._mean = tensors["mean.weight"].to(self._device, torch.float32)
+            self._analysis = _weight(tensors["analysis.kernel"], "analysis").to(self._device)
+            self._synthesis = _weight(tensors["synthesis.kernel"], "synthesis").to(self._device)
+            self._latent_models, self._side_model = load_entropy(
+                {
+                    n: t.numpy()
+                    for n, t in tensors.items()
+                    if n.startswith(("latents", "side.")) and not n.startswith("side.analysis.")
+                }
+            )
+        except (KeyError, RuntimeError, ValueError, AttributeError) as error:
+            raise ModelError(f"lapped16: the weights do not fit the card ({error})") from error
+        if states not in self._latent_models:
+            raise ModelError(f"lapped16: no entropy model with {states} states")
+        self._signs = torch.from_numpy(self.mirror_signs).to(self._device)
+
+    def with_states(self, states: int) -> Lapped16Family:
+        """The same model encoding with another number of trellis states; shares all weights."""
+        other = object.__new__(Lapped16Family)
+        other.__dict__.update(self.__dict__)
+        if states not in self._latent_models:
+            raise ModelError(f"lapped16: no entropy model with {states} states")
+        other.states = states
+        return other
+
+    def _module(self, module: torch.nn.Module, tensors: Mapping[str, Tensor], prefix: str) -> Any:
+        own = {n[len(prefix) :]: t for n, t in tensors.items() if n.startswith(prefix)}
+        module.load_state_dict({n: t.to(torch.float32) for n, t in own.items()})
+        return module.to(self._device).eval().requires_grad_(False)
+
+    def analyse(self, signal: NDArray[np.float32]) -> NDArray[np.float32]:
+        """Signal (1, 16h+32, 16w+32) in dB to latents (256, h, w)."""
+        with torch.inference_mode(), torch.backends.cudnn.flags(allow_tf32=False):
+            extra = self.analysis_halo - net.HALF
+            inner = np.ascontiguousarray(signal[:, extra:-extra, extra:-extra], np.float32)
+            batch = torch.from_numpy(inner)[None].to(self._device)
+            return net.analyse(self._analysis, batch)[0].cpu().numpy()
+
+    def synthesise(self, latents: NDArray[np.float32]) -> NDArray[np.float32]:
+        """Latents (256, h+2, w+2) to signal (1, 16h, 16w) in dB."""
+        with torch.inference_mode(), torch.backends.cudnn.flags(allow_tf32=False):
+            batch = torch.from_numpy(np.ascontiguousarray(latents, np.float32))[None].to(self._device)
+            return np.ascontiguousarray(net.synthesise(self._synthesis, batch)[0].cpu().numpy())
+
+    def encode(self, latents: NDArray[np.float32], step: float) -> dict[int, bytes]:
+        """One group of latents (256, h, w), quantised with a step in dB, to its two streams."""
+        side, prior = self._describe(latents, step)
+        residual = self._hyper.residual(side)
+        side_classes = self._hyper.side_classes(step, (side.shape[1], side.shape[2]))
+        centred = self._centred(latents, step, prior)
+        model = self._latent_models[self.states]
+        return {
+            SIDE: self._side_model.encode(residual.reshape(-1).astype(np.float32), side_classes, 0.0),
+            LATENTS: model.encode(centred, prior.classes.cpu().numpy().reshape(-1)),
+        }
+
+    def estimate(self, latents: NDArray[np.float32], step: float) -> Estimate:
+        """Bits of both streams and squared error in dB² (sum over latents, before the refiner) without
+        writing.
+        """
+        side, prior = self._describe(latents, step)
+        residual = self._hyper.residual(side).reshape(-1).astype(np.float32)
+        side_classes = self._hyper.side_classes(step, (side.shape[1], side.shape[2]))
+        model = self._latent_models[self.states]
+        done = model.estimate(self._centred(latents, step, prior), prior.classes.cpu().numpy().reshape(-1))
+        bits = done.bits + self._side_model.estimate(residual, side_classes, 0.0).bits
+        return Estimate(bits, done.sse * step * step)
+
+    def decode(
+        self, streams: Mapping[int, bytes], shape: tuple[int, int], step: float
+    ) -> NDArray[np.float32]:
+        """Streams of one group to dequantised, refined latents (256, h, w); CorruptError if undecodable."""
+        if LATENTS not in streams or SIDE not in streams:
+            raise CorruptError("a group has no latents or no side information")
+        if not (np.isfinite(step) and step > 0):
+            raise CorruptError(f"a quantisation step of {step} dB is impossible")
+        half = ((shape[0] + 1) // 2, (shape[1] + 1) // 2)
+        lattice = self._side_model.decode_lattice(streams[SIDE], self._hyper.side_classes(step, half))
+        side = self._hyper.integrate(lattice.reshape(self._hyper.side_channels, *half))
+        if side.size and max(int(side.max()), -int(side.min())) > SIDE_LIMIT:
+            raise CorruptError("side information holds impossible values")
+        prior = self._prior(side, shape, step)
+        classes = prior.classes.cpu().numpy().reshape(-1)
+        model = self._latent_models[peek_states(streams[LATENTS])]
+        values = model.decode(streams[LATENTS], classes)
+        with torch.inference_mode():
+            coarse = torch.from_numpy(values.reshape(self.channels, *shape)).to(self._device)
+            coarse[: self.config.means] += prior.means
+            coarse += self._refine(coarse, prior.hidden, step)
+            return coarse.mul_(step).cpu().numpy()
+
+    def _describe(self, latents: NDArray[np.float32], step: float) -> tuple[NDArray[np.int32], _Prior]:
+        """Choose the hyper-latents of a group and say what a decoder will know from them."""
+        _, h, w = latents.shape
+        with torch.inference_mode():
+            units = torch.from_numpy(np.ascontiguousarray(latents, np.float32))[None].to(self._device) / step
+            if h % 2 or w % 2:
+                units = F.pad(units, (0, w % 2, 0, h % 2), mode="replicate")
+            side = self._side_net(units, self._knot_weights(step))[0]
+            side = torch.nan_to_num(side).round().clamp(-SIDE_LIMIT, SIDE_LIMIT)
+        integers = side.to(torch.int32).cpu().numpy()
+        return integers, self._prior(integers, (h, w), step)
+
+    def _prior(self, side: NDArray[np.int32], shape: tuple[int, int], step: float) -> _Prior:
+        h, w = shape
+        with torch.inference_mode(), torch.autocast(self._device.type, enabled=False):
+            classes, hidden = self._hyper.classes(side, step)
+            padded = F.pad(
+                torch.from_numpy(side.astype(np.float32))[None].to(self._device),
+                (1, 1, 1, 1),
+                mode="replicate",
+            )
+            means = F.pixel_shuffle(F.conv2d(padded, self._mean), 2)[0]
+            return _Prior(classes[:, :h, :w].contiguous(), hidden[:, :h, :w], means[:, :h, :w])
+
+    def _centred(self, latents: NDArray[np.float32], step: float, prior: _Prior) -> NDArray[np.float32]:
+        centred = latents.astype(np.float32) * np.float32(1.0 / step)
+        centred[: self.config.means] -= prior.means.cpu().numpy()
+        return np.asarray(centred.reshape(-1))
+
+    def _refine(self, coarse: Tensor, hidden: Tensor, step: float) -> Tensor:
+        wide = net.mirror(coarse[None], _REFINER_HALO, self._signs)
+        features = net.mirror(hidden[None] * (1.0 / net.ACTIVATION_ONE), _REFINER_HALO, None)
+        return self._refiner(wide, features, self._knot_weights(step))[0]
+
+    def _knot_weights(self, step: float) -> Tensor:
+        """Floating-point networks see the same step index as the integer ones."""
+        octaves = step_index(step) / FRACTIONS + net.FIRST_KNOT
+        return net.knot_weights(torch.tensor([octaves], dtype=torch.float32, device=self._device))
+
+
+def _weight(kernel: Tensor, kind: str) -> Tensor:
+    transform = net.Transform()
+    with torch.no_grad():
+        transform.start.copy_(kernel)
+        weight = transform.analysis_weight() if kind == "analysis" else transform.synthesis_weight()
+    return weight.detach().clone()

@@ -1,0 +1,338 @@
+"""The networks of `lapped16` in torch: lapped transforms, hyperprior, refinement of the dequantised latents.
+
+Analysis is one linear 32×32 convolution of stride 16 (as a 2×2 convolution of unshuffled pixels), synthesis
+its transpose with its own weights; both start from the lapped orthogonal transform and keep its symmetry.
+What a linear transform cannot do is left to the decoder: `Refiner` corrects the dequantised latents from
+their neighbours and from what the hyperprior knows. Everything between the transforms works in units of the
+quantiser's step.
+
+Only `Hyper.classes` must be exact: its weights and activations are integers (see `integer_hyper`).
+"""
+
+from __future__ import annotations
+
+import math
+from dataclasses import asdict, dataclass
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional as F
+
+from sarzip.codec import lapped_transform
+
+CHANNELS = 256
+STRIDE = 16
+HALF = 8
+
+KNOTS = 8
+"""Biases that depend on the step are linear between knots at log2(step / dB) = -2, -1, .. 5."""
+FIRST_KNOT = -2.0
+
+CLASSES = 64
+CLASS_BASE = 0.06
+CLASS_STEP = 0.14
+"""Class k stands for a standard deviation of CLASS_BASE · exp(CLASS_STEP · k) steps."""
+
+CHANGE = 0.1
+"""How far the transforms' taps move for a unit of their parameters."""
+
+CLASS_CHANGE = 10.0
+"""Classes that a unit of the parameters of a step's classes is worth, for the same reason."""
+
+WEIGHT_ONE = 64
+"""Integer weights count 1/64."""
+ACTIVATION_ONE = 16
+"""Integer activations count 1/16, 0..255."""
+SIDE_CLIP = 31
+"""What the integer layers see of a hyper-latent; the mean sees all of it."""
+
+
+@dataclass(frozen=True)
+class Lapped16Config:
+    """Widths of the parts. side: hyper-latents per 2×2 latents. means: low channels that get a predicted
+    mean.
+    """
+
+    side: int = 24
+    hidden: int = 96
+    means: int = 32
+    analysis_width: int = 96
+    refine_width: int = 128
+
+    def to_mapping(self) -> dict[str, Any]:
+        """Plain values for the card."""
+        return asdict(self)
+
+
+def knot_weights(log_step: Tensor) -> Tensor:
+    """Interpolation weights (B, KNOTS) of log2 steps (B,)."""
+    position = (log_step - FIRST_KNOT).clamp(0, KNOTS - 1)
+    knots = torch.arange(KNOTS, device=log_step.device, dtype=log_step.dtype)
+    return (1 - (position[:, None] - knots[None]).abs()).clamp_min(0)
+
+
+def knot_bias(table: Tensor, weights: Tensor) -> Tensor:
+    """(B, C, 1, 1) bias from a table (KNOTS, C) and weights (B, KNOTS)."""
+    return (weights @ table)[:, :, None, None]
+
+
+def mirror(planes: Tensor, halo: int, signs: Tensor | None) -> Tensor:
+    """Extend planes (B, C, h, w) by `halo` samples on each side by half-sample symmetric reflection.
+
+    signs: (2, C) of mirrored rows and columns, for latents; None for pixels and for features without parity.
+    """
+    for axis in (2, 3):
+        sign = None if signs is None else signs[axis - 2][:, None, None].to(planes.dtype)
+        planes = _mirror_axis(planes, halo, axis, sign)
+    return planes
+
+
+def _mirror_axis(planes: Tensor, halo: int, axis: int, sign: Tensor | None) -> Tensor:
+    size = planes.shape[axis]
+    if halo > size:  # tiny scenes: reflect as often as needed
+        planes = _mirror_axis(planes, size, axis, sign)
+        middle = _mirror_axis(planes, halo - size, axis, sign) if halo - size <= size * 3 else None
+        if middle is None:
+            raise ValueError("halo is far larger than the planes")
+        return middle
+    before = planes.narrow(axis, 0, halo).flip(axis)
+    after = planes.narrow(axis, size - halo, halo).flip(axis)
+    if sign is not None:
+        before, after = before * sign, after * sign
+    return torch.cat([before, planes, after], axis)
+
+
+def through(value: Tensor, target: Tensor) -> Tensor:
+    """`target` forward, gradient to `value`."""
+    return value + (target - value).detach()
+
+
+def round_through(value: Tensor) -> Tensor:
+    """Round with a straight-through gradient."""
+    return through(value, torch.round(value))
+
+
+class Transform(nn.Module):
+    """Linear-phase lapped transform with free taps: `analyse` pixels to latents or `synthesise` back."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        # Learned as small changes of the start, so that one learning rate serves all parts of the model.
+        self.change = nn.Parameter(torch.zeros(CHANNELS, 2 * STRIDE, 2 * STRIDE))
+        self.start: Tensor
+        self.signs: Tensor
+        self.register_buffer("start", torch.from_numpy(lapped_transform.kernels()), persistent=False)
+        self.register_buffer("signs", torch.from_numpy(lapped_transform.mirror_signs()), persistent=False)
+
+    def kernel(self) -> Tensor:
+        """Taps (256, 32, 32) made even or odd along both axes."""
+        taps = self.start + CHANGE * self.change
+        taps = 0.5 * (taps + self.signs[0][:, None, None] * taps.flip(1))
+        return 0.5 * (taps + self.signs[1][:, None, None] * taps.flip(2))
+
+    def analysis_weight(self) -> Tensor:
+        """(256 latents, 256 unshuffled pixels, 2, 2)."""
+        k = self.kernel().reshape(CHANNELS, 2, STRIDE, 2, STRIDE)
+        return k.permute(0, 2, 4, 1, 3).reshape(CHANNELS, CHANNELS, 2, 2)
+
+    def synthesis_weight(self) -> Tensor:
+        """(256 unshuffled pixels, 256 latents, 2, 2)."""
+        k = self.kernel().reshape(CHANNELS, 2, STRIDE, 2, STRIDE).flip(1, 3)
+        return k.permute(2, 4, 0, 1, 3).reshape(CHANNELS, CHANNELS, 2, 2)
+
+
+def analyse(weight: Tensor, signal: Tensor) -> Tensor:
+    """Signal (B, 1, 16h+16, 16w+16), halo of 8 pixels, to latents (B, 256, h, w)."""
+    return F.conv2d(F.pixel_unshuffle(signal, STRIDE), weight)
+
+
+def synthesise(weight: Tensor, latents: Tensor) -> Tensor:
+    """Latents (B, 256, h+2, w+2) to signal (B, 1, 16h, 16w)."""
+    pixels = F.pixel_shuffle(F.conv2d(latents, weight), STRIDE)
+    return pixels[:, :, HALF:-HALF, HALF:-HALF]
+
+
+class HyperAnalysis(nn.Module):
+    """Latents in steps (B, 256, h, w), h and w even, to hyper-latents (B, side, h/2, w/2) before rounding."""
+
+    def __init__(self, config: Lapped16Config) -> None:
+        super().__init__()
+        width = config.analysis_width
+        self.means = config.means
+        self.inward = nn.Conv2d(CHANNELS + config.means, width, 1)
+        self.knots = nn.Parameter(torch.zeros(KNOTS, width))
+        self.down = nn.Conv2d(width, width, 2, 2)
+        self.mix = nn.Conv2d(width, width, 3, padding=1, padding_mode="replicate")
+        self.out = nn.Conv2d(width, config.side, 1)
+        self.direct = nn.Conv2d(config.means, config.side, 2, 2, bias=False)
+        with torch.no_grad():
+            self.out.bias.zero_()
+            self.direct.weight.zero_()
+            self.direct.weight[0, 0] = 1.0 / 16
+
+    def forward(self, units: Tensor, weights: Tensor) -> Tensor:
+        """units: latents / step. weights: of the knots (B, KNOTS)."""
+        low = units[:, : self.means]
+        features = torch.cat([torch.log1p(units.abs()), torch.asinh(low)], 1)
+        x = F.relu(self.inward(features) + knot_bias(self.knots, weights))
+        x = F.relu(self.down(x))
+        x = x + F.relu(self.mix(x))
+        return self.out(x) + self.direct(low)
+
+
+def _first_classes() -> Tensor:
+    """(KNOTS, 256) classes of a spectrum typical of SAR scenes in dB, to start from."""
+    order = torch.from_numpy(lapped_transform.channel_order()).float()
+    deviation = 2.0 + 10.0 / (1.0 + order.norm(dim=1))  # dB
+    steps = torch.exp2(torch.arange(KNOTS) + FIRST_KNOT)
+    return (torch.log(deviation[None] / steps[:, None] / CLASS_BASE) / CLASS_STEP).clamp(2, CLASSES - 3)
+
+
+class HyperSynthesis(nn.Module):
+    """Integer hyper-latents to the class of every coefficient (exact), hidden features and means (floating
+    point).
+    """
+
+    def __init__(self, config: Lapped16Config) -> None:
+        super().__init__()
+        side, hidden = config.side, config.hidden
+        self.means = config.means
+        self.first = nn.Conv2d(side, hidden, 3)
+        self.up = nn.Conv2d(hidden, 4 * hidden, 1)
+        self.mid = nn.Conv2d(hidden, hidden, 1)
+        self.last = nn.Conv2d(hidden, CHANNELS, 1)
+        self.first_knots = nn.Parameter(torch.zeros(KNOTS, hidden))
+        self.first_classes: Tensor
+        self.register_buffer("first_classes", _first_classes(), persistent=False)
+        self.last_change = nn.Parameter(torch.zeros(KNOTS, CHANNELS))
+        self.mean = nn.Conv2d(side, 4 * config.means, 3, bias=False)
+        with torch.no_grad():
+            self.mean.weight.zero_()
+            self.mean.weight[0:4, 0, 1, 1] = 4.0
+            self.first.weight.mul_(0.5)
+            self.last.bias.zero_()
+
+    def last_knots(self) -> Tensor:
+        """Classes (KNOTS, 256) before what the hyper-latents say."""
+        return self.first_classes + CLASS_CHANGE * self.last_change
+
+    @staticmethod
+    def integer(weight: Tensor) -> Tensor:
+        """Weight rounded to multiples of 1/WEIGHT_ONE within ±127 of them, straight-through."""
+        return through(weight, torch.round(weight * WEIGHT_ONE).clamp(-127, 127) / WEIGHT_ONE)
+
+    @staticmethod
+    def bias(value: Tensor) -> Tensor:
+        """Bias on the grid of the accumulators (of activations, or of classes)."""
+        one = WEIGHT_ONE * ACTIVATION_ONE
+        return through(value, torch.round(value * one) / one)
+
+    @staticmethod
+    def activate(x: Tensor) -> Tensor:
+        """Integer activation: floor to 1/ACTIVATION_ONE in 0..255."""
+        y = x.clamp(0, 255 / ACTIVATION_ONE)
+        return through(y, torch.floor(y * ACTIVATION_ONE) / ACTIVATION_ONE)
+
+    def forward(self, side: Tensor, weights: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+        """Class (B, 256, h, w) before rounding, hidden (B, hidden, h, w), means (B, means, h, w)."""
+        padded = F.pad(side, (1, 1, 1, 1), mode="replicate")
+        x = F.conv2d(padded.clamp(-SIDE_CLIP, SIDE_CLIP), self.integer(self.first.weight))
+        x = self.activate(
+            x + self.bias(self.first.bias[None, :, None, None] + knot_bias(self.first_knots, weights))
+        )
+        x = F.conv2d(x, self.integer(self.up.weight)) + self.bias(self.up.bias)[None, :, None, None]
+        x = self.activate(F.pixel_shuffle(x, 2))
+        x = F.conv2d(x, self.integer(self.mid.weight)) + self.bias(self.mid.bias)[None, :, None, None]
+        x = self.activate(x)
+        classes = F.conv2d(x, self.integer(self.last.weight))
+        classes = classes + self.bias(
+            self.last.bias[None, :, None, None] + knot_bias(self.last_knots(), weights)
+        )
+        means = F.pixel_shuffle(F.conv2d(padded, self.mean.weight), 2)
+        return classes, x, means
+
+
+class SidePrior(nn.Module):
+    """Rate of the hyper-latents: integer prediction from three decoded neighbours, a class per channel and
+    step.
+    """
+
+    def __init__(self, config: Lapped16Config) -> None:
+        super().__init__()
+        self.neighbours = nn.Parameter(torch.tensor([0.5, 0.5, -0.25]).repeat(config.side, 1))
+        self.change = nn.Parameter(torch.zeros(KNOTS, config.side))
+
+    def knots(self) -> Tensor:
+        """Classes (KNOTS, side)."""
+        return 16.0 + CLASS_CHANGE * self.change
+
+    def coefficients(self) -> Tensor:
+        """Weights of left, above, above-left in sixteenths."""
+        return through(self.neighbours, torch.round(self.neighbours * 16).clamp(-32, 32) / 16)
+
+    def predict(self, side: Tensor) -> Tensor:
+        """Integer prediction of hyper-latents (B, side, h, w) from causal neighbours, zero outside."""
+        p = F.pad(side, (1, 0, 1, 0))
+        c = self.coefficients()[:, :, None, None]
+        raw = c[:, 0] * p[:, :, 1:, :-1] + c[:, 1] * p[:, :, :-1, 1:] + c[:, 2] * p[:, :, :-1, :-1]
+        return through(raw, torch.floor(raw + 0.5))
+
+    def forward(self, weights: Tensor) -> Tensor:
+        """Class (B, side, 1, 1) before rounding."""
+        return knot_bias(self.knots(), weights)
+
+
+class Refiner(nn.Module):
+    """Correction of dequantised latents, in steps: (B, 256, h+4, w+4) mirrored, hidden likewise, to (B, 256,
+    h, w).
+    """
+
+    def __init__(self, config: Lapped16Config) -> None:
+        super().__init__()
+        width = config.refine_width
+        self.inward = nn.Conv2d(CHANNELS + config.hidden, width, 1)
+        self.knots = nn.Parameter(torch.zeros(KNOTS, width))
+        self.one = nn.Conv2d(width, width, 3)
+        self.two = nn.Conv2d(width, width, 3)
+        self.out = nn.Conv2d(width, CHANNELS, 1)
+        nn.init.zeros_(self.out.weight)
+        nn.init.zeros_(self.out.bias)
+
+    def forward(self, units: Tensor, hidden: Tensor, weights: Tensor) -> Tensor:
+        """units: dequantised latents / step, means included."""
+        x = torch.cat([torch.asinh(units), hidden], 1)
+        x = F.relu(self.inward(x) + knot_bias(self.knots, weights))
+        x = x[:, :, 1:-1, 1:-1] + F.relu(self.one(x))
+        x = x[:, :, 1:-1, 1:-1] + F.relu(self.two(x))
+        return self.out(x)
+
+
+class Lapped16(nn.Module):
+    """All parts; `forward` is the training path."""
+
+    def __init__(self, config: Lapped16Config) -> None:
+        super().__init__()
+        self.config = config
+        self.analysis = Transform()
+        self.synthesis = Transform()
+        self.hyper_analysis = HyperAnalysis(config)
+        self.hyper = HyperSynthesis(config)
+        self.side_prior = SidePrior(config)
+        self.refiner = Refiner(config)
+
+
+def class_scale(classes: Tensor) -> Tensor:
+    """Standard deviation in steps of (continuous) classes."""
+    return CLASS_BASE * torch.exp(CLASS_STEP * classes.clamp(0, CLASSES - 1))
+
+
+_INV_SQRT2 = 1 / math.sqrt(2.0)
+
+
+def gaussian_bits(value: Tensor, scale: Tensor) -> Tensor:
+    """Bits of a unit interval around `value` under a zero-mean Gaussian, with a floor for outliers."""
+    a = value.abs()
+    inv = _INV_SQRT2 / scale
+    p = 0.5 * (torch.erf((a + 0.5) * inv) - torch.erf((a - 0.5) * inv))
+    return -torch.log2(p + 2e-5 / (1 + 0.1 * a * a))

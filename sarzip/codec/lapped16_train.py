@@ -1,0 +1,144 @@
+"""How `lapped16` learns: one model for every step, rate and distortion weighed as a uniform quantiser weighs
+them.
+
+Each crop of a batch is coded at its own step Δ, drawn log-uniformly. Its loss is
+
+    (bits per pixel + weight · mse / Δ²) / (0.1 + bits per pixel, held constant)
+
+A uniform quantiser at high resolution has d bits / d mse = -6 / (ln 2 · Δ²): with that weight (8.7) a step of
+Δ is what the trade-off asks for at high rates; the dead zone makes a somewhat smaller one right. The division
+makes a per cent of rate count the same at every quality, as a BD-rate does. The rate is a Gaussian's with
+additive uniform noise (its gradient is smooth), the decoder sees rounded values with a straight-through
+gradient and the dead zone of a rate-distortion optimised encoder.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping
+from dataclasses import dataclass, fields
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional as F
+
+from sarzip.codec import lapped16_net as net
+from sarzip.errors import ModelError
+
+
+@dataclass(frozen=True)
+class Lapped16Loss:
+    """Range of steps (dB), weight of mse / step², dead zone (0 rounds to nearest)."""
+
+    step_low: float = 0.4
+    step_high: float = 24.0
+    weight: float = 7.5
+    dead_zone: float = 0.08
+
+    def __post_init__(self) -> None:
+        """Reject an empty range (ModelError)."""
+        if not 0 < self.step_low <= self.step_high or self.weight <= 0 or not 0 <= self.dead_zone < 0.5:
+            raise ModelError(
+                "lapped16: loss needs 0 < step_low <= step_high, weight > 0, 0 <= dead_zone < 0.5"
+            )
+
+
+@dataclass(frozen=True)
+class Coded:
+    """What coding a batch gives: decoded signal (B, 1, H, W) and bits per pixel of latents and side (B,)."""
+
+    decoded: Tensor
+    latent_bits: Tensor
+    side_bits: Tensor
+
+
+class Lapped16Trainable(nn.Module):
+    """`lapped16` as `sarzip train` sees it (the Trainable protocol of sarzip.usecases.training)."""
+
+    def __init__(self, config: net.Lapped16Config, loss: Lapped16Loss) -> None:
+        super().__init__()
+        self.network = net.Lapped16(config)
+        self.settings = loss
+
+    def config(self) -> dict[str, Any]:
+        """The architecture, for the card."""
+        return self.network.config.to_mapping()
+
+    def receptive_field(self) -> int:
+        """Pixels on a side that one latent sees; the hyperprior sees seven latents more around it."""
+        return 32 + 7 * net.STRIDE
+
+    def set_progress(self, fraction: float) -> None:
+        """Nothing changes over time."""
+
+    def export(self) -> dict[str, Tensor]:
+        """Parameters as trained; folded and made integer when the family is built."""
+        return {name: value.detach().cpu().contiguous() for name, value in self.network.state_dict().items()}
+
+    def training_loss(self, batch: Tensor) -> tuple[Tensor, dict[str, Tensor]]:
+        """batch: (N, 1, H, W) dB, H and W multiples of 32."""
+        low, high = math.log2(self.settings.step_low), math.log2(self.settings.step_high)
+        log_step = low + (high - low) * torch.rand(batch.shape[0], device=batch.device)
+        coded = self.code(batch, log_step, noisy=True)
+        bits = coded.latent_bits + coded.side_bits
+        mse = (coded.decoded - batch).square().mean((1, 2, 3)) / torch.exp2(2 * log_step)
+        cost = (bits + self.settings.weight * mse) / (0.1 + bits.detach())
+        logs = {"bpp": bits.mean(), "side": (coded.side_bits / bits).mean(), "mse/step2": mse.mean()}
+        return cost.mean(), {name: value.detach() for name, value in logs.items()}
+
+    @torch.no_grad()
+    def evaluate(self, batch: Tensor, step: float) -> tuple[Tensor, float]:
+        """Decoded batch and estimated bits per pixel with the Gaussian the model was trained with."""
+        log_step = torch.full((batch.shape[0],), math.log2(step), device=batch.device)
+        coded = self.code(batch, log_step, noisy=False)
+        return coded.decoded, float((coded.latent_bits + coded.side_bits).mean())
+
+    def code(self, batch: Tensor, log_step: Tensor, noisy: bool) -> Coded:
+        """Code a batch at log2 steps (N,); `noisy` takes the rate of noisy instead of rounded values."""
+        model = self.network
+        pixels = batch.shape[2] * batch.shape[3]
+        step = torch.exp2(log_step)[:, None, None, None]
+        weights = net.knot_weights(log_step)
+        with torch.autocast(batch.device.type, enabled=False):
+            signal = net.mirror(batch, net.HALF, None)
+            units = net.analyse(model.analysis.analysis_weight(), signal) / step
+        side = model.hyper_analysis(units, weights)
+        with torch.autocast(batch.device.type, enabled=False):
+            side = side.float()
+            whole = net.round_through(side)
+            residual = (side + _noise(side) if noisy else whole) - model.side_prior.predict(whole)
+            side_bits = net.gaussian_bits(residual, net.class_scale(model.side_prior(weights)))
+            classes, hidden, means = model.hyper(whole, weights)
+            mean = F.pad(means, (0, 0, 0, 0, 0, net.CHANNELS - means.shape[1]))
+            centred = units - mean
+            scale = net.class_scale(classes if noisy else torch.round(classes))
+            rounded = _dead_zone(centred, self.settings.dead_zone)
+            latent_bits = net.gaussian_bits(centred + _noise(centred) if noisy else rounded, scale)
+            coarse = net.through(centred, rounded) + mean
+            signs = model.analysis.signs
+            wide = net.mirror(coarse, 2, signs)
+        fix = model.refiner(wide, net.mirror(hidden, 2, None), weights)
+        with torch.autocast(batch.device.type, enabled=False):
+            latents = (coarse + fix.float()) * step
+            decoded = net.synthesise(model.synthesis.synthesis_weight(), net.mirror(latents, 1, signs))
+        return Coded(decoded, latent_bits.sum((1, 2, 3)) / pixels, side_bits.sum((1, 2, 3)) / pixels)
+
+
+def _noise(like: Tensor) -> Tensor:
+    return torch.rand_like(like) - 0.5
+
+
+def _dead_zone(value: Tensor, zone: float) -> Tensor:
+    return torch.sign(value) * torch.floor(value.detach().abs() + (0.5 - zone))
+
+
+def build_trainable(architecture: Mapping[str, Any], loss: Mapping[str, Any]) -> Lapped16Trainable:
+    """The module from the recipe's tables; ModelError for settings that are not known."""
+    for table, kind in ((architecture, net.Lapped16Config), (loss, Lapped16Loss)):
+        known = {f.name for f in fields(kind)}
+        if unknown := sorted(set(table) - known):
+            raise ModelError(
+                f"lapped16: unknown setting {', '.join(unknown)}; known are {', '.join(sorted(known))}"
+            )
+    return Lapped16Trainable(net.Lapped16Config(**dict(architecture)), Lapped16Loss(**dict(loss)))
