@@ -144,12 +144,12 @@ def _down(cin: int, cout: int, config: Ae16Config, last: bool) -> nn.Sequential:
 def _up(cin: int, cout: int, config: Ae16Config, last: bool) -> nn.Sequential:
     layers: list[nn.Module] = []
     groups, middle = (cin, cin) if config.separable and not last else (1, cout)
-    bias = last and middle == cout
+    padding: Any = config.padding
     if config.upsampling == "transposed":
-        layers.append(nn.ConvTranspose2d(cin, middle, 4, 2, 1, groups=groups, bias=bias))
+        layers.append(nn.ConvTranspose2d(cin, middle, 4, 2, 1, groups=groups, bias=last))
     else:
         layers.append(nn.Upsample(scale_factor=2, mode=config.upsampling))
-        layers.append(nn.Conv2d(cin, middle, 3, 1, 1, groups=groups, bias=bias, padding_mode=config.padding))
+        layers.append(nn.Conv2d(cin, middle, 3, 1, 1, groups=groups, bias=last, padding_mode=padding))
     if groups > 1:
         layers.append(nn.Conv2d(middle, cout, 1, bias=False))
     return (

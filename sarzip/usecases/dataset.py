@@ -184,7 +184,7 @@ class Dataset:
         picked = [
             places[i] for i in np.linspace(0, len(places) - 1, min(most, len(places))).round().astype(int)
         ]
-        return np.stack([self.crop(*place, size) for place in picked])[:, None]
+        return np.stack([self.crop(scene, row, column, size) for scene, row, column in picked])[:, None]
 
     def subset(self, keep: set[str], inside: bool) -> Dataset:
         """The scenes whose place is (or is not) in `keep`, weighed anew."""

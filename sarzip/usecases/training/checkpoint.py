@@ -62,5 +62,10 @@ def load_checkpoint(folder: Path, model: Any, optimiser: torch.optim.Optimizer) 
         model.load_state_dict(weights)
         groups = optimiser.state_dict()["param_groups"]
         optimiser.load_state_dict({"state": state, "param_groups": groups})
+        # Fused kernels walk parameter and moments in memory order: the moments need the parameter's strides.
+        for parameter, values in optimiser.state.items():
+            for name, value in values.items():
+                if value.shape == parameter.shape:
+                    values[name] = torch.empty_like(parameter).copy_(value)
     except (RuntimeError, ValueError) as error:
         raise UsageError(f"{folder / NAME}: does not fit this recipe's network ({error})") from error
