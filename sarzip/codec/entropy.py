@@ -1,16 +1,21 @@
 """Coefficients to bytes and back: quantisation and entropy coding of one group behind one small interface.
 
-An `EntropyModel` holds static tables for K scale classes and codes float coefficients, in units of the quantisation step,
-given the class of each. Stream (little-endian; varint: 7 bits per byte, low first, high bit set when more follow):
+An `EntropyModel` holds static tables for K scale classes and codes float coefficients, in units of the
+quantisation step, given the class of each. Stream (little-endian; varint: 7 bits per byte, low first, high
+bit set when more follow):
 
     byte    number of trellis states: 1 (uniform quantiser), 4 or 8
-    varint  number of exceptions; per exception: varint distance from the last position (the first from -1) less one,
+    varint  number of exceptions; per exception: varint distance from the last position (the first from -1)
+    less one,
             varint lattice point t as 2 |t| - (t < 0)
     varint  number of raw bytes
     bytes   states and words of rans.py, then the raw bytes
 
-Coefficients of classes below `zero_below` are practically always zero and are not coded. The encoder lists those that are
-outliers all the same as exceptions, so that a point target survives where the scale was predicted wrongly.
+Coefficients are coded class by class, from the first coded class up, within a class in their order in the
+array: one table at a time stays in the cache, and the trellis, whose paths run through coefficients of like
+scale, saves more than in an order that mixes them. Coefficients of classes below `zero_below` are practically
+always zero and are not coded. The encoder lists those that are outliers all the same as exceptions, so that a
+point target survives where the scale was predicted wrongly.
 """
 
 from __future__ import annotations
@@ -38,35 +43,44 @@ LAMBDA = {1: 0.1, 4: 0.3, 8: 0.3}
 
 
 @nb.njit(
-    "UniTuple(int64, 2)(float32[::1], uint8[::1], int64, float32, float32, float32[::1], uint8[::1])",
+    "int64(float32[::1], uint8[::1], int64[::1], int64, float32, float32, float32[::1])",
     nogil=True,
     cache=True,
 )
-def _compact(coef, cls, zero_below, scale, outlier, u, active):  # type: ignore[no-untyped-def]
-    """Scaled and cleaned coefficients (u, n + 1 long) of the coded classes (active); their number and that of outliers."""
+def _gather(coef, cls, start, zero_below, scale, outlier, u):  # type: ignore[no-untyped-def]
+    """Scaled and cleaned coefficients in coding order (u, from start[class] on); returns the number of
+    outliers in classes that are not coded, for which start points to scratch behind the coded ones."""
     top = np.float32(LIMIT)
-    m = np.int64(0)
+    at = start.copy()
     outliers = np.int64(0)
     for i in range(coef.shape[0]):
         x = coef[i] * scale
         x = x if x == x else np.float32(0)
         x = min(max(x, -top), top)
-        u[m] = x
-        active[m] = cls[i]
-        coded = np.int64(cls[i]) >= zero_below
-        m += np.int64(coded)
+        c = np.int64(cls[i])
+        coded = c >= zero_below
+        u[at[c]] = x
+        at[c] += np.int64(coded)
         outliers += np.int64(not coded) & np.int64(abs(x) > outlier)
-    return m, outliers
+    return outliers
 
 
-@nb.njit("void(int32[::1], uint8[::1], int64, int32[::1])", nogil=True, cache=True)
-def _spread(points, cls, zero_below, out):  # type: ignore[no-untyped-def]
-    """Lattice points of the coded coefficients to their places, zero elsewhere; `points` has one spare entry."""
-    m = np.int64(0)
+@nb.njit("void(int32[::1], uint8[::1], int64[::1], int64, int32[::1])", nogil=True, cache=True)
+def _scatter(points, cls, start, zero_below, out):  # type: ignore[no-untyped-def]
+    """Lattice points from coding order to their places; classes that are not coded point to a zero behind the
+    rest."""
+    at = start.copy()
     for i in range(cls.shape[0]):
-        coded = np.int64(cls[i]) >= zero_below
-        out[i] = points[m] if coded else np.int32(0)
-        m += np.int64(coded)
+        c = np.int64(cls[i])
+        out[i] = points[at[c]]
+        at[c] += np.int64(c >= zero_below)
+
+
+@nb.njit("void(uint8[::1], int64[:,::1])", nogil=True, cache=True)
+def _histogram(cls, counts):  # type: ignore[no-untyped-def]
+    """Number of each class; four rows of counters, because one would wait for itself where classes repeat."""
+    for i in range(cls.shape[0]):
+        counts[i & 3, cls[i]] += 1
 
 
 @nb.njit("void(int32[::1], uint8[::1], float32, float32[:,::1], float32[::1])", nogil=True, cache=True)
@@ -96,7 +110,8 @@ def _count(index, cls, shift, following, quantiser, counts):  # type: ignore[no-
 
 @dataclass(frozen=True, eq=False)
 class Quantised:
-    """index int32 (m,) of the coded coefficients; lattice int32 (n,) of all; bits: estimated length of the stream."""
+    """index int32 (m,) of the coded coefficients in coding order; lattice int32 (n,) of all; bits: estimated
+    length of the stream."""
 
     index: NDArray[np.int32]
     lattice: NDArray[np.int32]
@@ -115,9 +130,9 @@ class Estimate:
 class EntropyModel:
     """Everything static that coding a group needs; immutable, shared between threads.
 
-    n_states: 1, 4 or 8. spacing: lattice spacing in steps. lam: default Lagrange multiplier in squared spacings per bit.
-    zero_below: first coded class. centroids: int8 (K, 4): shift of the reconstruction at |t| = 1, 2, 3, >= 4 in
-    SHIFT_UNIT lattice spacings, away from zero when positive.
+    n_states: 1, 4 or 8. spacing: lattice spacing in steps. lam: default Lagrange multiplier in squared
+    spacings per bit. zero_below: first coded class. centroids: int8 (K, 4): shift of the reconstruction at
+    |t| = 1, 2, 3, >= 4 in SHIFT_UNIT lattice spacings, away from zero when positive.
     """
 
     tables: CodeTables
@@ -138,10 +153,10 @@ class EntropyModel:
     def quantise(
         self, coef: NDArray[np.float32], cls: NDArray[np.uint8], lam: float | None = None
     ) -> Quantised:
-        """Quantise coef float32 (n,) in steps with classes uint8 (n,); lam overrides the default multiplier."""
+        """Quantise coef float32 (n,) in steps with classes uint8 (n,); lam overrides the default
+        multiplier."""
         lam = self.lam if lam is None else lam
-        index, exceptions = self._search(coef, cls, lam)
-        active = self._active(cls)
+        index, active, exceptions = self._search(coef, cls, lam)
         bits = (
             plan(index, active, self.tables, self.n_states).bits + 8 * 19 + EXCEPTION_BITS * len(exceptions)
         )
@@ -150,7 +165,8 @@ class EntropyModel:
     def estimate(
         self, coef: NDArray[np.float32], cls: NDArray[np.uint8], lam: float | None = None
     ) -> Estimate:
-        """Rate and distortion of coding coef without writing a stream: what a search of the step evaluates."""
+        """Rate and distortion of coding coef without writing a stream: what a search of the step
+        evaluates."""
         done = self.quantise(coef, cls, lam)
         error = self.reconstruct(done.lattice, cls) - coef
         return Estimate(done.bits, float(np.dot(error, error)))
@@ -159,8 +175,8 @@ class EntropyModel:
         """Quantise and code coef float32 (n,) in steps with classes uint8 (n,); b'' when n is 0."""
         if coef.size == 0:
             return b""
-        index, exceptions = self._search(coef, cls, self.lam if lam is None else lam)
-        words, raw = encode_indices(index, self._active(cls), self.tables, self.n_states)
+        index, active, exceptions = self._search(coef, cls, self.lam if lam is None else lam)
+        words, raw = encode_indices(index, active, self.tables, self.n_states)
         head = bytearray([self.n_states])
         _put_varint(head, len(exceptions))
         last = -1
@@ -172,7 +188,8 @@ class EntropyModel:
         return bytes(head) + words + raw
 
     def decode_lattice(self, data: bytes, cls: NDArray[np.uint8]) -> NDArray[np.int32]:
-        """Exact lattice points int32 (n,) of a stream for classes uint8 (n,); CorruptError when undecodable."""
+        """Exact lattice points int32 (n,) of a stream for classes uint8 (n,); CorruptError when
+        undecodable."""
         self._check(cls)
         if cls.size == 0:
             if data:
@@ -186,7 +203,8 @@ class EntropyModel:
             raise CorruptError("entropy coded data is truncated")
         split = len(data) - count
         view = memoryview(data)
-        index = decode_indices(view[at:split], view[split:], self._active(cls), self.tables, self.n_states)
+        active, _ = self._order(cls)
+        index = decode_indices(view[at:split], view[split:], active, self.tables, self.n_states)
         if index.size and max(int(index.max()), -int(index.min())) > LIMIT:
             raise CorruptError("entropy coded data holds impossible values")
         for position, _ in exceptions:
@@ -195,7 +213,8 @@ class EntropyModel:
         return self._place(index, cls, exceptions)
 
     def decode(self, data: bytes, cls: NDArray[np.uint8]) -> NDArray[np.float32]:
-        """Coefficients float32 (n,) in steps of a stream for classes uint8 (n,); CorruptError when undecodable."""
+        """Coefficients float32 (n,) in steps of a stream for classes uint8 (n,); CorruptError when
+        undecodable."""
         return self.reconstruct(self.decode_lattice(data, cls), cls)
 
     def reconstruct(self, lattice: NDArray[np.int32], cls: NDArray[np.uint8]) -> NDArray[np.float32]:
@@ -231,33 +250,44 @@ class EntropyModel:
         if cls.dtype != np.uint8 or cls.ndim != 1 or (cls.size and int(cls.max()) >= self.tables.classes):
             raise ValueError(f"classes must be uint8 (n,) below {self.tables.classes}")
 
-    def _active(self, cls: NDArray[np.uint8]) -> NDArray[np.uint8]:
-        return np.ascontiguousarray(cls[cls >= self.zero_below] if self.zero_below else cls)
+    def _order(self, cls: NDArray[np.uint8]) -> tuple[NDArray[np.uint8], NDArray[np.int64]]:
+        """Classes uint8 (m,) in coding order, and int64 (256,) where each class starts; m for those not
+        coded."""
+        parts = np.zeros((4, 256), np.int64)
+        _histogram(np.ascontiguousarray(cls), parts)
+        counts = parts.sum(axis=0)
+        counts[: self.zero_below] = 0
+        start = np.cumsum(counts) - counts
+        start[: self.zero_below] = counts.sum()
+        return np.repeat(np.arange(256, dtype=np.uint8), counts), start
 
     def _search(
         self, coef: NDArray[np.float32], cls: NDArray[np.uint8], lam: float
-    ) -> tuple[NDArray[np.int32], list[tuple[int, int]]]:
-        """Indices of the coded coefficients and the exceptions (position, lattice point) among the others."""
+    ) -> tuple[NDArray[np.int32], NDArray[np.uint8], list[tuple[int, int]]]:
+        """Indices and classes of the coded coefficients in coding order; exceptions (position, lattice
+        point)."""
         self._check(cls)
         if coef.dtype != np.float32 or coef.shape != cls.shape:
             raise ValueError("coefficients must be float32 of the shape of their classes")
-        n = coef.size
-        u = np.empty(n + LANES, np.float32)
-        active = np.empty(n + LANES, np.uint8)
+        order, start = self._order(cls)
+        m = order.size
+        padded = -(-m // LANES) * LANES
+        u = np.zeros(padded + 1, np.float32)
+        active = np.full(padded, self.tables.classes - 1, np.uint8)
+        active[:m] = order
         scale = np.float32(1.0 / self.spacing)
         # coding t instead of 0 saves at most u**2 of distortion
         outlier = np.float32(max(np.sqrt(EXCEPTION_BITS * lam), 1.0))
         source = np.ascontiguousarray(coef)
-        m, outliers = _compact(source, np.ascontiguousarray(cls), self.zero_below, scale, outlier, u, active)
-        u[m : m + LANES] = 0.0
-        active[m : m + LANES] = self.tables.classes - 1
-        index = quantise_clean(u[: m + LANES], active[: m + LANES], self.tables, self.n_states, lam)[:m]
+        outliers = _gather(source, np.ascontiguousarray(cls), start, self.zero_below, scale, outlier, u)
+        u[m:] = 0.0
+        index = quantise_clean(u[:padded], active, self.tables, self.n_states, lam)[:m]
         exceptions = []
         if outliers:
             scaled = np.clip(np.nan_to_num(coef * scale, posinf=LIMIT, neginf=-LIMIT), -LIMIT, LIMIT)
             positions = np.flatnonzero((cls < self.zero_below) & (np.abs(scaled) > outlier))
             exceptions = [(int(p), round(float(scaled[p]))) for p in positions]
-        return index, exceptions
+        return index, order, exceptions
 
     def _place(
         self, index: NDArray[np.int32], cls: NDArray[np.uint8], exceptions: list[tuple[int, int]]
@@ -265,7 +295,8 @@ class EntropyModel:
         points = np.zeros(index.size + 1, np.int32)
         points[:-1] = lattice_points(index, self.n_states)
         out = np.empty(cls.size, np.int32)
-        _spread(points, np.ascontiguousarray(cls), self.zero_below, out)
+        _, start = self._order(cls)
+        _scatter(points, np.ascontiguousarray(cls), start, self.zero_below, out)
         for position, point in exceptions:
             out[position] = point
         return out
@@ -280,8 +311,9 @@ def peek_states(data: bytes) -> int:
 
 @dataclass(frozen=True)
 class FitConfig:
-    """How tables are fitted: precision of the tables, shape of the start tables (2 Gaussian, 1 Laplacian), rounds of
-    quantise-count-rebuild, and the share of nonzero values below which a class is not coded at all."""
+    """How tables are fitted: precision of the tables, shape of the start tables (2 Gaussian, 1 Laplacian),
+    rounds of quantise-count-rebuild, and the share of nonzero values below which a class is not coded at
+    all."""
 
     bits: int = 14
     shape: float = 1.5
@@ -292,7 +324,8 @@ class FitConfig:
 def parametric_model(
     ratios: NDArray[np.float64], n_states: int, config: FitConfig = FitConfig(), lam: float | None = None
 ) -> EntropyModel:
-    """Model without data: class k is a generalised Gaussian with sigma/step = ratios[k]; every class is coded."""
+    """Model without data: class k is a generalised Gaussian with sigma/step = ratios[k]; every class is
+    coded."""
     spacing = SPACING[n_states]
     quantisers = 1 if n_states == 1 else 2
     # each of the two quantisers of the trellis has twice the lattice's spacing
@@ -305,10 +338,11 @@ def parametric_model(
 def fit_model(
     coef: NDArray[np.float32], cls: NDArray[np.uint8], start: EntropyModel, config: FitConfig = FitConfig()
 ) -> EntropyModel:
-    """Fit tables, centroid shifts and zero classes of `start` to training coefficients (n,) with their classes.
+    """Fit tables, centroid shifts and zero classes of `start` to training coefficients (n,) with their
+    classes.
 
-    Alternates quantising with the current tables and counting what came out. Classes without data keep `start`'s
-    scale as a prior. coef in steps, at many steps mixed, as they will be coded.
+    Alternates quantising with the current tables and counting what came out. Classes without data keep
+    `start`'s scale as a prior. coef in steps, at many steps mixed, as they will be coded.
     """
     model = replace(start, zero_below=0, centroids=np.zeros_like(start.centroids))
     classes, quantisers = model.tables.classes, model.tables.quantisers
@@ -319,32 +353,30 @@ def fit_model(
     sigma = np.where(number >= 1000, np.maximum(measured, 0.02), sigma)
     model = replace(model, tables=build_tables(sigma, quantisers, config.bits, config.shape))
     machine = MACHINES[model.n_states]
-    index = np.empty(0, np.int32)
+    lattice = np.zeros(cls.size, np.int32)
     counts = np.zeros((classes, quantisers, COUNTED), np.int64)
     for _ in range(config.rounds):
-        index, _ = model._search(coef, cls, model.lam)
+        index, active, _ = model._search(coef, cls, model.lam)
+        lattice = model._place(index, cls, [])
         counts = np.zeros((classes, quantisers, COUNTED), np.int64)
-        _count(index, np.ascontiguousarray(cls), model.tables.shift, machine.next, machine.quantiser, counts)
+        _count(index, active, model.tables.shift, machine.next, machine.quantiser, counts)
         model = replace(model, tables=build_tables(sigma, quantisers, config.bits, config.shape, counts))
-    centroids = _fit_centroids(
-        coef / np.float32(model.spacing), cls, lattice_points(index, model.n_states), classes
-    )
+    centroids = _fit_centroids(coef / np.float32(model.spacing), cls, lattice, classes)
     seen = np.maximum(counts.sum(axis=(1, 2)), 1)
     quiet = (counts[:, :, 1:].sum(axis=(1, 2)) / seen < config.zero_share) & (number >= 1000)
-    below = int(np.argmin(quiet)) if not quiet.all() else classes
-    # classes without data among or below quiet ones are quieter still
-    known = np.flatnonzero(number >= 1000)
-    if known.size:
-        loud = [int(c) for c in known if not quiet[c]]
-        below = loud[0] if loud else int(known[-1]) + 1
-        below = max((int(c) + 1 for c in known if c < below), default=0)
+    # all classes up to the last of the quiet ones that come before any that is not; classes without data say
+    # nothing
+    known = [c for c in range(classes) if number[c] >= 1000]
+    loud = next((c for c in known if not quiet[c]), classes)
+    below = max((c + 1 for c in known if c < loud), default=0)
     return replace(model, zero_below=below, centroids=centroids)
 
 
 def _fit_centroids(
     u: NDArray[np.float32], cls: NDArray[np.uint8], lattice: NDArray[np.int32], classes: int
 ) -> NDArray[np.int8]:
-    """Mean of |u| - |t| by class and |t| = 1, 2, 3, >= 4, shrunk towards 0 where few were seen: int8 (classes, 4)."""
+    """Mean of |u| - |t| by class and |t| = 1, 2, 3, >= 4, shrunk towards 0 where few were seen: int8
+    (classes, 4)."""
     nonzero = lattice != 0
     t = np.abs(lattice[nonzero]).astype(np.int64)
     error = (u[nonzero] * np.sign(lattice[nonzero]) - t).astype(np.float64)

@@ -1,22 +1,26 @@
-"""Interleaved rANS over the static tables of tables.py, with the state machine of dependent quantisation inside.
+"""Interleaved rANS over the static tables of tables.py, with the state machine of dependent quantisation
+inside.
 
-Four 32-bit states take turns (coefficient i belongs to state i % 4), share one stream of 16-bit words and stay in
-[2**16, 2**32). The step for a symbol with frequency f and first slot b, M = 2**bits, is the usual one (J. Duda, "Asymmetric
-numeral systems", arXiv:1311.2540; interleaving: F. Giesen, arXiv:1402.3392):
+Four 32-bit states take turns (coefficient i belongs to state i % 4), share one stream of 16-bit words and
+stay in [2**16, 2**32). The step for a symbol with frequency f and first slot b, M = 2**bits, is the usual one
+(J. Duda, "Asymmetric numeral systems", arXiv:1311.2540; interleaving: F. Giesen, arXiv:1402.3392):
 
     encode: while x >= f * 2**(32 - bits): put the low word, x >>= 16;   x = (x // f) * M + b + x % f
-    decode: slot = x % M; x = f * (x // M) + slot - b;                    if x < 2**16: x = x * 2**16 + next word
+    decode: slot = x % M; x = f * (x // M) + slot - b;                    if x < 2**16: x = x * 2**16 + next
+    word
 
-At most one word moves per symbol. x // f is x * ceil(2**(32+bits) / f) >> (32+bits) in 64 bits: with x < f * 2**(32-bits)
-and e = f * ceil(..) - 2**(32+bits) < f <= M the error x * e / f stays below 2**(32+bits) / f, and the product stays below
-2**64 because e * f < 2**(2 * bits); so the quotient is exact.
+At most one word moves per symbol. x // f is x * ceil(2**(32+bits) / f) >> (32+bits) in 64 bits: with x < f *
+2**(32-bits) and e = f * ceil(..) - 2**(32+bits) < f <= M the error x * e / f stays below 2**(32+bits) / f,
+and the product stays below 2**64 because e * f < 2**(2 * bits); so the quotient is exact.
 
-The state of dependent quantisation belongs to 16 lanes (coefficient i to lane i % 16), starts at 0 in each, and follows the
-parity of the indices: independent lanes hide the latency of the chain index -> state -> table -> index.
+The state of dependent quantisation belongs to 16 lanes (coefficient i to lane i % 16), starts at 0 in each,
+and follows the parity of the indices: independent lanes hide the latency of the chain index -> state -> table
+-> index.
 
-Byte layout of one stream (little-endian): 4 states (uint32), words (uint16) in decoding order, raw bits (escapes and low
-bits of wide classes, LSB first). The caller keeps the number of raw bytes. After the last symbol every state must be 2**16,
-all words and raw bytes be used up and spare raw bits be zero; else the stream is corrupt.
+Byte layout of one stream (little-endian): 4 states (uint32), words (uint16) in decoding order, raw bits
+(escapes and low bits of wide classes, LSB first). The caller keeps the number of raw bytes. After the last
+symbol every state must be 2**16, all words and raw bytes be used up and spare raw bits be zero; else the
+stream is corrupt.
 """
 
 from __future__ import annotations
@@ -50,8 +54,9 @@ class StateMachine:
 
 
 def _machine(bits: int, feedback: int, select: int) -> StateMachine:
-    """Shift register of `bits` bits: the new bit is the parity of the index xor the parity of state & feedback; the
-    quantiser is bit `select` of the state. Two paths merge in each state, with the same quantiser before both."""
+    """Shift register of `bits` bits: the new bit is the parity of the index xor the parity of state &
+    feedback; the quantiser is bit `select` of the state. Two paths merge in each state, with the same
+    quantiser before both."""
     n = 1 << bits
     following = [
         ((s << 1) | (p ^ (bin(s & feedback).count("1") & 1))) & (n - 1) for s in range(n) for p in (0, 1)
@@ -60,8 +65,8 @@ def _machine(bits: int, feedback: int, select: int) -> StateMachine:
     return StateMachine(np.array(following, np.uint8), np.array(chosen, np.uint8))
 
 
-# 4 states: the machine of VVC (H.266, 7.3.11.11), renumbered. 8 states: best of all 56 shift-register machines with a
-# linear quantiser and feedback on Gaussian sources at high rate; ties with the machine that VVC's successor studies.
+# 4 states: the machine of VVC (ITU-T H.266), renumbered. 8 states: the best of all 56 shift-register machines
+# with linear feedback and quantiser choice, by rate at equal distortion on Gaussian sources at high rate.
 MACHINES = {
     1: StateMachine(np.zeros(2, np.uint8), np.zeros(1, np.uint8)),
     4: _machine(2, 2, 1),
@@ -70,7 +75,8 @@ MACHINES = {
 
 
 @nb.njit(
-    "int64(int32[::1], uint8[::1], uint32[::1], int32[::1], uint8[::1], uint8[::1], uint8[::1], uint8[::1], uint32[::1])",
+    "int64(int32[::1], uint8[::1], uint32[::1], int32[::1], uint8[::1], uint8[::1], uint8[::1], uint8[::1],"
+    " uint32[::1])",
     nogil=True,
     cache=True,
 )
@@ -117,7 +123,8 @@ def _put(out, at, value, count):  # type: ignore[no-untyped-def]
     cache=True,
 )
 def _put_raw(index, cls, rows, escape, half, shift_order, out):  # type: ignore[no-untyped-def]
-    """Raw bits: per index the low `shift` bits, then for escapes sign, unary length and digits of the excess."""
+    """Raw bits: per index the low `shift` bits, then for escapes sign, unary length and digits of the
+    excess."""
     at = np.int64(0)
     classes = half.shape[0]
     for i in range(index.shape[0]):
@@ -156,7 +163,8 @@ def _encode_one(x, words, at, row, reciprocals, intervals, bits):  # type: ignor
     "int64(uint32[::1], uint64[::1], uint32[::1], int64, uint16[::1], uint32[::1])", nogil=True, cache=True
 )
 def _encode(rows, reciprocals, intervals, bits_, words, states):  # type: ignore[no-untyped-def]
-    """Write words from the end of `words` (n + 1 long); returns the position of the first and fills the four states."""
+    """Write words from the end of `words` (n + 1 long); returns the position of the first and fills the four
+    states."""
     bits = np.uint64(bits_)
     at = np.uint64(words.shape[0] - 1)
     x0 = _ULOW
@@ -232,16 +240,17 @@ def _decode_one(x, words, at, table, slots, base, intervals, bits):  # type: ign
 
 
 @nb.njit(
-    "int64(uint16[::1], uint8[::1], uint32[::1], uint8[::1], uint8[::1], uint32[::1], int32[::1], uint32[::1], int64,"
-    " uint8[::1], uint8[::1], uint8[::1], int32[::1])",
+    "int64(uint16[::1], uint8[::1], uint32[::1], uint8[::1], uint8[::1], uint32[::1], int32[::1],"
+    " uint32[::1], int64, uint8[::1], uint8[::1], uint8[::1], int32[::1])",
     nogil=True,
     cache=True,
 )
 def _decode(  # type: ignore[no-untyped-def]
     words, raw, states, cls, slots, base, half, intervals, bits_, shift_order, following, quantiser, index
 ):
-    """Decode len(cls) indices; 0 when the stream was exact, -1 when it is corrupt. `words` carries LANES spare words at its
-    end, and the position is checked once per LANES symbols, each of which takes at most one word."""
+    """Decode len(cls) indices; 0 when the stream was exact, -1 when it is corrupt. `words` carries LANES
+    spare words at its end, and the position is checked once per LANES symbols, each of which takes at most
+    one word."""
     bits = np.uint64(bits_)
     quantisers = np.uint64(1 + quantiser[quantiser.shape[0] - 1])
     classes = shift_order.shape[0] // 2
@@ -291,7 +300,8 @@ def _decode(  # type: ignore[no-untyped-def]
 
 @dataclass(frozen=True, eq=False)
 class Plan:
-    """What encoding will write: symbol rows uint32 (n,), raw bits, and the ideal length of the whole stream in bits."""
+    """What encoding will write: symbol rows uint32 (n,), raw bits, and the ideal length of the whole stream
+    in bits."""
 
     rows: NDArray[np.uint32]
     raw_bits: int
@@ -299,12 +309,10 @@ class Plan:
 
 
 def plan(index: NDArray[np.int32], cls: NDArray[np.uint8], tables: CodeTables, n_states: int) -> Plan:
-    """Symbols of `index` int32 (n,) with classes uint8 (n,) < K: the cheap part of encoding, enough to know the rate."""
-    machine = MACHINES[n_states]
-    rows = np.empty(index.size, np.uint32)
-    args = (tables.base, tables.table_half, tables.shift, tables.order, machine.next, machine.quantiser)
-    raw_bits = int(_rows(index, cls, *args, rows))
-    return Plan(rows, raw_bits, float(np.take(tables.lengths, rows).sum(dtype=np.float64)) + raw_bits)
+    """Symbols of `index` int32 (n,) with classes uint8 (n,) < K: the part of encoding that tells the rate."""
+    rows, raw_bits = _symbols(index, cls, tables, n_states)
+    ideal = np.take(tables.lengths, rows, mode="clip").sum(dtype=np.float64)
+    return Plan(rows, raw_bits, float(ideal) + raw_bits)
 
 
 def encode_indices(
@@ -313,15 +321,15 @@ def encode_indices(
     """Code any int32 indices (n,): (states and words, raw bits) as bytes; both empty when n is 0."""
     if index.size == 0:
         return b"", b""
-    todo = plan(index, cls, tables, n_states)
-    raw = np.zeros((todo.raw_bits + 7) // 8, np.uint8)
-    if todo.raw_bits:
+    rows, raw_bits = _symbols(index, cls, tables, n_states)
+    raw = np.zeros((raw_bits + 7) // 8, np.uint8)
+    if raw_bits:
         escape = np.zeros(tables.frequencies.size, np.uint8)
         escape[tables.base] = 1
-        _put_raw(index, cls, todo.rows, escape, tables.half, _shift_order(tables), raw)
+        _put_raw(index, cls, rows, escape, tables.half, _shift_order(tables), raw)
     words = np.empty(index.size + 1, np.uint16)
     states = np.empty(STATES, np.uint32)
-    first = int(_encode(todo.rows, tables.reciprocals, tables.intervals, tables.bits, words, states))
+    first = int(_encode(rows, tables.reciprocals, tables.intervals, tables.bits, words, states))
     return states.astype("<u4").tobytes() + words[first:].astype("<u2").tobytes(), raw.tobytes()
 
 
@@ -333,6 +341,7 @@ def decode_indices(
     n_states: int,
 ) -> NDArray[np.int32]:
     """Inverse of `encode_indices`; CorruptError for anything that it did not write for these classes."""
+    _check(cls, tables)
     if cls.size == 0:
         if len(data) or len(raw):
             raise CorruptError("entropy coded data where there are no coefficients")
@@ -369,3 +378,21 @@ def decode_indices(
 
 def _shift_order(tables: CodeTables) -> NDArray[np.uint8]:
     return np.concatenate([tables.shift, tables.order])
+
+
+def _check(cls: NDArray[np.uint8], tables: CodeTables) -> None:
+    if cls.dtype != np.uint8 or cls.ndim != 1 or (cls.size and int(cls.max()) >= tables.classes):
+        raise ValueError(f"classes must be uint8 (n,) below {tables.classes}")
+
+
+def _symbols(
+    index: NDArray[np.int32], cls: NDArray[np.uint8], tables: CodeTables, n_states: int
+) -> tuple[NDArray[np.uint32], int]:
+    """Row of every symbol uint32 (n,) and the number of raw bits."""
+    _check(cls, tables)
+    if index.dtype != np.int32 or index.shape != cls.shape:
+        raise ValueError("indices must be int32 of the shape of their classes")
+    machine = MACHINES[n_states]
+    rows = np.empty(index.size, np.uint32)
+    args = (tables.base, tables.table_half, tables.shift, tables.order, machine.next, machine.quantiser)
+    return rows, int(_rows(index, cls, *args, rows))

@@ -1,14 +1,16 @@
 """Static integer frequency tables of the entropy coder: one per scale class and quantiser.
 
-A coefficient's quantisation index k is coded with the table of its scale class c (0..K-1, rising sigma/step) and, with
-dependent quantisation, of the quantiser q (0 or 1) that the trellis state selects. Table number = c * Q + q.
+A coefficient's quantisation index k is coded with the table of its scale class c (0..K-1, rising sigma/step)
+and, with dependent quantisation, of the quantiser q (0 or 1) that the trellis state selects: table c * Q + q.
 
-A table has 2 * half[c] + 2 symbols: symbol 0 is the escape, symbol s in 1..2*half+1 stands for the value s - 1 - half.
-What is coded is k rounded down to a multiple of 2**shift[c] (shift is 0 except in very wide classes):
-value = (k + 2**shift // 2) >> shift, the remaining `shift` bits follow raw. Values beyond +-half follow the escape as a
-sign and an exponential-Golomb number. Frequencies are integers >= 1 with the sum 2**bits, symmetric in the sign.
+A table has 2 * half[c] + 2 symbols: symbol 0 is the escape, symbol s in 1..2*half+1 is the value s-1-half.
+What is coded is k rounded down to a multiple of 2**shift[c] (shift is 0 except in very wide classes): value =
+(k + 2**shift // 2) >> shift, the remaining `shift` bits follow raw. Values beyond +-half follow the escape as
+a sign and an exponential-Golomb number. Frequencies are integers >= 1 with the sum 2**bits, symmetric in the
+sign.
 
-Everything a decoder needs is integer: two machines with the same arrays decode the same bytes to the same indices.
+Everything a decoder needs is integer: two machines with the same arrays decode the same bytes to the same
+indices.
 """
 
 from __future__ import annotations
@@ -121,7 +123,8 @@ class CodeTables:
         return (self.bits - np.log2(self.frequencies.astype(np.float64))).astype(np.float32)
 
     def magnitude_lengths(self, count: int) -> NDArray[np.float32]:
-        """Code length in bits of indices of magnitude 0..count-1, raw bits and escapes included: (K, Q, count)."""
+        """Code length in bits of indices of magnitude 0..count-1, raw bits and escapes included: (K, Q,
+        count)."""
         k = np.arange(count, dtype=np.int64)[None, :]
         shift = self.shift.astype(np.int64)[:, None]
         value = (k + ((1 << shift) >> 1)) >> shift
@@ -143,7 +146,8 @@ class CodeTables:
         p = np.exp2(-self.magnitude_lengths(count).astype(np.float64)).mean(axis=1)
         k = np.arange(count)
         mass = p[:, 0] + 2 * p[:, 1:].sum(axis=1)
-        return np.sqrt(2 * (p * k**2).sum(axis=1) / mass)
+        # rounding to integers added a variance of about 1/12
+        return np.sqrt(np.maximum(2 * (p * k**2).sum(axis=1) / mass - 1 / 12, 4e-4))
 
     def to_arrays(self, prefix: str = "") -> dict[str, NDArray[np.generic]]:
         """The arrays that define the tables, for a model file."""
@@ -176,9 +180,10 @@ class CodeTables:
 def integer_frequencies(weights: NDArray[np.float64], bits: int) -> NDArray[np.uint16]:
     """Best integer frequencies of one table.
 
-    weights: float64 (half + 2,): probability (any scale) of escape, of value 0 and of each of +-1..+-half (one sign).
-    Returns uint16 (half + 2,) with escape + zero + 2 * rest = 2**bits, all >= 1, that nearly minimise the expected
-    code length: the remainder after rounding down goes to where one more unit shortens the code most.
+    weights: float64 (half + 2,): probability (any scale) of escape, of value 0 and of each of +-1..+-half
+    (one sign). Returns uint16 (half + 2,) with escape + zero + 2 * rest = 2**bits, all >= 1, that nearly
+    minimise the expected code length: the remainder after rounding down goes to where one more unit shortens
+    the code most.
     """
     copies = np.full(weights.size, 2, np.int64)
     copies[:2] = 1
@@ -190,7 +195,8 @@ def integer_frequencies(weights: NDArray[np.float64], bits: int) -> NDArray[np.u
         left = total - int((f * copies).sum())
         if left == 0:
             return f.astype(np.uint16)
-        # cost of one unit less, gain of one unit more, per slot spent; a gap of one slot can only be closed by the singles
+        # cost of one unit less, gain of one unit more, per slot spent; a gap of one slot can only be closed
+        # by the singles
         if left < 0:
             room = np.where(f > 1, p * np.log2(f / np.maximum(f - 1, 1)), np.inf)
             if left == -1:
@@ -206,10 +212,11 @@ def integer_frequencies(weights: NDArray[np.float64], bits: int) -> NDArray[np.u
 def generalised_gaussian(
     sigma: float, spread: float, shape: float, edges: NDArray[np.float64]
 ) -> NDArray[np.float64]:
-    """Probability mass of a zero-mean generalised Gaussian between successive positive `edges` (same unit as sigma).
+    """Probability mass of a zero-mean generalised Gaussian between successive positive `edges` (same unit as
+    sigma).
 
-    shape 2 is the Gaussian, 1 the Laplacian. `spread` widens sigma (heavier start tables). Integrated on a fine grid:
-    only relative accuracy of a start value is needed.
+    shape 2 is the Gaussian, 1 the Laplacian. `spread` widens sigma (heavier start tables). Integrated on a
+    fine grid: only relative accuracy of a start value is needed.
     """
     scale = sigma * spread * math.sqrt(math.gamma(1.0 / shape) / math.gamma(3.0 / shape))
     norm = shape / (2.0 * scale * math.gamma(1.0 / shape))
@@ -221,11 +228,11 @@ def generalised_gaussian(
 
 
 def parametric_weights(sigma: float, spacing: float, half: int, shape: float) -> NDArray[np.float64]:
-    """Weights (escape, 0, 1..half) of a uniform quantiser of the given spacing on a generalised Gaussian plus a thin
-    wide tail, so that no symbol of the alphabet is thought impossible."""
+    """Weights (escape, 0, 1..half) of a uniform quantiser of the given spacing on a generalised Gaussian plus
+    a thin wide tail, so that no symbol of the alphabet is thought impossible."""
     first = max(spacing / 2, 1e-9)
-    fine = np.linspace(0.0, first, 9)
-    edges = (np.arange(half + 1) + 0.5) * spacing
+    fine: NDArray[np.float64] = np.linspace(0.0, first, 9, dtype=np.float64)
+    edges = ((np.arange(half + 1) + 0.5) * spacing).astype(np.float64)
     out = np.zeros(half + 2)
     for share, spread, exponent in ((0.99, 1.0, shape), (0.01, 2.5, 1.0)):
         zero = 2.0 * generalised_gaussian(sigma, spread, exponent, fine).sum()
@@ -242,8 +249,8 @@ def layout(
 ) -> tuple[NDArray[np.uint8], NDArray[np.uint8], NDArray[np.uint8]]:
     """Alphabet of each class: half, shift, order (uint8 each).
 
-    index_sigma: float64 (K,), standard deviation of the indices. Without counts the alphabet reaches 5 sigma; with
-    counts (see `build_tables`) as far as all but about one in 2000 observations.
+    index_sigma: float64 (K,), standard deviation of the indices. Without counts the alphabet reaches 5 sigma;
+    with counts (see `build_tables`) as far as all but about one in 2000 observations.
     """
     sigma = np.maximum(np.asarray(index_sigma, np.float64), 0.02)
     shift = np.clip(np.ceil(np.log2(np.maximum(5.0 * sigma, 2.0) / MAX_HALF)), 0, MAX_SHIFT).astype(np.uint8)

@@ -1,19 +1,22 @@
 """Quantisation: dependent (trellis-coded) with 4 or 8 states, and uniform, both rate-distortion optimised.
 
-The lattice has the spacing 1 (the caller divides by it). Dependent quantisation (H. Schwarz et al., "Hybrid video coding with
-trellis-coded quantization", DCC 2019; TCQ: M. Marcellin, T. Fischer, IEEE Trans. Commun. 38, 1990) has two quantisers:
+The lattice has the spacing 1 (the caller divides by it). Dependent quantisation (H. Schwarz et al., "Hybrid
+video coding with trellis-coded quantization", DCC 2019; TCQ: M. Marcellin, T. Fischer, IEEE Trans. Commun.
+38, 1990) has two quantisers:
 
     Q0 reconstructs index k at t = 2 k,   Q1 at t = 2 k - sign(k)
 
-and a state machine (rans.MACHINES) driven by the parity of k says which one is in force, so the residue |t| mod 4 is
-0: Q0 even, 1: Q1 odd, 2: Q0 odd, 3: Q1 even; zero is in Q0 and, as an even index, in Q1. A Viterbi search finds the indices
-that minimise sum((u - t)**2 + lam * bits), where bits are the real code lengths for class and quantiser.
+and a state machine (rans.MACHINES) driven by the parity of k says which one is in force, so the residue |t|
+mod 4 is 0: Q0 even, 1: Q1 odd, 2: Q0 odd, 3: Q1 even; zero is in Q0 and, as an even index, in Q1. A Viterbi
+search finds the indices that minimise sum((u - t)**2 + lam * bits), where bits are the real code lengths for
+class and quantiser.
 
-Lanes: coefficient i belongs to lane i % 16, each lane is a path of its own from state 0. So a step works on 16 neighbouring
-coefficients at once, as one vector; that part is built as vector code (`_make_search`), because the loop vectoriser does not
-see through it: it makes the search over ten times faster.
+Lanes: coefficient i belongs to lane i % 16, each lane is a path of its own from state 0. So a step works on
+16 neighbouring coefficients at once, as one vector; that part is built as vector code (`_make_search`),
+because the loop vectoriser does not see through it: it makes the search over ten times faster.
 
-Per coefficient and residue only the nearest lattice point is a candidate (of those around |u| - BIAS), and zero besides.
+Per coefficient and residue only the nearest lattice point is a candidate (of those around |u| - BIAS), and
+zero besides.
 """
 
 from __future__ import annotations
@@ -52,9 +55,9 @@ def _transitions(n_states: int) -> list[tuple[tuple[int, int], tuple[int, int]]]
 def _make_search(n_states: int) -> Any:
     """Vector code of `steps` Viterbi steps: search(cost, path, decisions, at, steps).
 
-    cost: float32 (4 * _SPAN,), candidate costs by residue; path: float32 (n_states * LANES,), path costs, updated;
-    decisions: uint8 (n,), from coefficient `at` on: bit s says that state s was reached from its second predecessor.
-    The caller answers for the bounds.
+    cost: float32 (4 * _SPAN,), candidate costs by residue; path: float32 (n_states * LANES,), path costs,
+    updated; decisions: uint8 (n,), from coefficient `at` on: bit s says that state s was reached from its
+    second predecessor. The caller answers for the bounds.
     """
     table = _transitions(n_states)
 
@@ -103,12 +106,12 @@ def _make_search(n_states: int) -> Any:
             costs = [load(cost_at, builder.add(offset, const(_SPAN * r))) for r in range(4)]
             bits = splat(0)
             after = []
-            for state, ((one, r_one), (two, r_two)) in enumerate(table):
+            for target, ((one, r_one), (two, r_two)) in enumerate(table):
                 x = builder.fadd(paths[one], costs[r_one])
                 y = builder.fadd(paths[two], costs[r_two])
                 second = builder.fcmp_ordered("<", y, x)
                 after.append(builder.select(second, y, x))
-                bits = builder.or_(bits, builder.select(second, splat(1 << state), splat(0)))
+                bits = builder.or_(bits, builder.select(second, splat(1 << target), splat(0)))
             stored = builder.store(bits, pointer(decided_at, builder.add(at_, offset), bytes_))
             stored.align = 1
             following = builder.add(step, const(1))
@@ -140,7 +143,8 @@ _search8 = _make_search(8)
     fastmath={"nsz", "contract"},
 )
 def _costs(u, cls, start, rates, zero, cost, zeroed):  # type: ignore[no-untyped-def]
-    """Cost of the best candidate of each residue for one block; bits 0 and 1 of zeroed: zero won in residue 0 and 3."""
+    """Cost of the best candidate of each residue for one block; bits 0 and 1 of zeroed: zero won in residue 0
+    and 3."""
     width = np.int32(rates.shape[0] // (2 * zero.shape[0]))
     bias = np.float32(BIAS)
     for i in range(min(_SPAN, u.shape[0] - start)):
@@ -226,7 +230,8 @@ def _viterbi(u, cls, rates, zero, n_states, following, quantiser, index):  # typ
     "void(float32[::1], uint8[::1], float32[:,::1], int32[::1])", nogil=True, cache=True, error_model="numpy"
 )
 def _nearest(u, cls, rates, index):  # type: ignore[no-untyped-def]
-    """Uniform quantiser of spacing 1: the cheapest of the two neighbours and zero, rates (K, width) already times lam."""
+    """Uniform quantiser of spacing 1: the cheapest of the two neighbours and zero, rates (K, width) already
+    times lam."""
     last = np.int32(rates.shape[1] - 1)
     for i in range(u.shape[0]):
         x = abs(u[i])
@@ -261,8 +266,8 @@ def _lattice(index, n, following, quantiser, out):  # type: ignore[no-untyped-de
 def path_rates(tables: CodeTables, lam: float) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
     """lam * code length of the candidates, as the search wants them.
 
-    Returns float32 (K * width * 4,): for class c and the lowest candidate w (clipped to width - 1) the cost of the candidate
-    of residue 0..3 in w..w+3; and float32 (K * 2,): the cost of zero in Q0 and Q1.
+    Returns float32 (K * width * 4,): for class c and the lowest candidate w (clipped to width - 1) the cost
+    of the candidate of residue 0..3 in w..w+3; and float32 (K * 2,): the cost of zero in Q0 and Q1.
     """
     reach = int((tables.half.astype(np.int64) << tables.shift).max())
     width = min(2 * reach + 4, MAX_WIDTH)
@@ -277,8 +282,8 @@ def path_rates(tables: CodeTables, lam: float) -> tuple[NDArray[np.float32], NDA
 def quantise_clean(
     u: NDArray[np.float32], cls: NDArray[np.uint8], tables: CodeTables, n_states: int, lam: float
 ) -> NDArray[np.int32]:
-    """`quantise` without copies: u finite and within +-LIMIT, both contiguous; the length is cut to a multiple of LANES
-    when there is a trellis, so pad with zeros."""
+    """`quantise` without copies: u finite and within +-LIMIT, both contiguous; the length is cut to a
+    multiple of LANES when there is a trellis, so pad with zeros."""
     if n_states == 1:
         width = min(int((tables.half.astype(np.int64) << tables.shift).max()) + 4, MAX_WIDTH)
         rates = np.ascontiguousarray(tables.magnitude_lengths(width)[:, 0] * np.float32(lam))
@@ -296,11 +301,11 @@ def quantise_clean(
 def quantise(
     u: NDArray[np.float32], cls: NDArray[np.uint8], tables: CodeTables, n_states: int, lam: float
 ) -> NDArray[np.int32]:
-    """Indices int32 (n,) of u float32 (n,), in units of the lattice spacing: by dependent quantisation with 4 or 8
-    states, by a uniform quantiser with 1.
+    """Indices int32 (n,) of u float32 (n,), in units of the lattice spacing: by dependent quantisation with 4
+    or 8 states, by a uniform quantiser with 1.
 
-    cls: uint8 (n,) < K. lam: squared lattice spacings per bit; 0 finds the nearest points. Magnitudes are clipped to
-    LIMIT, NaN counts as 0.
+    cls: uint8 (n,) < K. lam: squared lattice spacings per bit; 0 finds the nearest points. Magnitudes are
+    clipped to LIMIT, NaN counts as 0.
     """
     if cls.shape != u.shape or (cls.size and int(cls.max()) >= tables.classes):
         raise ValueError(f"classes must have the coefficients' shape and be below {tables.classes}")
@@ -313,7 +318,8 @@ def quantise(
 
 
 def lattice_points(index: NDArray[np.int32], n_states: int) -> NDArray[np.int32]:
-    """Lattice points t int32 (n,) of indices int32 (n,), |index| <= 2**29: k, or 2k and 2k - sign(k) along the states."""
+    """Lattice points t int32 (n,) of indices int32 (n,), |index| <= 2**29: k, or 2k and 2k - sign(k) along
+    the states."""
     machine = MACHINES[n_states]
     out = np.empty(index.size, np.int32)
     _lattice(np.ascontiguousarray(index), index.size, machine.next, machine.quantiser, out)
