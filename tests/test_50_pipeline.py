@@ -240,7 +240,7 @@ def test_compare_reads_sarz_and_rasters_alike(write_raster, tiny_model, tmp_path
     sarzip.decompress(tmp_path / "a.sarz", tmp_path / "a.tif")
     direct = sarzip.compare(source, tmp_path / "a.sarz").bands[0].quality
     by_raster = sarzip.compare(source, tmp_path / "a.tif").bands[0].quality
-    assert direct == by_raster
+    assert direct.to_dict() == by_raster.to_dict()
     assert sarzip.compare(source, source).identical
 
 
@@ -318,6 +318,6 @@ def test_real_scenes_keep_everything_but_the_speckle(scene, tiny_model, tmp_path
     with rasterio.open(scene) as a, rasterio.open(back) as b:
         for band in range(1, a.count + 1):
             np.testing.assert_array_equal(a.read_masks(band), b.read_masks(band))
-            assert a.nodatavals == b.nodatavals
+            assert repr(a.nodatavals) == repr(b.nodatavals)
     comparison = sarzip.compare(scene, back)
     assert all(band.mask_differences == 0 for band in comparison.bands)

@@ -63,6 +63,8 @@ def run(arguments: Sequence[str]) -> int:
     signal.signal(signal.SIGTERM, _terminate)
     try:
         result = app(args=list(arguments), prog_name="sarzip", standalone_mode=False)
+        if result == _INTERRUPTED:  # typer's own answer to SIGINT
+            raise KeyboardInterrupt
         return result if isinstance(result, int) else 0
     except SarzipError as error:
         return _fail(str(error), error.exit_code)

@@ -10,7 +10,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import BinaryIO
 
-from sarzip.errors import OutputError, SarzipError, UsageError
+from sarzip.errors import CorruptError, InputError, ModelError, OutputError, UsageError
 
 STANDARD_STREAM = "-"
 PART_SUFFIX = ".sarzip-part"
@@ -18,7 +18,7 @@ PART_SUFFIX = ".sarzip-part"
 
 @contextlib.contextmanager
 def atomic_path(destination: str | os.PathLike[str], force: bool = False) -> Iterator[Path]:
-    """Yield a temporary path beside `destination`; on success it is renamed to it, else removed.
+    """Yield a temporary path beside `destination`; on success it gets that name, else it is removed.
 
     The file is flushed to disk before it is renamed. Raises UsageError when the destination exists and `force`
     is off, OutputError when it cannot be written.
@@ -80,10 +80,12 @@ def binary_output(destination: str | os.PathLike[str], force: bool = False) -> I
         try:
             yield sys.stdout.buffer
             sys.stdout.buffer.flush()
-        except BrokenPipeError:
+        except OSError as error:
             # Python would complain again when it flushes at exit.
             os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-            raise OutputError("standard output: the reader closed the pipe before the end") from None
+            closed = isinstance(error, BrokenPipeError)
+            cause = "the reader closed the pipe before the end" if closed else error.strerror
+            raise OutputError(f"standard output: cannot be written ({cause})") from error
         return
     with atomic_path(destination, force) as part:
         try:
@@ -96,10 +98,10 @@ def binary_output(destination: str | os.PathLike[str], force: bool = False) -> I
 
 @contextlib.contextmanager
 def naming(name: str) -> Iterator[None]:
-    """Put the file's name in front of an error that a lower layer raised without knowing it."""
+    """Put the input's name in front of an error that a lower layer raised without knowing it."""
     try:
         yield
-    except SarzipError as error:
+    except (InputError, CorruptError, ModelError) as error:
         if name in str(error):
             raise
         raise type(error)(f"{name}: {error}") from error

@@ -101,10 +101,10 @@ def compare(
     with _open_image(reference, machine) as first, _open_image(decoded, machine) as second:
         if first.size != second.size:
             raise InputError(f"{decoded}: has {second.size}, {reference} has {first.size}: not comparable")
-        bands = _compare_bands(first, second, domains)
+        bands = tuple(_compare_bands(first, second, domains))
     size = Path(decoded).stat().st_size
     pixels = first.width * first.height * len(first.dtypes)
-    return Comparison(str(reference), str(decoded), size, 8 * size / pixels, structure, tuple(bands))
+    return Comparison(str(reference), str(decoded), size, 8 * size / pixels, structure, bands)
 
 
 def _is_sarz(path: str | os.PathLike[str]) -> bool:

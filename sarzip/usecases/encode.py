@@ -110,16 +110,31 @@ class SignalSetEncoder:
 
     def encode(self, prepared: _ExtendedRow, row: int, column: int) -> dict[int, bytes]:
         """Payload streams of one group."""
+        return self.code(self.analyse(prepared, row, column), self._step)
+
+    def analyse(self, prepared: _ExtendedRow, row: int, column: int) -> AnalysedGroup:
+        """Latents and class maps of one group, before anything depends on the step."""
         window = self._grid.window(row, column)
         _, width = self._grid.latent_shape(row, column)
         halo = self._family.analysis_halo
         across = slice(window.column, window.column + width * STRIDE + 2 * halo)
         latents = self._family.analyse(prepared.signal[:, :, across])
         _silence_invalid(latents, prepared.invalid[:, :, across], halo, self._family.synthesis_halo)
-        streams = self._family.encode(latents, self._step)
-        pixels = _columns(window)
-        masks = join_payloads([validity.encode_classes(classes[:, pixels]) for classes in prepared.classes])
+        return AnalysedGroup(latents, prepared.classes[:, :, _columns(window)])
+
+    def code(self, group: AnalysedGroup, step: float) -> dict[int, bytes]:
+        """Payload streams of an analysed group at a step in dB."""
+        streams = self._family.encode(group.latents, step)
+        masks = join_payloads([validity.encode_classes(classes) for classes in group.classes])
         return streams | {StreamKind.MASK: masks} if masks else streams
+
+
+@dataclass(frozen=True)
+class AnalysedGroup:
+    """Latents (C, h, w) and class maps (bands, rows, columns) of one group."""
+
+    latents: NDArray[np.float32]
+    classes: NDArray[np.uint8]
 
 
 @dataclass(frozen=True)
