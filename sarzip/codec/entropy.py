@@ -23,10 +23,10 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 
-import numba as nb
 import numpy as np
 from numpy.typing import NDArray
 
+from sarzip.codec.jit import compiled
 from sarzip.codec.rans import LANES, MACHINES, decode_indices, encode_indices, plan
 from sarzip.codec.tables import COUNTED, CodeTables, build_tables
 from sarzip.codec.trellis import LIMIT, lattice_points, quantise_clean
@@ -42,11 +42,7 @@ SPACING = {1: 1.0, 4: 0.62, 8: 0.62}
 LAMBDA = {1: 0.1, 4: 0.3, 8: 0.3}
 
 
-@nb.njit(
-    "int64(float32[::1], uint8[::1], int64[::1], int64, float32, float32, float32[::1])",
-    nogil=True,
-    cache=True,
-)
+@compiled("int64(float32[::1], uint8[::1], int64[::1], int64, float32, float32, float32[::1])")
 def _gather(coef, cls, start, zero_below, scale, outlier, u):  # type: ignore[no-untyped-def]
     """Scaled and cleaned coefficients in coding order (u, from start[class] on); returns the number of
     outliers in classes that are not coded, for which start points to scratch behind the coded ones."""
@@ -65,7 +61,7 @@ def _gather(coef, cls, start, zero_below, scale, outlier, u):  # type: ignore[no
     return outliers
 
 
-@nb.njit("void(int32[::1], uint8[::1], int64[::1], int64, int32[::1])", nogil=True, cache=True)
+@compiled("void(int32[::1], uint8[::1], int64[::1], int64, int32[::1])")
 def _scatter(points, cls, start, zero_below, out):  # type: ignore[no-untyped-def]
     """Lattice points from coding order to their places; classes that are not coded point to a zero behind the
     rest."""
@@ -76,14 +72,14 @@ def _scatter(points, cls, start, zero_below, out):  # type: ignore[no-untyped-de
         at[c] += np.int64(c >= zero_below)
 
 
-@nb.njit("void(uint8[::1], int64[:,::1])", nogil=True, cache=True)
+@compiled("void(uint8[::1], int64[:,::1])")
 def _histogram(cls, counts):  # type: ignore[no-untyped-def]
     """Number of each class; four rows of counters, because one would wait for itself where classes repeat."""
     for i in range(cls.shape[0]):
         counts[i & 3, cls[i]] += 1
 
 
-@nb.njit("void(int32[::1], uint8[::1], float32, float32[:,::1], float32[::1])", nogil=True, cache=True)
+@compiled("void(int32[::1], uint8[::1], float32, float32[:,::1], float32[::1])")
 def _values(lattice, cls, spacing, centroids, out):  # type: ignore[no-untyped-def]
     for i in range(lattice.shape[0]):
         t = lattice[i]
@@ -92,9 +88,7 @@ def _values(lattice, cls, spacing, centroids, out):  # type: ignore[no-untyped-d
         out[i] = spacing * (-v if t < 0 else v)
 
 
-@nb.njit(
-    "void(int32[::1], uint8[::1], uint8[::1], uint8[::1], uint8[::1], int64[:,:,::1])", nogil=True, cache=True
-)
+@compiled("void(int32[::1], uint8[::1], uint8[::1], uint8[::1], uint8[::1], int64[:,:,::1])")
 def _count(index, cls, shift, following, quantiser, counts):  # type: ignore[no-untyped-def]
     state = np.zeros(LANES, np.uint8)
     last = counts.shape[2] - 1

@@ -27,10 +27,10 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-import numba as nb
 import numpy as np
 from numpy.typing import NDArray
 
+from sarzip.codec.jit import compiled, inlined
 from sarzip.codec.tables import CodeTables
 from sarzip.errors import CorruptError
 
@@ -74,11 +74,9 @@ MACHINES = {
 }
 
 
-@nb.njit(
+@compiled(
     "int64(int32[::1], uint8[::1], uint32[::1], int32[::1], uint8[::1], uint8[::1], uint8[::1], uint8[::1],"
-    " uint32[::1])",
-    nogil=True,
-    cache=True,
+    " uint32[::1])"
 )
 def _rows(index, cls, base, half, shift, order, following, quantiser, rows):  # type: ignore[no-untyped-def]
     """Symbol row of every index (uint32 out) and the number of raw bits needed."""
@@ -108,7 +106,7 @@ def _rows(index, cls, base, half, shift, order, following, quantiser, rows):  # 
     return raw
 
 
-@nb.njit("int64(uint8[::1], int64, uint64, int64)", nogil=True, cache=True)
+@inlined
 def _put(out, at, value, count):  # type: ignore[no-untyped-def]
     """Append `count` low bits of value, LSB first, at bit position `at`; returns the new position."""
     for b in range(count):
@@ -117,11 +115,7 @@ def _put(out, at, value, count):  # type: ignore[no-untyped-def]
     return at
 
 
-@nb.njit(
-    "void(int32[::1], uint8[::1], uint32[::1], uint8[::1], uint8[::1], uint8[::1], uint8[::1])",
-    nogil=True,
-    cache=True,
-)
+@compiled("void(int32[::1], uint8[::1], uint32[::1], uint8[::1], uint8[::1], uint8[::1], uint8[::1])")
 def _put_raw(index, cls, rows, escape, half, shift_order, out):  # type: ignore[no-untyped-def]
     """Raw bits: per index the low `shift` bits, then for escapes sign, unary length and digits of the
     excess."""
@@ -147,7 +141,7 @@ def _put_raw(index, cls, rows, escape, half, shift_order, out):  # type: ignore[
             at = _put(out, at, np.uint64(v & ((np.int64(1) << digits) - 1)), digits)
 
 
-@nb.njit(nogil=True)
+@inlined
 def _encode_one(x, words, at, row, reciprocals, intervals, bits):  # type: ignore[no-untyped-def]
     pair = np.uint64(intervals[row])
     f = pair >> _U16
@@ -159,9 +153,7 @@ def _encode_one(x, words, at, row, reciprocals, intervals, bits):  # type: ignor
     return x + (pair & _UWORD) + quotient * ((_U1 << bits) - f), at
 
 
-@nb.njit(
-    "int64(uint32[::1], uint64[::1], uint32[::1], int64, uint16[::1], uint32[::1])", nogil=True, cache=True
-)
+@compiled("int64(uint32[::1], uint64[::1], uint32[::1], int64, uint16[::1], uint32[::1])")
 def _encode(rows, reciprocals, intervals, bits_, words, states):  # type: ignore[no-untyped-def]
     """Write words from the end of `words` (n + 1 long); returns the position of the first and fills the four
     states."""
@@ -193,7 +185,7 @@ def _encode(rows, reciprocals, intervals, bits_, words, states):  # type: ignore
     return np.int64(at + _U1)
 
 
-@nb.njit("UniTuple(int64, 2)(uint8[::1], int64, int64)", nogil=True, cache=True)
+@inlined
 def _get(raw, at, count):  # type: ignore[no-untyped-def]
     """Next `count` (<= 62) bits; position -1 when they are not there."""
     if at < 0 or at + count > raw.shape[0] * 8:
@@ -205,7 +197,7 @@ def _get(raw, at, count):  # type: ignore[no-untyped-def]
     return value, at
 
 
-@nb.njit("UniTuple(int64, 2)(uint8[::1], int64, int64, int64, int64, int64)", nogil=True, cache=True)
+@inlined
 def _get_index(raw, at, value, half, shift, order):  # type: ignore[no-untyped-def]
     """Index from its coded value (value < -half means escape) and raw bits; position -1 when corrupt."""
     low, at = _get(raw, at, shift)
@@ -228,7 +220,7 @@ def _get_index(raw, at, value, half, shift, order):  # type: ignore[no-untyped-d
     return k, at
 
 
-@nb.njit(nogil=True)
+@inlined
 def _decode_one(x, words, at, table, slots, base, intervals, bits):  # type: ignore[no-untyped-def]
     slot = x & ((_U1 << bits) - _U1)
     symbol = np.uint64(slots[(np.uint64(table) << bits) | slot])
@@ -239,11 +231,9 @@ def _decode_one(x, words, at, table, slots, base, intervals, bits):  # type: ign
     return x, at + np.uint64(low), symbol
 
 
-@nb.njit(
+@compiled(
     "int64(uint16[::1], uint8[::1], uint32[::1], uint8[::1], uint8[::1], uint32[::1], int32[::1],"
-    " uint32[::1], int64, uint8[::1], uint8[::1], uint8[::1], int32[::1])",
-    nogil=True,
-    cache=True,
+    " uint32[::1], int64, uint8[::1], uint8[::1], uint8[::1], int32[::1])"
 )
 def _decode(  # type: ignore[no-untyped-def]
     words, raw, states, cls, slots, base, half, intervals, bits_, shift_order, following, quantiser, index

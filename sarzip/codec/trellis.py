@@ -23,13 +23,13 @@ from __future__ import annotations
 
 from typing import Any
 
-import numba as nb
 import numpy as np
 from llvmlite import ir
 from numba import types
 from numba.extending import intrinsic
 from numpy.typing import NDArray
 
+from sarzip.codec.jit import compiled, inlined
 from sarzip.codec.rans import LANES, MACHINES
 from sarzip.codec.tables import CodeTables
 
@@ -135,13 +135,7 @@ _search4 = _make_search(4)
 _search8 = _make_search(8)
 
 
-@nb.njit(
-    "void(float32[::1], uint8[::1], int64, float32[::1], float32[::1], float32[::1], uint8[::1])",
-    nogil=True,
-    cache=True,
-    error_model="numpy",
-    fastmath={"nsz", "contract"},
-)
+@inlined
 def _costs(u, cls, start, rates, zero, cost, zeroed):  # type: ignore[no-untyped-def]
     """Cost of the best candidate of each residue for one block; bits 0 and 1 of zeroed: zero won in residue 0
     and 3."""
@@ -168,11 +162,8 @@ def _costs(u, cls, start, rates, zero, cost, zeroed):  # type: ignore[no-untyped
         zeroed[start + i] = np.uint8(za < a) | (np.uint8(zb < b) << 1)
 
 
-@nb.njit(
-    "void(float32[::1], uint8[::1], float32[::1], float32[::1], int64, uint8[::1], uint8[::1], int32[::1])",
-    nogil=True,
-    cache=True,
-    error_model="numpy",
+@compiled(
+    "void(float32[::1], uint8[::1], float32[::1], float32[::1], int64, uint8[::1], uint8[::1], int32[::1])"
 )
 def _viterbi(u, cls, rates, zero, n_states, following, quantiser, index):  # type: ignore[no-untyped-def]
     """Indices int32 (n,) of the best paths; n is a multiple of LANES."""
@@ -211,9 +202,9 @@ def _viterbi(u, cls, rates, zero, n_states, following, quantiser, index):  # typ
                 state[lane] = s
     for start in range(n - LANES, -1, -LANES):
         for lane in range(LANES):
-            s = np.int64(state[lane])
+            held = np.int64(state[lane])
             i = start + lane
-            branch = 2 * s + ((np.int64(decisions[i]) >> s) & 1)
+            branch = 2 * held + ((np.int64(decisions[i]) >> held) & 1)
             r = residue[branch]
             x = u[i]
             w = max(np.int32(abs(x) - np.float32(BIAS)) - np.int32(1), np.int32(0))
@@ -226,9 +217,7 @@ def _viterbi(u, cls, rates, zero, n_states, following, quantiser, index):  # typ
             state[lane] = previous[branch]
 
 
-@nb.njit(
-    "void(float32[::1], uint8[::1], float32[:,::1], int32[::1])", nogil=True, cache=True, error_model="numpy"
-)
+@compiled("void(float32[::1], uint8[::1], float32[:,::1], int32[::1])")
 def _nearest(u, cls, rates, index):  # type: ignore[no-untyped-def]
     """Uniform quantiser of spacing 1: the cheapest of the two neighbours and zero, rates (K, width) already
     times lam."""
@@ -246,7 +235,7 @@ def _nearest(u, cls, rates, index):  # type: ignore[no-untyped-def]
         index[i] = -k if u[i] < 0 else k
 
 
-@nb.njit("void(int32[::1], int64, uint8[::1], uint8[::1], int32[::1])", nogil=True, cache=True)
+@compiled("void(int32[::1], int64, uint8[::1], uint8[::1], int32[::1])")
 def _lattice(index, n, following, quantiser, out):  # type: ignore[no-untyped-def]
     state = np.zeros(LANES, np.uint8)
     dependent = quantiser.shape[0] > 1
