@@ -8,12 +8,11 @@ import sys
 from collections.abc import Sequence
 from types import FrameType
 
-import click
 import typer
 
 from sarzip import __version__
 from sarzip.cli import codec_commands, model_commands, quality_commands
-from sarzip.errors import SarzipError
+from sarzip.errors import SarzipError, UsageError
 
 EPILOG = (
     "Exit codes: 0 done; 1 unexpected, or the output cannot be written; 2 usage; 3 input unreadable or "
@@ -26,7 +25,6 @@ app = typer.Typer(
     name="sarzip",
     help="Compress SAR imagery into small, self-describing, checksummed .sarz files, and back.",
     epilog=EPILOG,
-    no_args_is_help=True,
     add_completion=False,
     pretty_exceptions_enable=False,
     context_settings={"help_option_names": ["-h", "--help"]},
@@ -62,23 +60,20 @@ def run(arguments: Sequence[str]) -> int:
     """Run the command line with these arguments and return its exit code."""
     signal.signal(signal.SIGTERM, _terminate)
     try:
-        result = app(args=list(arguments), prog_name="sarzip", standalone_mode=False)
+        result = app(args=list(arguments) or ["--help"], prog_name="sarzip", standalone_mode=False)
         if result == _INTERRUPTED:  # typer's own answer to SIGINT
             raise KeyboardInterrupt
         return result if isinstance(result, int) else 0
     except SarzipError as error:
         return _fail(str(error), error.exit_code)
-    except click.exceptions.NoArgsIsHelpError as error:
-        print(error.format_message(), file=sys.stderr)
-        return 2
-    except click.ClickException as error:
-        hint = f" (see 'sarzip {error.ctx.command.name} --help')" if getattr(error, "ctx", None) else ""
-        return _fail(error.format_message() + hint, 2)
-    except (KeyboardInterrupt, click.Abort):
+    except (KeyboardInterrupt, typer.Abort):
         return _fail("interrupted; nothing was written", _INTERRUPTED)
     except _Terminated:
         return _fail("terminated; nothing was written", _TERMINATED)
     except Exception as error:
+        # Usage errors: some releases of typer use click's classes and others a copy of them; both say this.
+        if hasattr(error, "format_message"):
+            return _fail(f"{error.format_message()} (see sarzip --help)", UsageError.exit_code)
         if os.environ.get("SARZIP_DEBUG"):
             raise
         return _fail(f"unexpected {type(error).__name__}: {error} (SARZIP_DEBUG=1 shows where)", 1)

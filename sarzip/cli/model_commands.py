@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
 def register(app: typer.Typer) -> None:
     """Add the commands of this module."""
-    models = typer.Typer(help="The released models: their cards and hashes.", no_args_is_help=True)
+    models = typer.Typer(help="The released models: their cards and hashes.")
     models.command("list")(list_models)
     models.command("show")(show_model)
     models.command("verify")(verify_models)
