@@ -19,6 +19,7 @@ from sarzip.usecases.dataset import (
     find_sources,
     load_dataset,
     scene_name,
+    simulated_sources,
     split_validation,
 )
 from sarzip.usecases.training.recipe import parse_recipe, read_recipe
@@ -130,6 +131,24 @@ def test_complex_data_gives_its_amplitude_and_nodata_is_filled(tmp_path: Path) -
     assert set(planes) == {"amplitude", "complex", "holed_amplitude"}
     assert np.abs(planes["amplitude"] - planes["complex"]).max() <= 2
     assert np.abs(planes["holed_amplitude"][30:50, 30:50]).max() < 15 * SCALE
+
+
+def test_simulated_scenes_are_a_kind_of_their_own(data: Path, tmp_path: Path) -> None:
+    sources = find_sources(data) + simulated_sources(2)
+    dataset = load_dataset(sources, tmp_path / "cache")
+    made = [s for s in dataset.scenes if s.source.kind == "simulated"]
+    assert [(s.rows, s.columns) for s in made] == [(512, 512)] * 2
+    spread = [dataset.signal(s).std() / SCALE for s in made]
+    assert all(1.5 < each < 15 for each in spread) and spread[0] != spread[1]
+
+
+def test_unreadable_rasters_are_left_out(data: Path, tmp_path: Path) -> None:
+    (data / "text.tif").write_text("no raster")
+    assert len(load_dataset(find_sources(data), tmp_path / "cache").scenes) == 4
+    (tmp_path / "bad").mkdir()
+    (tmp_path / "bad" / "text.tif").write_text("no raster")
+    with pytest.raises(InputError):
+        load_dataset(find_sources(tmp_path / "bad"), tmp_path / "cache2")
 
 
 def test_batches_depend_on_the_seed_alone(data: Path, tmp_path: Path) -> None:

@@ -57,6 +57,9 @@ class Ae16Family:
         self.gains = gains
         self._device = torch.device(device)
         folded = fold_batchnorm(network).to(self._device)
+        for module in folded.modules():
+            if isinstance(module, torch.nn.Conv2d):
+                module.padding_mode = "zeros"  # the fastest; what is kept never saw the padding
         self._network = folded.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
 
     def analyse(self, signal: NDArray[np.float32]) -> NDArray[np.float32]:

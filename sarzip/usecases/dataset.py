@@ -8,6 +8,7 @@ folder.
 from __future__ import annotations
 
 import csv
+import itertools
 import logging
 import math
 import re
@@ -16,15 +17,16 @@ from collections import defaultdict
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import numpy as np
-import rasterio
 from numpy.typing import NDArray
-from rasterio.windows import Window
 
 from sarzip.codec import validity
-from sarzip.codec.radiometry import detect_domain, fit_radiometry
+from sarzip.codec.radiometry import Radiometry, detect_domain, fit_radiometry
 from sarzip.errors import InputError
+from sarzip.raster import RasterSource
+from sarzip.simulate import SceneConfig, simulate
 
 _log = logging.getLogger(__name__)
 
@@ -32,7 +34,9 @@ SUFFIXES = (".tif", ".tiff", ".vrt", ".img", ".jp2", ".nc", ".h5")
 SCALE = 256  # cache steps per dB: int16 then holds ±128 dB with an error of 0.002 dB
 TILE = 4096  # larger bands are read and kept in tiles of this many pixels a side
 _LEAST_VALID = 0.25  # tiles with fewer measurements teach the filling, not the data
-_SAMPLE = 1 << 20  # pixels from which domain, floor and centre are found
+_SAMPLE = 1 << 21  # pixels from which domain, floor and centre are found
+SIMULATED = "simulated"
+_SIMULATED_SIDE = 512
 
 
 @dataclass(frozen=True)
@@ -103,34 +107,83 @@ def scene_name(stem: str) -> str:
 
 
 def _signals(source: Source) -> Iterator[NDArray[np.float32]]:
-    """The signal of every band, tile by tile; float32 (rows, columns) in dB about the band's median, holes
-    filled.
-    """
-    with rasterio.open(source.path) as raster:
-        for band in range(1, raster.count + 1):
-            shrink = max(1.0, math.sqrt(raster.width * raster.height / _SAMPLE))
-            size = (max(1, int(raster.height / shrink)), max(1, int(raster.width / shrink)))
-            nodata = raster.nodatavals[band - 1]
-            sample = _detected(raster.read(band, out_shape=size))
-            specials = validity.special_values(sample.dtype, nodata)
-            valid = sample[validity.classify(sample, specials, nodata) == 0]
-            hints = " ".join((source.path.name, source.kind, str(raster.descriptions[band - 1] or "")))
-            complex_data = raster.dtypes[band - 1].startswith("complex")
-            domain = "amplitude" if complex_data else detect_domain(valid, hints).domain
-            radiometry = fit_radiometry(valid, domain)
-            for top in range(0, raster.height, TILE):
-                for left in range(0, raster.width, TILE):
-                    window = Window(left, top, min(TILE, raster.width - left), min(TILE, raster.height - top))
-                    values = _detected(raster.read(band, window=window))
-                    missing = validity.classify(values, specials, nodata) > 0
-                    if np.mean(~missing) >= _LEAST_VALID:
-                        signal = radiometry.forward(values)
-                        validity.fill(signal, missing | ~np.isfinite(signal))
-                        yield signal
+    """The signal of every band by tiles, float32 (rows, columns) in dB about the median, holes filled."""
+    with RasterSource.open(source.path) as raster:
+        info = raster.info
+        measured = [band for band in range(info.count) if not (info.exact and info.exact[band])]
+        for band in measured:
+            transform = _Transform(info.nodata[band], f"{source.kind} {info.hints[band]}")
+            transform.fit(_sample(raster, band))
+            for top, left in itertools.product(range(0, info.height, TILE), range(0, info.width, TILE)):
+                rows, columns = min(TILE, info.height - top), min(TILE, info.width - left)
+                signal = transform.apply(_detected(raster.read([band], top, rows, left, columns)[0]))
+                if signal is not None:
+                    yield signal
 
 
-def _detected(values: NDArray[np.generic]) -> NDArray[np.generic]:
+def _sample(raster: RasterSource, band: int) -> NDArray[Any]:
+    """Rows spread evenly over a band, about _SAMPLE pixels."""
+    height, width = raster.info.height, raster.info.width
+    count = min(height, max(1, _SAMPLE // width))
+    if count == height:
+        return _detected(raster.read([band], 0, height)[0])
+    rows = np.linspace(0, height - 1, count).round().astype(int)
+    return _detected(np.concatenate([raster.read([band], int(row), 1)[0] for row in rows]))
+
+
+def _detected(values: NDArray[Any]) -> NDArray[Any]:
     return np.abs(values) if values.dtype.kind == "c" else values
+
+
+class _Transform:
+    """From the values of one band to its signal, as the codec does it."""
+
+    def __init__(self, nodata: float | None, hints: str, domain: str = "auto") -> None:
+        self.nodata = nodata
+        self.hints = hints
+        self.domain = domain
+        self.specials: tuple[float | int, ...] = ()
+        self.shared_zero = False
+        self.radiometry = Radiometry("amplitude", 1.0)
+
+    def fit(self, sample: NDArray[Any]) -> None:
+        """Find domain, floor and centre in a sample (rows × columns)."""
+        self.specials = validity.special_values(sample.dtype, self.nodata)
+        self.shared_zero = validity.shares_zero(sample.dtype, self.nodata)
+        valid = sample[validity.classify(sample, self.specials, self.shared_zero) == 0]
+        domain = detect_domain(valid, self.hints).domain if self.domain == "auto" else self.domain
+        self.radiometry = fit_radiometry(valid, domain)
+
+    def apply(self, values: NDArray[Any]) -> NDArray[np.float32] | None:
+        """Signal of a tile, holes filled; None if too little of it is valid."""
+        missing = validity.classify(values, self.specials, self.shared_zero) > 0
+        if np.mean(~missing) < _LEAST_VALID:
+            return None
+        signal = self.radiometry.forward(values)
+        validity.fill(signal, missing | ~np.isfinite(signal))
+        return signal
+
+
+def simulated_sources(count: int) -> list[Source]:
+    """`count` simulated scenes, in place of files; their number is their seed."""
+    return [
+        Source(Path(f"{SIMULATED}-{n}"), SIMULATED, f"{SIMULATED}{n}", "none needed") for n in range(count)
+    ]
+
+
+def _simulated(source: Source) -> Iterator[NDArray[np.float32]]:
+    """A simulated scene's signal: 1 to 16 looks, sampled up to twice as finely as its resolution."""
+    number = int(source.path.name.removeprefix(f"{SIMULATED}-"))
+    rng = np.random.default_rng(number)
+    looks = float(np.exp2(rng.uniform(0, 4)))
+    sampling = (float(rng.uniform(1, 2)), float(rng.uniform(1, 2)))
+    side = _SIMULATED_SIDE
+    values = simulate(SceneConfig(side, side, looks=looks, seed=number, oversampling=sampling))
+    transform = _Transform(0.0, "", "amplitude")
+    transform.fit(values)
+    signal = transform.apply(values)
+    if signal is not None:
+        yield signal
 
 
 @dataclass(frozen=True)
@@ -218,13 +271,13 @@ def load_dataset(sources: list[Source], cache: Path) -> Dataset:
     with cache.open("wb") as file:
         for source in sources:
             try:
-                for signal in _signals(source):
+                for signal in (_simulated if source.kind == SIMULATED else _signals)(source):
                     steps = np.clip(np.rint(signal * SCALE), -32768, 32767).astype(np.int16)
                     file.write(steps.tobytes())
                     scenes.append(Scene(source, steps.shape[0], steps.shape[1], offset))
                     offset += steps.size
-            except rasterio.RasterioIOError as error:  # noqa: PERF203
-                _log.warning("%s left out: %s", source.path.name, error)
+            except InputError as error:
+                _log.warning("left out: %s", error)
     if not scenes:
         raise InputError("none of the rasters to train on could be read or has enough valid pixels")
     values = np.memmap(cache, np.int16, "r", shape=(offset,))

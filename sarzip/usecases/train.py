@@ -28,7 +28,7 @@ import torch
 from safetensors.torch import save
 
 from sarzip.errors import ModelError, OutputError, SarzipError, UsageError
-from sarzip.usecases.dataset import Dataset, find_sources, load_dataset, split_validation
+from sarzip.usecases.dataset import Dataset, find_sources, load_dataset, simulated_sources, split_validation
 from sarzip.usecases.models import CARD, WEIGHTS, ModelCard
 from sarzip.usecases.training.checkpoint import load_checkpoint, read_header, save_checkpoint
 from sarzip.usecases.training.recipe import Recipe, Schedule, read_recipe
@@ -113,7 +113,8 @@ def train(
     except ModelError as error:
         raise UsageError(f"{config.name}: {error}") from error
     model.to(where, memory_format=torch.channels_last)
-    dataset = load_dataset(find_sources(data, schedule.released), output / _CACHE)
+    sources = find_sources(data, schedule.released) + simulated_sources(schedule.simulated)
+    dataset = load_dataset(sources, output / _CACHE)
     training, validation = split_validation(dataset, schedule.validation_share)
     optimiser = torch.optim.AdamW(
         model.parameters(), schedule.learning_rate, weight_decay=schedule.weight_decay, fused=True

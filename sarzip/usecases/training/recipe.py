@@ -45,16 +45,28 @@ class Schedule:
     validation_crops: int = 32
     validation_steps: tuple[float, ...] = (1.0, 2.0, 4.0, 8.0)
     released: bool = True
+    simulated: int = 0
 
     def __post_init__(self) -> None:
         """Reject settings nothing can be trained with (UsageError)."""
-        whole = ("steps", "batch", "crop", "warmup", "seed", "validate_every", "checkpoint_every")
+        whole = (
+            "steps",
+            "batch",
+            "crop",
+            "warmup",
+            "seed",
+            "validate_every",
+            "checkpoint_every",
+            "simulated",
+        )
         for name in (*whole, "validation_crops"):
             if type(getattr(self, name)) is not int:
                 raise UsageError(f"recipe: {name} must be a whole number")
         object.__setattr__(self, "validation_steps", tuple(float(s) for s in self.validation_steps))
-        if min(self.warmup, self.seed) < 0 or not self.learning_rate > 0:
-            raise UsageError("recipe: learning_rate must be positive, warmup and seed not negative")
+        if min(self.warmup, self.seed, self.simulated) < 0 or not self.learning_rate > 0:
+            raise UsageError(
+                "recipe: learning_rate must be positive, warmup, seed and simulated not negative"
+            )
         if self.steps < 1 or self.batch < 0 or self.crop < 16 or self.crop % 16:
             raise UsageError(
                 "recipe: steps must be positive, batch not negative, crop a positive multiple of 16"
