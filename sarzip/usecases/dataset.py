@@ -24,7 +24,7 @@ from numpy.typing import NDArray
 
 from sarzip.codec import validity
 from sarzip.codec.radiometry import Radiometry, detect_domain, fit_radiometry
-from sarzip.errors import InputError
+from sarzip.errors import InputError, OutputError
 from sarzip.raster import RasterSource
 from sarzip.simulate import SceneConfig, simulate
 
@@ -268,20 +268,28 @@ def load_dataset(sources: list[Source], cache: Path) -> Dataset:
     """Read all sources into the file `cache` and map it. Unreadable rasters are named and left out."""
     scenes: list[Scene] = []
     offset = 0
-    with cache.open("wb") as file:
-        for source in sources:
-            try:
-                for signal in (_simulated if source.kind == SIMULATED else _signals)(source):
-                    steps = np.clip(np.rint(signal * SCALE), -32768, 32767).astype(np.int16)
-                    file.write(steps.tobytes())
-                    scenes.append(Scene(source, steps.shape[0], steps.shape[1], offset))
-                    offset += steps.size
-            except InputError as error:
-                _log.warning("left out: %s", error)
+    try:
+        with cache.open("wb") as file:
+            for source, signal in _all_signals(sources):
+                steps = np.clip(np.rint(signal * SCALE), -32768, 32767).astype(np.int16)
+                file.write(steps.tobytes())
+                scenes.append(Scene(source, steps.shape[0], steps.shape[1], offset))
+                offset += steps.size
+    except OSError as error:
+        raise OutputError(f"{cache}: cannot be written ({error})") from error
     if not scenes:
         raise InputError("none of the rasters to train on could be read or has enough valid pixels")
     values = np.memmap(cache, np.int16, "r", shape=(offset,))
     return Dataset(values, tuple(scenes), balanced_weights(tuple(scenes)))
+
+
+def _all_signals(sources: list[Source]) -> Iterator[tuple[Source, NDArray[np.float32]]]:
+    for source in sources:
+        try:
+            for signal in (_simulated if source.kind == SIMULATED else _signals)(source):
+                yield source, signal
+        except InputError as error:
+            _log.warning("left out: %s", error)
 
 
 def split_validation(dataset: Dataset, share: float) -> tuple[Dataset, Dataset]:

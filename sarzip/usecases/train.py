@@ -92,9 +92,9 @@ def train(
 ) -> ModelCard:
     """Train the recipe `config` on the rasters of `data`; leaves model.safetensors and card.json in `output`.
 
-    `output` also keeps a checkpoint, from which the same call continues, and the log. SIGINT saves a
-    checkpoint and raises KeyboardInterrupt. Raises UsageError, InputError or OutputError before anything is
-    trained.
+    `output` also keeps a checkpoint, from which the same call continues, and the log. SIGINT and
+    SIGTERM save one and raise KeyboardInterrupt. Raises UsageError, InputError or OutputError before anything
+    is trained.
     """
     watch = watch or Watch()
     recipe = read_recipe(config)
@@ -235,10 +235,13 @@ def release(model: Any, recipe: Recipe, dataset: Dataset, results: dict[str, Any
         },
         results={"parameters": parameter_count(model), **results},
     )
-    for name, data in ((WEIGHTS, content), (CARD, card.to_json().encode())):
-        part = output / (name + ".part")
-        part.write_bytes(data)
-        part.replace(output / name)
+    try:
+        for name, data in ((WEIGHTS, content), (CARD, card.to_json().encode())):
+            part = output / (name + ".part")
+            part.write_bytes(data)
+            part.replace(output / name)
+    except OSError as error:
+        raise OutputError(f"{output}: the model cannot be written ({error})") from error
     return card
 
 
@@ -293,7 +296,7 @@ def _prepare(output: Path, config: Path) -> None:
 
 @contextmanager
 def _stop_requested() -> Iterator[threading.Event]:
-    """An event that SIGINT sets: the step in progress is finished, then saved. A second one stops."""
+    """An event that SIGINT or SIGTERM sets: the step in progress is finished and saved. A second stops."""
     stop = threading.Event()
     if threading.current_thread() is not threading.main_thread():
         yield stop
@@ -304,11 +307,12 @@ def _stop_requested() -> Iterator[threading.Event]:
             raise KeyboardInterrupt
         stop.set()
 
-    before = signal.signal(signal.SIGINT, request)
+    before = {number: signal.signal(number, request) for number in (signal.SIGINT, signal.SIGTERM)}
     try:
         yield stop
     finally:
-        signal.signal(signal.SIGINT, before)
+        for number, handler in before.items():
+            signal.signal(number, handler)
 
 
 def _version() -> str:

@@ -13,7 +13,7 @@ import torch
 from safetensors import SafetensorError, safe_open
 from safetensors.torch import save_file
 
-from sarzip.errors import InputError, UsageError
+from sarzip.errors import InputError, OutputError, UsageError
 
 NAME = "checkpoint.safetensors"
 
@@ -27,10 +27,13 @@ def save_checkpoint(
         for key, value in state.items():
             tensors[f"optimiser.{index}.{key}"] = torch.as_tensor(value).contiguous()
     part = folder / (NAME + ".part")
-    save_file(tensors, part, {"header": json.dumps(header, sort_keys=True)})
-    with part.open("rb") as file:
-        os.fsync(file.fileno())
-    part.replace(folder / NAME)
+    try:
+        save_file(tensors, part, {"header": json.dumps(header, sort_keys=True)})
+        with part.open("rb") as file:
+            os.fsync(file.fileno())
+        part.replace(folder / NAME)
+    except (OSError, SafetensorError) as error:
+        raise OutputError(f"{folder / NAME}: cannot be written ({error})") from error
 
 
 def read_header(folder: Path) -> dict[str, Any] | None:
