@@ -10,11 +10,11 @@ from __future__ import annotations
 
 import math
 
-import numba
 import numpy as np
 from numpy.typing import NDArray
 
 from sarzip.simulate.chance import bits, uniform
+from sarzip.simulate.loops import compiled
 
 LATTICE = 8
 FIELDS = 6
@@ -33,12 +33,12 @@ POINT_CELL = 16
 _POINT_CHANCE = np.array([0.0005, 0.0, 0.006, 0.002, 0.3, 0.004])
 
 
-@numba.njit(cache=True)
+@compiled
 def _smooth(t: float) -> float:
     return t * t * t * (t * (6.0 * t - 15.0) + 10.0)
 
 
-@numba.njit(cache=True)
+@compiled
 def value_noise(key: np.uint64, row: float, column: float) -> float:
     """Smooth noise in [-1, 1] with a lattice of whole numbers."""
     r, c = math.floor(row), math.floor(column)
@@ -49,7 +49,7 @@ def value_noise(key: np.uint64, row: float, column: float) -> float:
     return 2.0 * (top * (1 - a) + bottom * a) - 1.0
 
 
-@numba.njit(nogil=True, cache=True)
+@compiled
 def slow_fields(
     key: np.uint64, scale: float, first: tuple[int, int], shape: tuple[int, int]
 ) -> NDArray[np.float32]:
@@ -77,7 +77,7 @@ def slow_fields(
     return out
 
 
-@numba.njit(cache=True)
+@compiled
 def _at(fields: NDArray[np.float32], field: int, row: float, column: float) -> float:
     r, c = int(row), int(column)
     a, b = row - r, column - c
@@ -87,7 +87,7 @@ def _at(fields: NDArray[np.float32], field: int, row: float, column: float) -> f
     return top * (1 - a) + bottom * a
 
 
-@numba.njit(cache=True)
+@compiled
 def _parcel(key: np.uint64, row: int, column: int, sides: tuple[float, float]) -> tuple[np.uint64, float]:
     """The parcel a pixel lies in: its random bits, and the distance to its nearest edge in pixels."""
     region = bits(key, row // _REGION, column // _REGION)
@@ -104,12 +104,12 @@ def _parcel(key: np.uint64, row: int, column: int, sides: tuple[float, float]) -
     return bits(region, int(lane), int(place)), min(min(du, high - du), min(dv, wide - dv))
 
 
-@numba.njit(cache=True)
+@compiled
 def _byte(word: np.uint64, number: int) -> float:
     return float((word >> np.uint64(8 * number)) & np.uint64(255)) / 255.0
 
 
-@numba.njit(cache=True)
+@compiled
 def _cover(
     key: np.uint64, scale: float, fields: NDArray[np.float32], first: tuple[int, int], place: tuple[int, int]
 ) -> tuple[int, float]:
@@ -147,7 +147,7 @@ def _cover(
     return FIELD, level + relief
 
 
-@numba.njit(nogil=True, cache=True)
+@compiled
 def half_amplitude(
     key: np.uint64,
     scale: float,
@@ -175,7 +175,7 @@ def half_amplitude(
     return out
 
 
-@numba.njit(nogil=True, cache=True)
+@compiled
 def find_points(
     key: np.uint64,
     scale: float,

@@ -9,11 +9,11 @@ higher for larger a.
 
 from __future__ import annotations
 
-import numba
 import numpy as np
 from numpy.typing import NDArray
 
 from sarzip.simulate.chance import bits
+from sarzip.simulate.loops import compiled
 
 REACH = 8
 """Half length of the shaping filter, pixels; beyond it lies under 1 % of the response's energy."""
@@ -51,7 +51,7 @@ def look_weights(looks: float) -> NDArray[np.float32]:
     return (weights / weights.sum()).astype(np.float32)
 
 
-@numba.njit(nogil=True, cache=True)
+@compiled
 def shaped_look(
     amplitude: NDArray[np.float32],
     origin: tuple[int, int],
@@ -96,7 +96,7 @@ def shaped_look(
     return real, imaginary
 
 
-@numba.njit(nogil=True, cache=True)
+@compiled
 def add_responses(
     real: NDArray[np.float32],
     imaginary: NDArray[np.float32],
@@ -123,7 +123,7 @@ def add_responses(
                 imaginary[i, j] += gain * strengths[n, 1]
 
 
-@numba.njit(nogil=True, cache=True)
+@compiled
 def add_power(
     power: NDArray[np.float32],
     real: NDArray[np.float32],
