@@ -36,6 +36,7 @@ def tiny_model(tmp_path_factory: pytest.TempPathFactory) -> Path:
         for name, value in network.state_dict().items()
         if not name.endswith("num_batches_tracked")
     }
+    state["gain"][:] = -0.25  # fine quantisers, so that there is a rate to control
     folder = tmp_path_factory.mktemp("models") / "tiny"
     folder.mkdir()
     content = save(state)

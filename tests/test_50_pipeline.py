@@ -14,11 +14,12 @@ import sarzip
 from sarzip.codec.family import build_family
 from sarzip.codec.grid import STRIDE, Extension, ceil_to
 from sarzip.container import Header, ModelRef, Reader, SetHeader
-from sarzip.errors import InputError, ModelError, OutputError, UsageError
+from sarzip.errors import InputError, ModelError, OutputError, TargetError, UsageError
 from sarzip.raster import RasterSource, compare_structure
-from sarzip.usecases.compress import plan_bands, quality_to_step
+from sarzip.usecases.compress import plan_bands
 from sarzip.usecases.encode import SceneEncoder
 from sarzip.usecases.models import ModelStore
+from sarzip.usecases.rate import Fidelity, quality_to_step
 from sarzip.usecases.runtime import Machine
 
 ODD_SIZES = [(1, 1), (15, 700), (257, 256), (1000, 3), (300, 300)]
@@ -147,11 +148,31 @@ def test_quality_is_monotone(write_raster, tiny_model, tmp_path):
     source = write_raster(speckled(256, 256)[None])
     sizes = []
     for quality in (0, 20, 40, 60, 80, 100):
-        packed, _ = round_trip(source, tiny_model, tmp_path, quality=quality)
+        packed, _ = round_trip(source, tiny_model, tmp_path, fidelity=Fidelity("quality", quality))
         sizes.append(packed.stat().st_size)
     assert sizes == sorted(sizes) and sizes[0] < sizes[-1]
     steps = [quality_to_step(quality) for quality in range(101)]
     assert steps == sorted(steps, reverse=True)
+
+
+@pytest.mark.parametrize(("kind", "value"), [("bpp", 0.1), ("bpp", 0.25), ("ratio", 100.0), ("size", 2500)])
+@pytest.mark.parametrize("size", [(400, 300), (1100, 1100)])
+def test_targets_are_hit(kind, value, size, write_raster, tiny_model, tmp_path):
+    source = write_raster(speckled(*size)[None])
+    packed, _ = round_trip(source, tiny_model, tmp_path, fidelity=Fidelity(kind, value))
+    found = packed.stat().st_size
+    pixels = size[0] * size[1]
+    wanted = {"bpp": value * pixels / 8, "ratio": source.stat().st_size / value, "size": value}[kind]
+    assert found == pytest.approx(wanted, rel=0.02)
+    assert kind != "size" or found <= value
+
+
+def test_unreachable_targets_name_the_nearest(write_raster, tiny_model, tmp_path):
+    source = write_raster(speckled(200, 200)[None])
+    for kind, value in [("bpp", 100), ("size", 200), ("rmse_db", 1e-5)]:
+        with pytest.raises(TargetError, match="nearest is"):
+            round_trip(source, tiny_model, tmp_path, fidelity=Fidelity(kind, value))
+    assert [path.name for path in tmp_path.iterdir()] == ["scene.tif"]
 
 
 def nodata_scene(dtype: str, nodata: float) -> np.ndarray:
@@ -273,7 +294,7 @@ def test_refusals_leave_nothing_behind(write_raster, tiny_model, tmp_path):
             "no such file",
         ),
         (
-            lambda: sarzip.compress(source, tmp_path / "a.sarz", sarzip.CompressOptions(quality=101)),
+            lambda: Fidelity("quality", 101),
             UsageError,
             "100",
         ),

@@ -106,6 +106,6 @@ def sample(
         return
     render.say(
         f"{output}: {report.width}x{report.height} {report.dtype}, {report.looks:g} looks, "
-        f"{report.seconds:.1f} s ({report.mpix_per_s:.1f} MPix/s), peak memory {render.size(report.peak_memory)}",
+        f"{report.seconds:.1f} s ({report.mpix_per_s:.1f} MPix/s), peak {render.size(report.peak_memory)}",
         quiet,
     )

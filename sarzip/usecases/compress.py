@@ -2,11 +2,16 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
+import shutil
+import sys
+import tempfile
 import time
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
+from typing import Any, BinaryIO, cast
 
 import numpy as np
 from numpy.typing import NDArray
@@ -21,13 +26,16 @@ from sarzip.raster import RasterSource
 from sarzip.usecases.atomic import STANDARD_STREAM, binary_output, check_destination, naming
 from sarzip.usecases.encode import SceneEncoder
 from sarzip.usecases.models import ModelStore
-from sarzip.usecases.runtime import choose_machine, peak_memory
-from sarzip.usecases.scene import EXACT, BandCoding
+from sarzip.usecases.rate import Fidelity, Goal, RateProbe, Work, find_step, quality_to_step
+from sarzip.usecases.runtime import Machine, choose_machine, peak_memory, torch_threads
+from sarzip.usecases.scene import EXACT, BandCoding, WorkPool
 from sarzip.usecases.verify import verify
 
 REAL_DTYPES = ("uint8", "uint16", "int16", "float32", "float64")
 DEFAULT_MODEL = "ae16"
-DEFAULT_QUALITY = 60.0
+DEFAULT_FIDELITY = Fidelity("quality", 60.0)
+# A sample may miss the size of a large scene; each attempt corrects it by what the last one missed.
+_ATTEMPTS = 4
 # The sample that decides domain, floor and centre: rows spread over the scene, at most this many values.
 _SAMPLE_ROWS = 64
 _SAMPLE_VALUES = 1 << 21
@@ -38,12 +46,12 @@ Progress = Callable[[int, int], None]
 
 @dataclass(frozen=True)
 class CompressOptions:
-    """How to compress. quality: 0..100. threads 0: all cores. device: auto, cpu, cuda or cuda:N.
+    """How to compress. threads 0: all cores. device: auto, cpu, cuda or cuda:N.
 
     verify: decode what was written, before it appears under its final name.
     """
 
-    quality: float = DEFAULT_QUALITY
+    fidelity: Fidelity = DEFAULT_FIDELITY
     domain: str = "auto"
     model: str = DEFAULT_MODEL
     device: str = "auto"
@@ -75,13 +83,6 @@ class CompressReport:
     reasons: tuple[str, ...] = field(default=())
 
 
-def quality_to_step(quality: float) -> float:
-    """Quality 0..100 to the quantiser step in dB: 20 dB at 0, halved with every 20 points."""
-    if not 0 <= quality <= 100:
-        raise UsageError(f"--quality {quality:g}: must be within 0 to 100")
-    return float(f"{20.0 * 2.0 ** (-quality / 20.0):.6g}")
-
-
 def compress(
     source: str | os.PathLike[str],
     destination: str | os.PathLike[str],
@@ -90,10 +91,10 @@ def compress(
 ) -> CompressReport:
     """Compress the raster `source` into `destination` ('-' is standard output).
 
-    Raises InputError, UsageError, ModelError or OutputError; nothing is left under the final name then.
+    Raises InputError, UsageError, ModelError, TargetError or OutputError; nothing is left under the final
+    name then.
     """
     started = time.perf_counter()
-    step = quality_to_step(options.quality)
     if str(destination) == STANDARD_STREAM:
         if options.verify:
             raise UsageError("--verify: standard output cannot be read back; write to a file")
@@ -101,54 +102,137 @@ def compress(
         check_destination(Path(destination), options.force)
     _refuse_same_file(source, destination)
     machine = choose_machine(options.device, options.threads)
+    source_bytes = Path(source).stat().st_size if Path(source).is_file() else 0
     with naming(str(source)), RasterSource.open(source) as raster:
-        _check_supported(raster)
-        card, weights = ModelStore().load(options.model)
-        family = build_family(card.family, card.config, weights, machine.device)
-        bands, reasons = plan_bands(raster, options.domain)
-        header = Header(
-            width=raster.info.width,
-            height=raster.info.height,
-            bands=tuple(band.to_header() for band in bands),
-            sets=tuple(_band_sets(bands, family, step)),
-            models=(ModelRef(card.id, card.sha256),),
-            raster=raster.info.tags,
-            creator=f"sarzip {__version__}",
-        )
-        families = [None if each.model is None else family for each in header.sets]
+        plan = plan_scene(raster, options, machine)
         with binary_output(destination, options.force) as sink:
-            writer = Writer(sink, header)
-            for streams in SceneEncoder(raster, header, bands, families, machine).frames():
-                writer.write_frame(streams)
-                if progress:
-                    progress(writer.frames_written, header.frame_count)
-            size = writer.finish()
+            coder = _Coder(raster, plan, machine, progress)
+            if options.fidelity.kind == "quality":
+                step = quality_to_step(options.fidelity.value)
+                size = coder.write(sink, step)
+            else:
+                step, size = coder.write_to_goal(sink, Goal(options.fidelity, plan.pixels, source_bytes))
             if options.verify:
                 sink.flush()
                 with naming(str(destination)):
                     verify(sink.name, deep=True, device=machine.device, threads=machine.threads)
-    pixels = header.width * header.height * len(header.bands)
     seconds = time.perf_counter() - started
-    source_bytes = Path(source).stat().st_size if Path(source).is_file() else 0
     return CompressReport(
         source=str(source),
         output=str(destination),
-        width=header.width,
-        height=header.height,
-        bands=len(bands),
+        width=plan.header.width,
+        height=plan.header.height,
+        bands=len(plan.bands),
         source_bytes=source_bytes,
         output_bytes=size,
-        bpp=8 * size / pixels,
+        bpp=8 * size / plan.pixels,
         ratio=source_bytes / size,
         step_db=step,
-        model=card.id,
+        model=plan.header.models[0].id,
         device=machine.device,
         seconds=seconds,
-        mpix_per_s=pixels / seconds / 1e6,
+        mpix_per_s=plan.pixels / seconds / 1e6,
         peak_memory=peak_memory(),
-        domains=tuple(band.radiometry.domain for band in bands),
-        reasons=reasons,
+        domains=tuple(band.radiometry.domain for band in plan.bands),
+        reasons=plan.reasons,
     )
+
+
+@dataclass(frozen=True)
+class ScenePlan:
+    """What is decided before the first group is coded: all but the step. reasons: of each band's domain."""
+
+    header: Header
+    bands: list[BandCoding]
+    family: Family
+    reasons: tuple[str, ...]
+
+    @property
+    def pixels(self) -> int:
+        """Pixels of the scene, bands counted."""
+        return self.header.width * self.header.height * len(self.bands)
+
+    def header_at(self, step: float) -> Header:
+        """The header with a step in dB for every set that a network codes."""
+        sets = (each if each.model is None else replace(each, step=step) for each in self.header.sets)
+        return replace(self.header, sets=tuple(sets))
+
+
+def plan_scene(raster: RasterSource, options: CompressOptions, machine: Machine) -> ScenePlan:
+    """Load the model and choose the transforms. Raises InputError, UsageError or ModelError."""
+    _check_supported(raster)
+    card, weights = ModelStore().load(options.model)
+    family = build_family(card.family, card.config, weights, machine.device)
+    bands, reasons = plan_bands(raster, options.domain)
+    header = Header(
+        width=raster.info.width,
+        height=raster.info.height,
+        bands=tuple(band.to_header() for band in bands),
+        sets=tuple(_band_sets(bands, family)),
+        models=(ModelRef(card.id, card.sha256),),
+        raster=raster.info.tags,
+        creator=f"sarzip {__version__}",
+    )
+    return ScenePlan(header, bands, family, reasons)
+
+
+class _Coder:
+    """Writes a planned scene at a given step, or at the step that meets a goal."""
+
+    def __init__(
+        self, raster: RasterSource, plan: ScenePlan, machine: Machine, progress: Progress | None
+    ) -> None:
+        self._raster = raster
+        self._plan = plan
+        self._machine = machine
+        self._progress = progress
+
+    def write(self, sink: BinaryIO, step: float, summary: dict[str, Any] | None = None) -> int:
+        """Write the whole file at a step in dB and return its size in bytes."""
+        header = self._plan.header_at(step)
+        families = [None if each.model is None else self._plan.family for each in header.sets]
+        writer = Writer(sink, header)
+        for streams in SceneEncoder(self._raster, header, self._plan.bands, families, self._machine).frames():
+            writer.write_frame(streams)
+            if self._progress:
+                self._progress(writer.frames_written, header.frame_count)
+        return writer.finish(summary)
+
+    def write_to_goal(self, sink: BinaryIO, goal: Goal) -> tuple[float, int]:
+        """Search the step on a sample, write, and correct it while the size misses; step and size.
+
+        Raises TargetError with the nearest value there is.
+        """
+        plan = self._plan
+        with _rewindable(sink) as out, torch_threads(1), WorkPool(self._machine.threads) as pool:
+            probe = RateProbe(self._raster, plan.header, plan.bands, Work(plan.family, pool))
+            correction = 1.0
+            for _ in range(_ATTEMPTS):
+                found = find_step(probe, goal, correction)
+                summary: dict[str, Any] = {"asked": goal.fidelity.option}
+                if goal.fidelity.kind == "rmse_db":
+                    summary["rmse_db"] = round(found.value, 4)
+                out.seek(0)
+                out.truncate()
+                size = self.write(out, found.step, summary)
+                if goal.fidelity.kind == "rmse_db" or goal.target.met_by(size):
+                    break
+                correction *= goal.target.value / size
+            else:
+                raise goal.unreachable(size)
+        return found.step, size
+
+
+@contextlib.contextmanager
+def _rewindable(sink: BinaryIO) -> Iterator[BinaryIO]:
+    """The sink itself, or for standard output a temporary file that is copied to it in the end."""
+    if sink is not sys.stdout.buffer:
+        yield sink
+        return
+    with tempfile.TemporaryFile() as spool:
+        yield cast(BinaryIO, spool)
+        spool.seek(0)
+        shutil.copyfileobj(spool, sink)
 
 
 def _refuse_same_file(source: str | os.PathLike[str], destination: str | os.PathLike[str]) -> None:
@@ -169,7 +253,7 @@ def _check_supported(raster: RasterSource) -> None:
             )
 
 
-def _band_sets(bands: list[BandCoding], family: Family, step: float) -> Iterator[SetHeader]:
+def _band_sets(bands: list[BandCoding], family: Family) -> Iterator[SetHeader]:
     """Measurements in sets of as many bands as the model takes, then the exact bands together."""
     coded = [number for number, band in enumerate(bands) if band.radiometry.domain != EXACT]
     exact = [number for number, band in enumerate(bands) if band.radiometry.domain == EXACT]
@@ -179,7 +263,7 @@ def _band_sets(bands: list[BandCoding], family: Family, step: float) -> Iterator
             "use a model with one input"
         )
     for first in range(0, len(coded), family.inputs):
-        yield SetHeader(tuple(coded[first : first + family.inputs]), 0, step)
+        yield SetHeader(tuple(coded[first : first + family.inputs]), 0)
     if exact:
         yield SetHeader(tuple(exact), None)
 

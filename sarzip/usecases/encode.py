@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 
 from sarzip.codec import validity
 from sarzip.codec.family import Family
-from sarzip.codec.grid import STRIDE, Extension, Grid, Window
+from sarzip.codec.grid import STRIDE, Extension, Grid, Window, ceil_to, fold
 from sarzip.codec.lossless import encode_plane
 from sarzip.container import Header, StreamKind
 from sarzip.raster import RasterSource
@@ -122,6 +122,26 @@ class SignalSetEncoder:
         _silence_invalid(latents, prepared.invalid[:, :, across], halo, self._family.synthesis_halo)
         return AnalysedGroup(latents, prepared.classes[:, :, _columns(window)])
 
+    def analyse_alone(self, row: int, column: int) -> AnalysedGroup:
+        """The same for any one group, read from the raster with just the halo it needs."""
+        window = self._grid.window(row, column)
+        halo = self._family.analysis_halo
+        down = _halo_indices(window.row, window.rows, self._grid.height, halo)
+        across = _halo_indices(window.column, window.columns, self._grid.width, halo)
+        top, left = int(down.min()), int(across.min())
+        shape = (len(self._bands), int(down.max()) - top + 1, int(across.max()) - left + 1)
+        signal, classes = np.empty(shape, np.float32), np.empty(shape, np.uint8)
+        for position, (band, coding) in enumerate(self._bands.items()):
+            values = self._raster.read([band], top, shape[1], left, shape[2])[0]
+            classes[position] = coding.classify(values)
+            signal[position] = coding.radiometry.forward(values)
+            validity.fill(signal[position], classes[position] > 0)
+        pick = np.ix_(range(len(self._bands)), down - top, across - left)
+        latents = self._family.analyse(signal[pick])
+        _silence_invalid(latents, classes[pick] > 0, halo, self._family.synthesis_halo)
+        first, start = window.row - top, window.column - left
+        return AnalysedGroup(latents, classes[:, first : first + window.rows, start : start + window.columns])
+
     def code(self, group: AnalysedGroup, step: float) -> dict[int, bytes]:
         """Payload streams of an analysed group at a step in dB."""
         streams = self._family.encode(group.latents, step)
@@ -183,6 +203,12 @@ class WithDatasetMask:
         streams = self._inner.encode(prepared[0], row, column)
         mask = prepared[1][:, _columns(self._grid.window(row, column))]
         return streams | {StreamKind.DATASET_MASK: encode_plane(mask)}
+
+
+def _halo_indices(first: int, count: int, size: int, halo: int) -> NDArray[np.intp]:
+    """Scene indices along one axis of a group with its halo and padding, reflected where beyond the scene."""
+    index, _ = fold(first - halo, ceil_to(count, STRIDE) + 2 * halo, size, ceil_to(size, STRIDE))
+    return index
 
 
 def _columns(window: Window) -> slice:
