@@ -104,6 +104,9 @@ def test_the_manifest_decides_what_may_be_used(data: Path) -> None:
     manifest(data, [("a_amplitude_place1.tif", "train", "no")])
     with pytest.raises(InputError):
         find_sources(data)
+    (data / "manifest.csv").write_text("a,b\n1,2\n")
+    with pytest.raises(InputError, match="columns"):
+        find_sources(data)
 
 
 def test_signals_are_db_about_the_median(data: Path, tmp_path: Path) -> None:

@@ -71,17 +71,15 @@ def find_sources(folder: Path, released: bool = True) -> list[Source]:
     `released`, only those whose pixels may train weights that are given away. InputError when nothing is
     left.
     """
-    manifest = next(
-        (p for p in (folder / "manifest.csv", folder.parent / "manifest.csv") if p.is_file()), None
-    )
+    folder = folder.resolve()
+    nearby = (folder / "manifest.csv", folder.parent / "manifest.csv")
+    manifest = next((path for path in nearby if path.is_file()), None)
     if manifest is None:
         paths = sorted(p for p in folder.rglob("*") if p.suffix.lower() in SUFFIXES and p.is_file())
         sources = [Source(path, path.parent.name, scene_name(path.stem), "") for path in paths]
     else:
-        with manifest.open(newline="", encoding="utf-8") as file:
-            rows = list(csv.DictReader(file))
         sources = []
-        for row in rows:
+        for row in _rows(manifest):
             path = manifest.parent / row["file"]
             allowed = not released or row.get("may_train_released_weights") == "yes"
             if row.get("split") == "train" and allowed and path.is_relative_to(folder) and path.is_file():
@@ -95,9 +93,19 @@ def find_sources(folder: Path, released: bool = True) -> list[Source]:
     return sources
 
 
+def _rows(manifest: Path) -> list[dict[str, str]]:
+    try:
+        with manifest.open(newline="", encoding="utf-8") as file:
+            rows = list(csv.DictReader(file))
+    except (OSError, UnicodeDecodeError, csv.Error) as error:
+        raise InputError(f"{manifest}: cannot be read ({error})") from error
+    if rows and not {"file", "split"} <= set(rows[0]):
+        raise InputError(f"{manifest}: needs the columns file and split")
+    return rows
+
+
 def scene_name(stem: str) -> str:
-    """The place a file shows, so that two products of one place stay on the same side of the validation
-    split.
+    """The place a file shows; files of one place stay on the same side of the validation split.
 
     The third of the name's parts between underscores (sensor_product_place_…), without a trailing part
     number; the whole name where it has fewer parts.

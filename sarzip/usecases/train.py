@@ -176,7 +176,11 @@ def train(
                 _tell(watch, log, Event("step", done, schedule.steps, values))
             if done % schedule.validate_every == 0 or done == schedule.steps:
                 results = validate(model, crops, schedule)
-                flat = {f"{key}@{row['step']:g}": row[key] for row in results["validation"] for key in row}
+                flat = {
+                    f"{key}@{row['step']:g}": row[key]
+                    for row in results["validation"]
+                    for key in ("rmse_db", "bpp")
+                }
                 _tell(watch, log, Event("validation", done, schedule.steps, flat))
             if done % schedule.checkpoint_every == 0 or done == schedule.steps or stop.is_set():
                 state = {"step": done, "recipe": recipe.to_mapping(), "results": results}
@@ -184,7 +188,7 @@ def train(
                 _tell(watch, log, Event("saved", done, schedule.steps))
             if stop.is_set() and done < schedule.steps:
                 raise KeyboardInterrupt
-    card = release(model, recipe, dataset, results, output)
+    card = release(model, recipe, (training, validation), results, output)
     (output / _CACHE).unlink(missing_ok=True)
     watch.event(Event("done", schedule.steps, schedule.steps))
     return card
@@ -212,7 +216,9 @@ def validate(model: Any, crops: torch.Tensor, schedule: Schedule) -> dict[str, A
     return {"validation": rows}
 
 
-def release(model: Any, recipe: Recipe, dataset: Dataset, results: dict[str, Any], output: Path) -> ModelCard:
+def release(
+    model: Any, recipe: Recipe, data: tuple[Dataset, Dataset], results: dict[str, Any], output: Path
+) -> ModelCard:
     """Write model.safetensors and then card.json into `output`, each under its name only when complete."""
     content = save({name: tensor.contiguous() for name, tensor in sorted(model.export().items())})
     device = next(model.parameters()).device
@@ -223,8 +229,9 @@ def release(model: Any, recipe: Recipe, dataset: Dataset, results: dict[str, Any
         config=model.config(),
         domain=_DOMAIN,
         data=tuple(
-            {"file": source.path.name, "kind": source.kind, "licence": source.licence}
-            for source in dataset.sources
+            {"file": source.path.name, "kind": source.kind, "licence": source.licence, "use": use}
+            for use, chosen in zip(("training", "validation"), data, strict=True)
+            for source in chosen.sources
         ),
         recipe=recipe.to_mapping()
         | {
@@ -236,9 +243,9 @@ def release(model: Any, recipe: Recipe, dataset: Dataset, results: dict[str, Any
         results={"parameters": parameter_count(model), **results},
     )
     try:
-        for name, data in ((WEIGHTS, content), (CARD, card.to_json().encode())):
+        for name, written in ((WEIGHTS, content), (CARD, card.to_json().encode())):
             part = output / (name + ".part")
-            part.write_bytes(data)
+            part.write_bytes(written)
             part.replace(output / name)
     except OSError as error:
         raise OutputError(f"{output}: the model cannot be written ({error})") from error

@@ -22,7 +22,9 @@ FAMILIES: Mapping[str, str] = {
 
 _LARGEST_BATCH = 32
 _USABLE = 0.8  # of the memory that is free: the rest is for buffers of the convolutions and for the caller
-_OVERHEAD = 1.4  # gradients of activations live beside what autograd saved; measured peaks stay below this
+# Gradients of activations live beside what autograd saved: the sum came out 0 to 20 % above the measured peak
+# on the CPU (ae16, batches of 8 and 16, both precisions).
+_OVERHEAD = 1.4
 
 
 class Trainable(Protocol):
