@@ -10,6 +10,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -96,53 +97,75 @@ class Extension:
     halo: int
     signs: NDArray[np.float32] | None = None
 
-    def strips(self, strips: Iterable[NDArray[np.float32]]) -> Iterator[NDArray[np.float32]]:
-        """Consecutive strips (C, rows, width) of the plane to strips with halo and padding.
+    def strips(self, strips: Iterable[NDArray[Any]]) -> Iterator[HaloStrip]:
+        """Consecutive strips (C, rows, width) of the plane, each with the neighbours its halo needs.
 
-        Each result has rows padded up to `multiple` (only the last needs it) plus the halo above and below,
-        and the padded width plus the halo left and right. At most three input strips are held. All strips
-        but the last must have the same number of rows, a multiple of `multiple`, not less than the halo.
+        Two whole strips and the last rows of a third are held at a time. All strips but the last must have
+        the same number of rows, a multiple of `multiple` and not less than the halo.
         """
-        held: list[NDArray[np.float32]] = []
-        starts: list[int] = []
-        position = 0
-        for strip in strips:
-            held.append(strip)
-            starts.append(position)
-            position += strip.shape[1]
-            # The strip before the newest now has the neighbour below that its halo needs.
-            if len(held) >= 2:
-                yield self._extended(held, starts, len(held) - 2)
-            if len(held) == 3:
-                held.pop(0)
-                starts.pop(0)
-        if held:
-            yield self._extended(held, starts, len(held) - 1)
+        above: NDArray[Any] | None = None
+        current: NDArray[Any] | None = None
+        top = 0
+        for following in strips:
+            if current is not None:
+                yield HaloStrip(self, top, above, current, following)
+                top += current.shape[1]
+                above = current[:, current.shape[1] - self.halo :].copy()
+            current = following
+        if current is not None:
+            yield HaloStrip(self, top, above, current, None)
 
-    def _extended(
-        self, held: list[NDArray[np.float32]], starts: list[int], which: int
-    ) -> NDArray[np.float32]:
-        first = starts[which] - self.halo
-        rows = ceil_to(held[which].shape[1], self.multiple) + 2 * self.halo
-        row_index, row_mirrored = fold(first, rows, self.height, ceil_to(self.height, self.multiple))
-        columns = ceil_to(self.width, self.multiple)
-        column_index, column_mirrored = fold(-self.halo, columns + 2 * self.halo, self.width, columns)
-        channels = held[0].shape[0]
-        extended = np.empty((channels, rows, columns + 2 * self.halo), held[0].dtype)
-        core = slice(self.halo, self.halo + self.width)
-        outside = np.r_[0 : self.halo, self.halo + self.width : columns + 2 * self.halo]
-        for strip, start in zip(held, starts, strict=True):
-            inside = np.flatnonzero((row_index >= start) & (row_index < start + strip.shape[1]))
-            if not inside.size:
-                continue
-            source = row_index[inside] - start
-            if source.size == source[-1] - source[0] + 1 and np.all(np.diff(source) == 1):
-                target = slice(int(inside[0]), int(inside[-1]) + 1)
-                extended[:, target, core] = strip[:, source[0] : source[-1] + 1]
-            else:
-                extended[:, inside, core] = strip[:, source]
-        extended[:, :, outside] = extended[:, :, self.halo + column_index[outside]]
-        if self.signs is not None:
-            extended[:, row_mirrored] *= self.signs[0][:, None, None]
-            extended[:, :, column_mirrored] *= self.signs[1][:, None, None]
-        return extended
+
+@dataclass(frozen=True, eq=False)
+class HaloStrip:
+    """A strip of a plane from row `top` on, and what lies above (its last rows) and below."""
+
+    extension: Extension
+    top: int
+    above: NDArray[Any] | None
+    current: NDArray[Any]
+    below: NDArray[Any] | None
+
+    def crop(self, first: int, columns: int) -> NDArray[Any]:
+        """Columns `first` … `first + columns - 1` of the padded strip with halo on all four sides.
+
+        Shape (C, padded rows + 2·halo, columns + 2·halo). Only the lower and right borders are padded.
+        """
+        about, halo = self.extension, self.extension.halo
+        rows = ceil_to(self.current.shape[1], about.multiple) + 2 * halo
+        padded = ceil_to(about.height, about.multiple), ceil_to(about.width, about.multiple)
+        row, row_mirrored = fold(self.top - halo, rows, about.height, padded[0])
+        column, column_mirrored = fold(first - halo, columns + 2 * halo, about.width, padded[1])
+        cropped = np.empty((len(self.current), rows, len(column)), self.current.dtype)
+        for start, strip in self._parts():
+            inside = np.flatnonzero((row >= start) & (row < start + strip.shape[1]))
+            for target, source in _runs(inside, row[inside] - start):
+                for across, from_column in _runs(np.arange(len(column)), column):
+                    cropped[:, target, across] = strip[:, source, from_column]
+        if about.signs is not None:
+            cropped[:, row_mirrored] *= about.signs[0][:, None, None]
+            cropped[:, :, column_mirrored] *= about.signs[1][:, None, None]
+        return cropped
+
+    def _parts(self) -> Iterator[tuple[int, NDArray[Any]]]:
+        """First scene row and samples of each part."""
+        if self.above is not None:
+            yield self.top - self.above.shape[1], self.above
+        yield self.top, self.current
+        if self.below is not None:
+            yield self.top + self.current.shape[1], self.below
+
+
+def _runs(target: NDArray[np.intp], source: NDArray[np.intp]) -> Iterator[tuple[slice, slice]]:
+    """Pairs of slices that copy source[i] to target[i], one for each stretch of steps of ±1."""
+    if not target.size:
+        return
+    breaks = np.flatnonzero((np.diff(target) != 1) | (np.abs(np.diff(source)) != 1)) + 1
+    turns = np.flatnonzero(np.diff(np.diff(source)) != 0) + 1
+    for part in np.split(np.arange(target.size), np.union1d(breaks, turns)):
+        first, last = int(source[part[0]]), int(source[part[-1]])
+        onto = slice(int(target[part[0]]), int(target[part[-1]]) + 1)
+        if last >= first:
+            yield onto, slice(first, last + 1)
+        else:
+            yield onto, slice(first, last - 1 if last else None, -1)

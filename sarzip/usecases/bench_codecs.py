@@ -28,6 +28,7 @@ from sarzip.usecases.atomic import naming
 from sarzip.usecases.compress import CompressOptions, compress, plan_bands
 from sarzip.usecases.decompress import DecompressOptions, decompress
 from sarzip.usecases.peers import AIMED_ERRORS_DB, PEERS, Peer, PeerImage, find_peer
+from sarzip.usecases.rate import Fidelity
 from sarzip.usecases.scene import EXACT
 
 QUALITIES = (10.0, 20.0, 30.0, 40.0, 50.0, 60.0, 70.0, 80.0, 90.0)
@@ -36,11 +37,12 @@ DEFAULT_CODECS = ("sarzip", *(peer.name for peer in PEERS), LOSSLESS)
 # Beyond this part of the image's own standard deviation an error is no fidelity any more.
 _USEFUL_ERROR = 0.7
 _STRIP_ROWS = 512
+_SAMPLE = 1 << 22
 
 
 @dataclass(frozen=True)
 class BenchBand:
-    """One band in memory: its number in the file, values (height, width) in the file's type, what they mean."""
+    """One band in memory: its number in the file, values (height, width) in the file's type, their meaning."""
 
     index: int
     values: NDArray[Any]
@@ -51,12 +53,16 @@ class BenchBand:
     @cached_property
     def image(self) -> PeerImage:
         """The 16-bit dB image that the peers code."""
-        return PeerImage.from_db(to_db(self.values, self.domain, self.floor), self.valid)
+        db = np.empty(self.values.shape, np.float32)
+        for rows in _strips(len(db)):
+            db[rows] = to_db(self.values[rows], self.domain, self.floor)
+        return PeerImage.from_db(db, self.valid)
 
     @cached_property
     def std_db(self) -> float:
-        """Standard deviation of the valid decibels."""
-        return float(to_db(self.values[self.valid], self.domain, self.floor).std())
+        """Standard deviation of the valid decibels, of a part of them spread evenly where there are many."""
+        few = self.values[self.valid][:: 1 + self.values.size // _SAMPLE]
+        return float(to_db(few, self.domain, self.floor).std())
 
     def from_db(self, db: NDArray[np.float64]) -> NDArray[Any]:
         """Decoded decibels in the band's own unit and type."""
@@ -67,12 +73,18 @@ class BenchBand:
             values = np.clip(np.rint(values), info.min, info.max)
         return values.astype(self.values.dtype)
 
+    def from_codes(self, codes: NDArray[Any]) -> NDArray[Any]:
+        """Decoded codes of `image` in the band's own unit and type."""
+        out = np.empty(self.values.shape, self.values.dtype)
+        for rows in _strips(len(out)):
+            out[rows] = self.from_db(self.image.db(codes[rows]))
+        return out
+
     def quality(self, decoded: NDArray[Any]) -> Quality:
         """Quality of decoded values (height, width)."""
 
         def strips() -> Iterator[Strip]:
-            for row in range(0, len(decoded), _STRIP_ROWS):
-                rows = slice(row, row + _STRIP_ROWS)
+            for rows in _strips(len(decoded)):
                 yield Strip(self.values[rows], decoded[rows], self.valid[rows])
 
         return measure_quality(strips, self.domain, self.floor)
@@ -153,9 +165,7 @@ class PeerCodec:
             self.peer.decode(data, image, self.threads) for data, image in zip(streams, images, strict=True)
         ]
         end = time.perf_counter()
-        decoded = [
-            band.from_db(image.db(code)) for band, image, code in zip(scene.bands, images, codes, strict=True)
-        ]
+        decoded = [band.from_codes(code) for band, code in zip(scene.bands, codes, strict=True)]
         return Coded(sum(map(len, streams)), tuple(decoded), middle - start, end - middle)
 
 
@@ -176,8 +186,9 @@ class SarzipCodec:
         """Compress and decompress the file in a temporary folder."""
         with tempfile.TemporaryDirectory() as folder:
             packed, restored = Path(folder) / "scene.sarz", Path(folder) / "scene.tif"
+            options = replace(self.options, fidelity=Fidelity("quality", setting))
             start = time.perf_counter()
-            compress(scene.path, packed, replace(self.options, quality=setting))
+            compress(scene.path, packed, options)
             middle = time.perf_counter()
             decompress(packed, restored, DecompressOptions(self.options.device, self.options.threads))
             end = time.perf_counter()
@@ -253,6 +264,11 @@ def load_scene(path: str | os.PathLike[str]) -> BenchScene:
         if not bands:
             raise InputError("no band with valid measurements")
     return BenchScene(Path(path), Path(path).name, tuple(bands))
+
+
+def _strips(height: int) -> Iterator[slice]:
+    for row in range(0, height, _STRIP_ROWS):
+        yield slice(row, row + _STRIP_ROWS)
 
 
 def _read(path: Path, scene: BenchScene) -> tuple[NDArray[Any], ...]:

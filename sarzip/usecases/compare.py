@@ -96,7 +96,7 @@ def compare(
     if _is_sarz(reference) or _is_sarz(decoded):
         machine, structure = choose_machine(device, threads), None
     else:
-        machine, structure = Machine("cpu", 1), tuple(compare_structure(reference, decoded))
+        machine, structure = Machine("cpu", 1), tuple(compare_structure(str(reference), str(decoded)))
     domains = _domains(reference, domain)
     with _open_image(reference, machine) as first, _open_image(decoded, machine) as second:
         if first.size != second.size:
@@ -116,7 +116,7 @@ def _domains(path: str | os.PathLike[str], domain: str) -> list[Domain]:
         with open_sarz(path) as (header, _):
             found = [band.domain for band in header.bands]
     else:
-        with naming(str(path)), RasterSource.open(path) as raster:
+        with naming(str(path)), RasterSource.open(str(path)) as raster:
             found = [band.radiometry.domain for band in plan_bands(raster, domain)[0]]
     # Exact bands are compared value by value; any domain would do.
     return ["db" if each == EXACT else each if domain == "auto" else domain for each in found]  # type: ignore[misc]
@@ -128,7 +128,7 @@ def _open_image(path: str | os.PathLike[str], machine: Machine) -> Iterator[_Ima
         with naming(str(path)), Path(path).open("rb") as file:
             yield _sarz_image(Reader(file), machine)
         return
-    with naming(str(path)), RasterSource.open(path) as raster:
+    with naming(str(path)), RasterSource.open(str(path)) as raster:
         info = raster.info
 
         def strips() -> Iterator[list[NDArray[Any]]]:

@@ -103,7 +103,7 @@ def compress(
     _refuse_same_file(source, destination)
     machine = choose_machine(options.device, options.threads)
     source_bytes = Path(source).stat().st_size if Path(source).is_file() else 0
-    with naming(str(source)), RasterSource.open(source) as raster:
+    with naming(str(source)), RasterSource.open(str(source)) as raster:
         plan = plan_scene(raster, options, machine)
         with binary_output(destination, options.force) as sink:
             coder = _Coder(raster, plan, machine, progress)

@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 
 from sarzip.codec import validity
 from sarzip.codec.family import Family, build_family
-from sarzip.codec.grid import STRIDE, Extension, Window
+from sarzip.codec.grid import STRIDE, Extension, HaloStrip, Window
 from sarzip.codec.lossless import decode_plane
 from sarzip.container import Header, StreamKind
 from sarzip.errors import CorruptError
@@ -96,21 +96,21 @@ class SceneDecoder:
         }
         return latents, kept
 
-    def _with_neighbours(self, rows: Iterator[list[_DecodedRow]]) -> Iterator[list[_DecodedRow]]:
+    def _with_neighbours(self, rows: Iterator[list[_DecodedRow]]) -> Iterator[list[_HaloRow]]:
         """The same rows with the halo that synthesis needs; one row is read ahead for it."""
         *copies, originals = itertools.tee(rows, len(self._families) + 1)
         height, width = -(-self._header.height // STRIDE), -(-self._header.width // STRIDE)
 
-        def extended(number: int) -> Iterator[NDArray[np.float32]]:
+        def extended(number: int) -> Iterator[HaloStrip]:
             family = self._families[number]
             halo, signs = (family.synthesis_halo, family.mirror_signs) if family else (0, None)
             latents = (row[number].latents for row in copies[number])
             return Extension(height, width, 1, halo, signs).strips(latents)
 
         for row, *strips in zip(originals, *map(extended, range(len(self._families))), strict=True):
-            yield [_DecodedRow(strip, each.streams) for strip, each in zip(strips, row, strict=True)]
+            yield [_HaloRow(strip, each.streams) for strip, each in zip(strips, row, strict=True)]
 
-    def _synthesise(self, row: int, column: int, number: int, rows: list[_DecodedRow]) -> list[DecodedBlock]:
+    def _synthesise(self, row: int, column: int, number: int, rows: list[_HaloRow]) -> list[DecodedBlock]:
         window = self._grid.window(row, column)
         members = self._header.sets[number].bands
         streams = rows[number].streams[column]
@@ -123,9 +123,7 @@ class SceneDecoder:
                 blocks.append(DecodedBlock(band, window, decode_plane(plane, shape, self._bands[band].dtype)))
         else:
             _, width = self._grid.latent_shape(row, column)
-            left = window.column // STRIDE
-            across = slice(left, left + width + 2 * family.synthesis_halo)
-            signal = family.synthesise(rows[number].latents[:, :, across])
+            signal = family.synthesise(rows[number].latents.crop(window.column // STRIDE, width))
             masks = split_payloads(streams.get(StreamKind.MASK, b""), len(members))
             for position, band in enumerate(members):
                 coding = self._bands[band]
@@ -143,6 +141,14 @@ class _DecodedRow:
     """One row of groups of one set: latents (C, h, w) of the whole row, other streams of each group."""
 
     latents: NDArray[np.float32]
+    streams: list[Mapping[int, bytes]]
+
+
+@dataclass(frozen=True)
+class _HaloRow:
+    """The same with the latents' neighbours above and below."""
+
+    latents: HaloStrip
     streams: list[Mapping[int, bytes]]
 
 

@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 
 from sarzip.codec import validity
 from sarzip.codec.family import Family
-from sarzip.codec.grid import STRIDE, Extension, Grid, Window, ceil_to, fold
+from sarzip.codec.grid import STRIDE, Extension, Grid, HaloStrip, Window, ceil_to, fold
 from sarzip.codec.lossless import encode_plane
 from sarzip.container import Header, StreamKind
 from sarzip.raster import RasterSource
@@ -116,10 +116,9 @@ class SignalSetEncoder:
         """Latents and class maps of one group, before anything depends on the step."""
         window = self._grid.window(row, column)
         _, width = self._grid.latent_shape(row, column)
-        halo = self._family.analysis_halo
-        across = slice(window.column, window.column + width * STRIDE + 2 * halo)
-        latents = self._family.analyse(prepared.signal[:, :, across])
-        _silence_invalid(latents, prepared.invalid[:, :, across], halo, self._family.synthesis_halo)
+        across = window.column, width * STRIDE
+        latents = self._family.analyse(prepared.signal.crop(*across))
+        _silence_invalid(latents, prepared.invalid.crop(*across), self._family)
         return AnalysedGroup(latents, prepared.classes[:, :, _columns(window)])
 
     def analyse_alone(self, row: int, column: int) -> AnalysedGroup:
@@ -136,9 +135,9 @@ class SignalSetEncoder:
             classes[position] = coding.classify(values)
             signal[position] = coding.radiometry.forward(values)
             validity.fill(signal[position], classes[position] > 0)
-        pick = np.ix_(range(len(self._bands)), down - top, across - left)
+        pick = np.ix_(np.arange(len(self._bands)), down - top, across - left)
         latents = self._family.analyse(signal[pick])
-        _silence_invalid(latents, classes[pick] > 0, halo, self._family.synthesis_halo)
+        _silence_invalid(latents, classes[pick] > 0, self._family)
         first, start = window.row - top, window.column - left
         return AnalysedGroup(latents, classes[:, first : first + window.rows, start : start + window.columns])
 
@@ -159,10 +158,10 @@ class AnalysedGroup:
 
 @dataclass(frozen=True)
 class _ExtendedRow:
-    """A row of groups: signal and invalid (bands, rows, width) with halo, classes without."""
+    """A row of groups: signal and invalid flags with neighbours, classes (bands, rows, width) without."""
 
-    signal: NDArray[np.float32]
-    invalid: NDArray[np.bool_]
+    signal: HaloStrip
+    invalid: HaloStrip
     classes: NDArray[np.uint8]
 
 
@@ -196,7 +195,9 @@ class WithDatasetMask:
     def rows(self) -> Iterator[tuple[Any, NDArray[np.uint8]]]:
         """What the inner encoder needs and the strip of the mask."""
         for row, prepared in enumerate(self._inner.rows()):
-            yield prepared, self._raster.read_mask(*self._grid.strip(row))
+            mask = self._raster.read_mask(*self._grid.strip(row))
+            assert mask is not None  # the raster has one, else this class is not used
+            yield prepared, mask
 
     def encode(self, prepared: tuple[Any, NDArray[np.uint8]], row: int, column: int) -> dict[int, bytes]:
         """Payload streams of one group."""
@@ -215,20 +216,21 @@ def _columns(window: Window) -> slice:
     return slice(window.column, window.column + window.columns)
 
 
-def _silence_invalid(latents: NDArray[np.float32], invalid: NDArray[np.bool_], halo: int, reach: int) -> None:
-    """Zero the latents that no measurement depends on: with no valid pixel within `reach` + 1 latents.
+def _silence_invalid(latents: NDArray[np.float32], invalid: NDArray[np.bool_], family: Family) -> None:
+    """Zero the latents that no measurement depends on: with no valid pixel within the synthesis halo + 1.
 
-    Pixels beyond the halo are not known here and count as valid.
+    invalid: flags with the analysis halo. Pixels beyond it are not known here and count as valid.
     """
     if not invalid.any():
         return
     bands, rows, columns = invalid.shape
-    cells = invalid.reshape(bands, rows // STRIDE, STRIDE, columns // STRIDE, STRIDE).all((0, 2, 4))
-    border = reach + 1 - halo // STRIDE
+    cells: Any = invalid.reshape(bands, rows // STRIDE, STRIDE, columns // STRIDE, STRIDE).all((0, 2, 4))
+    reach = family.synthesis_halo + 1
+    border = reach - family.analysis_halo // STRIDE
     if border > 0:
         cells = np.pad(cells, border)
     elif border < 0:
         cells = cells[-border:border, -border:border]
     for axis in (0, 1):
-        cells = np.lib.stride_tricks.sliding_window_view(cells, 2 * (reach + 1) + 1, axis).all(-1)
+        cells = np.lib.stride_tricks.sliding_window_view(cells, 2 * reach + 1, axis).all(-1)
     latents[:, cells] = 0

@@ -33,16 +33,19 @@ class PeerImage:
     step: float
 
     @classmethod
-    def from_db(cls, db: NDArray[np.float64], valid: NDArray[np.bool_]) -> PeerImage:
+    def from_db(cls, db: NDArray[np.float32], valid: NDArray[np.bool_]) -> PeerImage:
         """From decibels (height, width), finite where `valid`; at least one pixel must be."""
         if not valid.any():
             raise UsageError("a band without valid pixels cannot be measured")
-        low, high = float(db[valid].min()), float(db[valid].max())
+        low = float(np.min(db, where=valid, initial=np.inf))
+        high = float(np.max(db, where=valid, initial=-np.inf))
         step = (high - low) / LEVELS or 1.0
-        signal = np.where(valid, db - low, 0.0).astype(np.float32)
+        signal = np.where(valid, db, low).astype(np.float32)
+        signal -= np.float32(low)
         fill(signal, ~valid)
-        codes = np.rint(np.clip(signal.astype(np.float64) / step, 0, LEVELS))
-        return cls(codes.astype(np.uint16), low, step)
+        signal /= np.float32(step)
+        np.rint(np.clip(signal, 0, LEVELS, out=signal), out=signal)
+        return cls(signal.astype(np.uint16), low, step)
 
     @property
     def range_db(self) -> float:

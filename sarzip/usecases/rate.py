@@ -121,11 +121,11 @@ class RateProbe:
 
     def _squared_error(self, sample: _Sample, step: float) -> tuple[float, int]:
         """Sum of squared dB errors and number of valid pixels of one group, its neighbours mirrored."""
-        shape = sample.group.latents.shape[1:]
-        latents = self._family.decode(self._streams(sample, step), (shape[0], shape[1]), step)
-        extension = Extension(*latents.shape[1:], 1, self._family.synthesis_halo, self._family.mirror_signs)
-        (extended,) = extension.strips([latents])
-        signal = self._family.synthesise(extended)
+        _, rows, columns = sample.group.latents.shape
+        latents = self._family.decode(self._streams(sample, step), (rows, columns), step)
+        extension = Extension(rows, columns, 1, self._family.synthesis_halo, self._family.mirror_signs)
+        (strip,) = extension.strips([latents])
+        signal = self._family.synthesise(strip.crop(0, columns))
         total, pixels = 0.0, 0
         for position, band in enumerate(self._header.sets[sample.number].bands):
             values, classes = sample.values[position], sample.group.classes[position]

@@ -23,7 +23,7 @@ FORMS = ("amplitude", "power", "db")
 # The height of the tiles that large GeoTIFFs have: every tile is written once.
 _STRIP = 512
 # A detected product is sampled finer than a single-look one; see the simulator's presets.
-_DETECTED = SceneConfig(1, 1, looks=4.4, oversampling=(1.9, 1.8))
+_DETECTED = SceneConfig(1, 1, looks=4.4, oversampling=(2.0, 1.8))
 _SINGLE_LOOK = SceneConfig(1, 1, looks=1)
 _DESCRIPTIONS = {"amplitude": "amplitude_VV", "power": "sigma0_VV", "db": "sigma0_VV_dB"}
 
