@@ -14,7 +14,7 @@ _S1_GRDH = SceneConfig(
     width=25788,
     height=16685,
     looks=4.4,
-    oversampling=(1.9, 1.8),
+    oversampling=(2.0, 1.8),
     noise_db=-24.0,
     border=0.012,
 )

@@ -42,7 +42,7 @@ _SAMPLE = 1 << 22
 
 @dataclass(frozen=True)
 class BenchBand:
-    """One band in memory: its number in the file, values (height, width) in the file's type, their meaning."""
+    """One band in memory: number in the file, values (height, width) in the file's type, their meaning."""
 
     index: int
     values: NDArray[Any]
