@@ -13,12 +13,25 @@ import numpy as np
 
 LANES = 16
 STATES = 4
-NEXT = {
-    1: [(0, 0)],
-    4: [(0, 1), (2, 3), (1, 0), (3, 2)],
-    8: [(0, 1), (3, 2), (5, 4), (6, 7), (1, 0), (2, 3), (4, 5), (7, 6)],
+# feedback and quantiser masks of the shift-register state machines
+MASKS = {
+    4: (0b10, 0b1),
+    8: (0b111, 0b10),
+    16: (0b1001, 0b100),
+    32: (0b10010, 0b1100),
+    64: (0b101111, 0b11001),
 }
-QUANTISER = {1: [0], 4: [0, 1, 0, 1], 8: [0, 0, 1, 1, 0, 0, 1, 1]}
+
+
+def odd(value: int) -> int:
+    return bin(value).count("1") & 1
+
+
+NEXT = {1: [(0, 0)]}
+QUANTISER = {1: [0]}
+for _n, (_feedback, _select) in MASKS.items():
+    NEXT[_n] = [((2 * s + odd(s & _feedback)) % _n, (2 * s + 1 - odd(s & _feedback)) % _n) for s in range(_n)]
+    QUANTISER[_n] = [odd(s & _select) for s in range(_n)]
 
 
 class Corrupt(Exception):

@@ -38,7 +38,7 @@ def group(
     return (rng.standard_normal(n) * RATIOS[cls]).astype(np.float32), cls
 
 
-@pytest.mark.parametrize("n_states", [1, 4, 8])
+@pytest.mark.parametrize("n_states", [1, 4, 8, 64])
 def test_decode_gives_what_quantise_promised(n_states: int) -> None:
     model = fitted(n_states)
     coef, cls = group(50_000)
@@ -56,7 +56,9 @@ def test_decode_gives_what_quantise_promised(n_states: int) -> None:
 
 
 @settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.too_slow])
-@given(st.lists(st.tuples(st.floats(width=32), st.integers(0, 39)), max_size=60), st.sampled_from([1, 4, 8]))
+@given(
+    st.lists(st.tuples(st.floats(width=32), st.integers(0, 39)), max_size=60), st.sampled_from([1, 4, 8, 64])
+)
 def test_any_floats_and_classes_make_a_round_trip(pairs: list[tuple[float, int]], n_states: int) -> None:
     coef = np.array([p[0] for p in pairs], np.float32)
     cls = np.array([p[1] for p in pairs], np.uint8)
@@ -80,12 +82,12 @@ def test_a_bright_point_survives_where_zeros_are_certain() -> None:
 
 
 def test_gain_of_the_trellis_over_the_best_uniform_quantiser() -> None:
-    """About 1 bit per coefficient on Gaussian sources: the same error for at least 8 % fewer bits than the
-    uniform quantiser with rate-distortion optimised rounding, fitted tables and centroid shifts."""
+    """About 1 bit per coefficient on Gaussian sources: the same error for at least 8 % fewer bits with 8 states
+    and 12 % with 64 than the uniform quantiser with rate-distortion optimised rounding, fitted tables and centroid shifts."""
     rng = np.random.default_rng(3)
     x = rng.standard_normal(1 << 17)
     curves = {}
-    for n_states in (1, 4, 8):
+    for n_states in (1, 4, 8, 64):
         model = fitted(n_states)
         points = []
         for c in range(40)[DENSE]:
@@ -95,9 +97,10 @@ def test_gain_of_the_trellis_over_the_best_uniform_quantiser() -> None:
     target = np.log(0.25)  # -6 dB, where a Gaussian needs at least 1 bit
     bits = {n: float(np.interp(target, np.log(d), r)) for n, (d, r) in curves.items()}
     assert 1.15 < bits[1] < 1.30
-    assert bits[8] < bits[4] < bits[1]
+    assert bits[64] < bits[8] < bits[4] < bits[1]
     assert bits[4] / bits[1] < 0.94
     assert bits[8] / bits[1] < 0.92
+    assert bits[64] / bits[1] < 0.88
 
 
 def test_fitting_beats_the_start_tables() -> None:
@@ -113,7 +116,7 @@ def test_fitting_beats_the_start_tables() -> None:
 
 def test_same_step_gives_similar_error_with_and_without_trellis() -> None:
     coef, cls = group(100_000, low=20, high=34)
-    errors = [fitted(n).estimate(coef, cls).sse for n in (1, 4, 8)]
+    errors = [fitted(n).estimate(coef, cls).sse for n in (1, 4, 8, 64)]
     assert max(errors) / min(errors) < 1.25
 
 
@@ -142,7 +145,7 @@ def test_damaged_streams() -> None:
 
 
 @settings(max_examples=100, deadline=None)
-@given(st.binary(max_size=120), st.integers(0, 100), st.sampled_from([1, 4, 8]))
+@given(st.binary(max_size=120), st.integers(0, 100), st.sampled_from([1, 4, 8, 64]))
 def test_random_bytes_decode_or_are_corrupt(data: bytes, n: int, n_states: int) -> None:
     _, cls = group(n)
     try:

@@ -61,16 +61,20 @@ def _machine(bits: int, feedback: int, select: int) -> StateMachine:
     following = [
         ((s << 1) | (p ^ (bin(s & feedback).count("1") & 1))) & (n - 1) for s in range(n) for p in (0, 1)
     ]
-    chosen = [1 if s & select else 0 for s in range(n)]
+    chosen = [bin(s & select).count("1") & 1 for s in range(n)]
     return StateMachine(np.array(following, np.uint8), np.array(chosen, np.uint8))
 
 
-# 4 states: the machine of VVC (ITU-T H.266), renumbered. 8 states: the best of all 56 shift-register machines
-# with linear feedback and quantiser choice, by rate at equal distortion on Gaussian sources at high rate.
+# 4 states: the machine of VVC (ITU-T H.266), renumbered. The others: the best of the shift-register machines
+# with linear feedback and quantiser choice (for 64 states, of a quarter of them), by mean squared error at
+# high rate: 1.09, 1.16, 1.22, 1.27 dB below a uniform quantiser of the same rate (4 states: 1.00).
 MACHINES = {
     1: StateMachine(np.zeros(2, np.uint8), np.zeros(1, np.uint8)),
-    4: _machine(2, 2, 1),
-    8: _machine(3, 7, 2),
+    4: _machine(2, 0b10, 0b1),
+    8: _machine(3, 0b111, 0b10),
+    16: _machine(4, 0b1001, 0b100),
+    32: _machine(5, 0b10010, 0b1100),
+    64: _machine(6, 0b101111, 0b11001),
 }
 
 
@@ -80,7 +84,7 @@ MACHINES = {
 )
 def _rows(index, cls, base, half, shift, order, following, quantiser, rows):  # type: ignore[no-untyped-def]
     """Symbol row of every index (uint32 out) and the number of raw bits needed."""
-    quantisers = np.int64(1 + quantiser[quantiser.shape[0] - 1])
+    quantisers = np.int64(1 if quantiser.shape[0] == 1 else 2)
     state = np.zeros(LANES, np.uint8)
     raw = np.int64(0)
     for i in range(index.shape[0]):
@@ -242,7 +246,7 @@ def _decode(  # type: ignore[no-untyped-def]
     spare words at its end, and the position is checked once per LANES symbols, each of which takes at most
     one word."""
     bits = np.uint64(bits_)
-    quantisers = np.uint64(1 + quantiser[quantiser.shape[0] - 1])
+    quantisers = np.uint64(1 if quantiser.shape[0] == 1 else 2)
     classes = shift_order.shape[0] // 2
     state = np.zeros(LANES, np.uint8)
     limit = np.uint64(words.shape[0] - LANES)

@@ -1,4 +1,4 @@
-"""Quantisation: dependent (trellis-coded) with 4 or 8 states, and uniform, both rate-distortion optimised.
+"""Quantisation: dependent (trellis-coded) with 4 to 64 states, and uniform, both rate-distortion optimised.
 
 The lattice has the spacing 1 (the caller divides by it). Dependent quantisation (H. Schwarz et al., "Hybrid
 video coding with trellis-coded quantization", DCC 2019; TCQ: M. Marcellin, T. Fischer, IEEE Trans. Commun.
@@ -56,8 +56,9 @@ def _make_search(n_states: int) -> Any:
     """Vector code of `steps` Viterbi steps: search(cost, path, decisions, at, steps).
 
     cost: float32 (4 * _SPAN,), candidate costs by residue; path: float32 (n_states * LANES,), path costs,
-    updated; decisions: uint8 (n,), from coefficient `at` on: bit s says that state s was reached from its
-    second predecessor. The caller answers for the bounds.
+    updated; decisions: uint8 (n * groups,), filled from coefficient `at` on: per step and group of 8 states
+    one byte for each lane, bit s & 7 of group s >> 3 says that state s was reached from its second
+    predecessor. The caller answers for the bounds.
     """
     table = _transitions(n_states)
 
@@ -104,16 +105,21 @@ def _make_search(n_states: int) -> Any:
             builder.position_at_end(body)
             offset = builder.mul(step, const(LANES))
             costs = [load(cost_at, builder.add(offset, const(_SPAN * r))) for r in range(4)]
-            bits = splat(0)
             after = []
+            groups = [splat(0) for _ in range(-(-n_states // 8))]
             for target, ((one, r_one), (two, r_two)) in enumerate(table):
                 x = builder.fadd(paths[one], costs[r_one])
                 y = builder.fadd(paths[two], costs[r_two])
                 second = builder.fcmp_ordered("<", y, x)
                 after.append(builder.select(second, y, x))
-                bits = builder.or_(bits, builder.select(second, splat(1 << target), splat(0)))
-            stored = builder.store(bits, pointer(decided_at, builder.add(at_, offset), bytes_))
-            stored.align = 1
+                bit = builder.select(second, splat(1 << (target & 7)), splat(0))
+                groups[target >> 3] = builder.or_(groups[target >> 3], bit)
+            out_at = builder.mul(builder.add(at_, offset), const(len(groups)))
+            for g, bits in enumerate(groups):
+                stored = builder.store(
+                    bits, pointer(decided_at, builder.add(out_at, const(LANES * g)), bytes_)
+                )
+                stored.align = 1
             following = builder.add(step, const(1))
             step.add_incoming(following, body)
             for phi, value in zip(paths, after, strict=True):
@@ -133,6 +139,9 @@ def _make_search(n_states: int) -> Any:
 
 _search4 = _make_search(4)
 _search8 = _make_search(8)
+_search16 = _make_search(16)
+_search32 = _make_search(32)
+_search64 = _make_search(64)
 
 
 @inlined
@@ -168,7 +177,8 @@ def _costs(u, cls, start, rates, zero, cost, zeroed):  # type: ignore[no-untyped
 def _viterbi(u, cls, rates, zero, n_states, following, quantiser, index):  # type: ignore[no-untyped-def]
     """Indices int32 (n,) of the best paths; n is a multiple of LANES."""
     n = u.shape[0]
-    decisions = np.empty(n, np.uint8)
+    groups = (n_states + 7) // 8
+    decisions = np.empty(n * groups, np.uint8)
     zeroed = np.empty(n, np.uint8)
     cost = np.empty(4 * _SPAN, np.float32)
     path = np.full(n_states * LANES, _FAR)
@@ -176,10 +186,16 @@ def _viterbi(u, cls, rates, zero, n_states, following, quantiser, index):  # typ
     for start in range(0, n, _SPAN):
         _costs(u, cls, start, rates, zero, cost, zeroed)
         steps = min(BLOCK, (n - start) // LANES)
-        if n_states == 8:
-            _search8(cost, path, decisions, start, steps)
-        else:
+        if n_states == 4:
             _search4(cost, path, decisions, start, steps)
+        elif n_states == 8:
+            _search8(cost, path, decisions, start, steps)
+        elif n_states == 16:
+            _search16(cost, path, decisions, start, steps)
+        elif n_states == 32:
+            _search32(cost, path, decisions, start, steps)
+        elif n_states == 64:
+            _search64(cost, path, decisions, start, steps)
         for lane in range(LANES):
             # path costs relative to state 0 keep float32 exact enough over any length
             low = path[lane]
@@ -204,7 +220,8 @@ def _viterbi(u, cls, rates, zero, n_states, following, quantiser, index):  # typ
         for lane in range(LANES):
             held = np.int64(state[lane])
             i = start + lane
-            branch = 2 * held + ((np.int64(decisions[i]) >> held) & 1)
+            byte = np.int64(decisions[start * groups + (held >> 3) * LANES + lane])
+            branch = 2 * held + ((byte >> (held & 7)) & 1)
             r = residue[branch]
             x = u[i]
             w = max(np.int32(abs(x) - np.float32(BIAS)) - np.int32(1), np.int32(0))
@@ -291,7 +308,7 @@ def quantise(
     u: NDArray[np.float32], cls: NDArray[np.uint8], tables: CodeTables, n_states: int, lam: float
 ) -> NDArray[np.int32]:
     """Indices int32 (n,) of u float32 (n,), in units of the lattice spacing: by dependent quantisation with 4
-    or 8 states, by a uniform quantiser with 1.
+    to 64 states, by a uniform quantiser with 1.
 
     cls: uint8 (n,) < K. lam: squared lattice spacings per bit; 0 finds the nearest points. Magnitudes are
     clipped to LIMIT, NaN counts as 0.
