@@ -82,8 +82,9 @@ def test_a_bright_point_survives_where_zeros_are_certain() -> None:
 
 
 def test_gain_of_the_trellis_over_the_best_uniform_quantiser() -> None:
-    """About 1 bit per coefficient on Gaussian sources: the same error for at least 8 % fewer bits with 8 states
-    and 12 % with 64 than the uniform quantiser with rate-distortion optimised rounding, fitted tables and centroid shifts."""
+    """About 1 bit per coefficient on Gaussian sources: the same error for at least 8 % fewer bits with 8
+    states and 12 % with 64 than the uniform quantiser with optimised rounding, fitted tables and centroid
+    shifts."""
     rng = np.random.default_rng(3)
     x = rng.standard_normal(1 << 17)
     curves = {}
