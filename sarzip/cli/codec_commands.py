@@ -45,6 +45,7 @@ def compress(
         str, typer.Option("--domain", help="What the values are: auto, amplitude, power or db.")
     ] = "auto",
     model: Annotated[str, typer.Option("--model", help="Released model or path of a model folder.")] = "ae16",
+    effort: Annotated[str, typer.Option("--effort", help="fast (quicker) or best (smaller).")] = "best",
     device: Device = "auto",
     threads: Threads = 0,
     verify: Annotated[
@@ -60,7 +61,7 @@ def compress(
     if json and output == "-":
         raise UsageError("--json and -o - both need stdout; write to a file")
     given = {"quality": quality, "bpp": bpp, "ratio": ratio, "size": _bytes(size), "rmse_db": rmse_db}
-    options = CompressOptions(_fidelity(given), domain, model, device, threads, force, verify)
+    options = CompressOptions(_fidelity(given), domain, effort, model, device, threads, force, verify)
     if len(sources) == 1 and not Path(output).is_dir():
         _compress_one(sources[0], output, options, json, quiet)
         return 0

@@ -18,7 +18,7 @@ from numpy.typing import NDArray
 
 from sarzip import __version__
 from sarzip.codec import validity
-from sarzip.codec.family import Family, build_family
+from sarzip.codec.family import EFFORTS, Family, build_family
 from sarzip.codec.radiometry import DOMAINS, Radiometry, detect_domain, fit_radiometry
 from sarzip.container import Header, ModelRef, SetHeader, Writer
 from sarzip.errors import InputError, ModelError, UsageError
@@ -46,13 +46,14 @@ Progress = Callable[[int, int], None]
 
 @dataclass(frozen=True)
 class CompressOptions:
-    """How to compress. threads 0: all cores. device: auto, cpu, cuda or cuda:N.
+    """How to compress. threads 0: all cores. device: auto, cpu, cuda or cuda:N. effort: fast or best.
 
     verify: decode what was written, before it appears under its final name.
     """
 
     fidelity: Fidelity = DEFAULT_FIDELITY
     domain: str = "auto"
+    effort: str = "best"
     model: str = DEFAULT_MODEL
     device: str = "auto"
     threads: int = 0
@@ -160,9 +161,11 @@ class ScenePlan:
 
 def plan_scene(raster: RasterSource, options: CompressOptions, machine: Machine) -> ScenePlan:
     """Load the model and choose the transforms. Raises InputError, UsageError or ModelError."""
+    if options.effort not in EFFORTS:
+        raise UsageError(f"--effort {options.effort}: expected {' or '.join(EFFORTS)}")
     _check_supported(raster)
     card, weights = ModelStore().load(options.model)
-    family = build_family(card.family, card.config, weights, machine.device)
+    family = build_family(card.family, card.config, weights, machine.device, options.effort)
     bands, reasons = plan_bands(raster, options.domain)
     header = Header(
         width=raster.info.width,
