@@ -109,7 +109,7 @@ def test_bd_rates_and_their_summary(files: dict[str, Path]) -> None:
     assert report.bd_rates("openjpeg") == pytest.approx(dict.fromkeys(report.pixels, 0.0), abs=1e-9)
     assert report.bd_rates("cheaper") == pytest.approx(dict.fromkeys(report.pixels, -0.2), abs=1e-3)
     rows = {row.codec: row for row in summarise(report)}
-    assert rows["dearer"].bd_rate == pytest.approx(0.1, abs=1e-3) and rows["dearer"].images == 3
+    assert rows["dearer"].bd_rate == pytest.approx(0.1, abs=3e-3) and rows["dearer"].images == 3
     assert rows["dearer"].worst_image in report.pixels
     assert rows["openjpeg"].bias_p95_db > 0
     assert report.to_dict()["bd_rates"]["cheaper"]["two_db.tif"] == pytest.approx(-0.2, abs=1e-3)

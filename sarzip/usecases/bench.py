@@ -20,6 +20,9 @@ from sarzip.measure import bd_rate
 from sarzip.usecases.bench_codecs import BenchScene, Codec, Coded, load_scene
 
 REFERENCE = "openjpeg"
+# Rates that BD-rates are averaged over, bits per pixel: below nothing is left of an image but its blurred
+# means, above lies what lossless codecs are for.
+BD_RATES = (0.05, 5.0)
 _WARM_UP_PIXELS = 1 << 22
 
 
@@ -63,11 +66,11 @@ class BenchReport:
         return tuple(sorted(found, key=lambda point: point.bpp))
 
     def bd_rates(self, codec: str, reference: str = REFERENCE) -> dict[str, float]:
-        """BD-rate against `reference` of every image where both have curves that overlap."""
+        """BD-rate against `reference` of every image where both have curves that overlap within BD_RATES."""
         rates = {}
         for scene in self.pixels:
             ours, theirs = (
-                [point for point in self.curve(scene, name) if 0 < point.rmse_db < np.inf]
+                [point for point in self.curve(scene, name) if _on_curve(point)]
                 for name in (codec, reference)
             )
             try:
@@ -160,6 +163,10 @@ def _point(scene: BenchScene, codec: str, setting: float, coded: Coded) -> Bench
         encode_mpix_s=scene.pixels / 1e6 / coded.encode_seconds,
         decode_mpix_s=scene.pixels / 1e6 / coded.decode_seconds,
     )
+
+
+def _on_curve(point: BenchPoint) -> bool:
+    return 0 < point.rmse_db < np.inf and BD_RATES[0] <= point.bpp <= BD_RATES[1]
 
 
 def _columns(points: Sequence[BenchPoint]) -> tuple[list[float], list[float]]:
