@@ -11,7 +11,7 @@ import rasterio
 from conftest import real_scenes, speckled
 
 import sarzip
-from sarzip.codec.family import build_family
+from sarzip.codec.families import build_family
 from sarzip.codec.grid import STRIDE, Extension, ceil_to
 from sarzip.container import Header, ModelRef, Reader, SetHeader
 from sarzip.errors import InputError, ModelError, OutputError, TargetError, UsageError

@@ -1,14 +1,12 @@
-"""What every model family offers the pipelines, and how one is built from a model's card and weights."""
+"""What every model family offers the pipelines."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any, Protocol
+from typing import Protocol
 
 import numpy as np
 from numpy.typing import NDArray
-
-from sarzip.errors import ModelError
 
 LATENTS = 2
 SIDE = 3
@@ -49,29 +47,3 @@ class Family(Protocol):
     def synthesise(self, latents: NDArray[np.float32]) -> NDArray[np.float32]:
         """Latents (C, h+2s, w+2s), s the synthesis halo, to signal (inputs, 16h, 16w)."""
         ...
-
-
-EFFORTS = ("fast", "best")
-"""How hard an encoder searches; files of either decode alike. ae16 has one way only."""
-
-
-def build_family(
-    name: str, config: Mapping[str, Any], weights: Mapping[str, Any], device: str, effort: str = "best"
-) -> Family:
-    """Make the family `name` from its architecture parameters and its weights on a torch device.
-
-    Raises ModelError when this version of sarzip does not know the family or the weights do not fit.
-    """
-    try:
-        if name == "ae16":
-            from sarzip.codec.ae16 import Ae16Config, Ae16Family
-
-            return Ae16Family(Ae16Config(**config), weights, device)
-        if name == "lapped16":
-            from sarzip.codec.lapped16 import DEFAULT_STATES, Lapped16Config, Lapped16Family
-
-            states = 1 if effort == "fast" else DEFAULT_STATES
-            return Lapped16Family(Lapped16Config(**config), weights, device, states)
-    except (TypeError, KeyError, RuntimeError) as error:
-        raise ModelError(f"weights of family '{name}' do not fit their card ({error})") from error
-    raise ModelError(f"model family '{name}' is unknown to this version of sarzip; a newer one may have it")

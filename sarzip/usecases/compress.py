@@ -18,7 +18,8 @@ from numpy.typing import NDArray
 
 from sarzip import __version__
 from sarzip.codec import validity
-from sarzip.codec.family import EFFORTS, Family, build_family
+from sarzip.codec.families import EFFORTS, build_family
+from sarzip.codec.family import Family
 from sarzip.codec.radiometry import DOMAINS, Radiometry, detect_domain, fit_radiometry
 from sarzip.container import Header, ModelRef, SetHeader, Writer
 from sarzip.errors import InputError, ModelError, UsageError

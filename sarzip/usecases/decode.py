@@ -11,7 +11,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from sarzip.codec import validity
-from sarzip.codec.family import Family, build_family
+from sarzip.codec.families import build_family
+from sarzip.codec.family import Family
 from sarzip.codec.grid import STRIDE, Extension, HaloStrip, Window
 from sarzip.codec.lossless import decode_plane
 from sarzip.container import Header, StreamKind
