@@ -54,7 +54,8 @@ def print_table(title: str, header: list[str], rows: list[list[str]]) -> None:
     from rich.table import Table
     from rich.text import Text
 
-    table = Table(title=Text(title), title_justify="left")
+    print(title)
+    table = Table()
     for position, name in enumerate(header):
         table.add_column(Text(name), justify="left" if position == 0 else "right", overflow="fold")
     for row in rows:

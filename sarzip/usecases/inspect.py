@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from sarzip.container import Reader
+from sarzip.raster.tags import describe
 from sarzip.usecases.atomic import naming
 from sarzip.usecases.sarzfile import open_input
 
@@ -94,6 +95,6 @@ def inspect(path: str | os.PathLike[str]) -> FileInfo:
             bpp=8 * reader.file_size / (pixels * len(header.bands)),
             models=tuple({"id": model.id, "sha256": model.sha256} for model in header.models),
             bands=tuple(sorted(bands, key=lambda band: band.band)),
-            raster=header.raster,
+            raster=describe(header.raster, len(header.bands)),
             summary=reader.summary,
         )

@@ -1,0 +1,110 @@
+"""bench."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from sarzip.cli import render
+from sarzip.cli.options import Device, Force, Json, Quiet, Threads
+
+
+def register(app: typer.Typer) -> None:
+    """Add the commands of this module."""
+    app.command()(bench)
+
+
+def bench(
+    scenes: Annotated[list[str], typer.Argument(metavar="SCENE...", help="Rasters, or a folder of .tif.")],
+    codecs: Annotated[
+        str,
+        typer.Option(help="Comma-separated: sarzip, sarzip:MODEL and peers; 'all' for every one."),
+    ] = "all",
+    effort: Annotated[str, typer.Option("--effort", help="Of sarzip: fast or best.")] = "best",
+    plot: Annotated[str | None, typer.Option("--plot", metavar="PNG", help="Draw the curves.")] = None,
+    curves: Annotated[bool, typer.Option("--curves", help="List every point, not only the summary.")] = False,
+    device: Device = "auto",
+    threads: Threads = 0,
+    force: Force = False,
+    json: Json = False,
+    quiet: Quiet = False,
+) -> None:
+    """Measure rate, fidelity and speed beside the classical codecs, all in one run."""
+    from sarzip.usecases.bench import bench
+    from sarzip.usecases.bench_codecs import DEFAULT_CODECS, choose_codecs
+    from sarzip.usecases.bench_summary import plot as draw
+    from sarzip.usecases.bench_summary import summarise
+    from sarzip.usecases.compress import CompressOptions
+    from sarzip.usecases.runtime import choose_machine
+
+    names = list(DEFAULT_CODECS) if codecs == "all" else codecs.split(",")
+    options = CompressOptions(device=device, threads=threads, effort=effort)
+    paths = [str(path) for scene in scenes for path in _rasters(Path(scene))]
+    chosen = choose_codecs(names, options, choose_machine("cpu", threads).threads)
+    report = bench(paths, chosen, lambda text: render.say(text, quiet))
+    if plot:
+        draw(report, plot, force)
+    if json:
+        render.print_json(report.to_dict())
+        return
+    for name, reason in report.skipped.items():
+        render.say(f"left out {name}: {reason}", quiet)
+    if curves:
+        header = [
+            "image",
+            "codec",
+            "setting",
+            "bytes",
+            "bpp",
+            "RMSE dB",
+            "bias p95 dB",
+            "ENL ratio",
+            "MPix/s",
+        ]
+        rows = [
+            [
+                point.scene,
+                point.codec,
+                render.number(point.setting),
+                str(point.bytes),
+                render.number(point.bpp),
+                render.number(point.rmse_db),
+                render.number(point.bias_p95_db, 3),
+                render.number(point.enl_ratio, 3),
+                f"{point.encode_mpix_s:.1f} / {point.decode_mpix_s:.1f}",
+            ]
+            for point in report.points
+        ]
+        render.print_table(report.machine, header, rows)
+    header = [
+        "codec",
+        "images",
+        "BD-rate %",
+        "worst %",
+        "bpp",
+        "bias p95 dB",
+        "points dB",
+        "enc",
+        "dec MPix/s",
+    ]
+    rows = [
+        [
+            row.label,
+            str(row.images),
+            render.number(100 * row.bd_rate, 3),
+            render.number(100 * row.bd_rate_worst, 3),
+            render.number(row.bpp, 3),
+            render.number(row.bias_p95_db, 2),
+            render.number(row.point_error_db, 2),
+            render.number(row.encode_mpix_s, 3),
+            render.number(row.decode_mpix_s, 3),
+        ]
+        for row in summarise(report)
+    ]
+    render.print_table(f"{len(report.pixels)} images on {report.machine}", header, rows)
+
+
+def _rasters(path: Path) -> list[Path]:
+    return sorted(path.glob("*.tif")) if path.is_dir() else [path]
