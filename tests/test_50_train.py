@@ -26,7 +26,7 @@ from sarzip.usecases.training.recipe import parse_recipe, read_recipe
 
 torch = pytest.importorskip("torch")
 
-from sarzip.codec.family import build_family  # noqa: E402
+from sarzip.codec.families import build_family  # noqa: E402
 from sarzip.usecases.models import ModelStore  # noqa: E402
 from sarzip.usecases.train import Event, Plan, Watch, train  # noqa: E402
 from sarzip.usecases.training import trainable  # noqa: E402
