@@ -22,6 +22,9 @@ def bench(
         str,
         typer.Option(help="Comma-separated: sarzip, sarzip:MODEL and peers; 'all' for every one."),
     ] = "all",
+    qualities: Annotated[
+        str | None, typer.Option("--qualities", help="Of sarzip, comma-separated; default 10 to 90.")
+    ] = None,
     effort: Annotated[str, typer.Option("--effort", help="Of sarzip: fast or best.")] = "best",
     plot: Annotated[str | None, typer.Option("--plot", metavar="PNG", help="Draw the curves.")] = None,
     curves: Annotated[bool, typer.Option("--curves", help="List every point, not only the summary.")] = False,
@@ -33,7 +36,7 @@ def bench(
 ) -> None:
     """Measure rate, fidelity and speed beside the classical codecs, all in one run."""
     from sarzip.usecases.bench import bench
-    from sarzip.usecases.bench_codecs import DEFAULT_CODECS, choose_codecs
+    from sarzip.usecases.bench_codecs import DEFAULT_CODECS, QUALITIES, choose_codecs
     from sarzip.usecases.bench_summary import plot as draw
     from sarzip.usecases.bench_summary import summarise
     from sarzip.usecases.compress import CompressOptions
@@ -42,7 +45,8 @@ def bench(
     names = list(DEFAULT_CODECS) if codecs == "all" else codecs.split(",")
     options = CompressOptions(device=device, threads=threads, effort=effort)
     paths = [str(path) for scene in scenes for path in _rasters(Path(scene))]
-    chosen = choose_codecs(names, options, choose_machine("cpu", threads).threads)
+    settings = tuple(float(quality) for quality in qualities.split(",")) if qualities else QUALITIES
+    chosen = choose_codecs(names, options, choose_machine("cpu", threads).threads, settings)
     report = bench(paths, chosen, lambda text: render.say(text, quiet))
     if plot:
         draw(report, plot, force)
@@ -52,17 +56,8 @@ def bench(
     for name, reason in report.skipped.items():
         render.say(f"left out {name}: {reason}", quiet)
     if curves:
-        header = [
-            "image",
-            "codec",
-            "setting",
-            "bytes",
-            "bpp",
-            "RMSE dB",
-            "bias p95 dB",
-            "ENL ratio",
-            "MPix/s",
-        ]
+        header = ["image", "codec", "setting", "bytes", "bpp", "RMSE dB", "OpenJPEG at equal bytes"]
+        header += ["bias p95 dB", "ENL ratio", "enc / dec MPix/s"]
         rows = [
             [
                 point.scene,
@@ -71,6 +66,7 @@ def bench(
                 str(point.bytes),
                 render.number(point.bpp),
                 render.number(point.rmse_db),
+                render.number(report.rmse_at_equal_bytes(point)),
                 render.number(point.bias_p95_db, 3),
                 render.number(point.enl_ratio, 3),
                 f"{point.encode_mpix_s:.1f} / {point.decode_mpix_s:.1f}",

@@ -81,6 +81,14 @@ class BenchReport:
                 rates[scene] = rate
         return rates
 
+    def rmse_at_equal_bytes(self, point: BenchPoint, codec: str = REFERENCE) -> float:
+        """RMSE in dB that `codec` has on the same image at the rate of `point`; nan outside its curve."""
+        curve = [each for each in self.curve(point.scene, codec) if 0 < each.rmse_db < np.inf]
+        if len(curve) < 2 or not curve[0].bpp <= point.bpp <= curve[-1].bpp:
+            return float("nan")
+        logs = np.log([[each.bpp, each.rmse_db] for each in curve])
+        return float(np.exp(np.interp(np.log(point.bpp), *logs.T)))
+
     def to_dict(self) -> dict[str, Any]:
         """Plain values for JSON, with None for what is not a finite number, and the BD-rates."""
         content = asdict(self)

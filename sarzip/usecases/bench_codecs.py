@@ -227,14 +227,15 @@ class ZstdTiffCodec:
 
 
 def choose_codecs(names: Sequence[str], options: CompressOptions, threads: int) -> tuple[Codec, ...]:
-    """Codecs by name: a peer, 'zstd-tiff', 'sarzip', or 'sarzip:MODEL' for another of its models."""
+    """Codecs by name: a peer, 'zstd-tiff', 'sarzip', 'sarzip:MODEL' or 'sarzip:MODEL:EFFORT'."""
     chosen: list[Codec] = []
     for name in names:
         if name == LOSSLESS:
             chosen.append(ZstdTiffCodec(threads))
         elif name == "sarzip" or name.startswith("sarzip:"):
-            model = name.partition(":")[2]
-            chosen.append(SarzipCodec(name, name, replace(options, model=model) if model else options))
+            _, model, effort = (*name.split(":"), "", "")[:3]
+            changes = {key: value for key, value in (("model", model), ("effort", effort)) if value}
+            chosen.append(SarzipCodec(name, name, replace(options, **changes)))  # type: ignore[arg-type]
         else:
             chosen.append(PeerCodec(find_peer(name), threads))
     return tuple(chosen)
