@@ -59,7 +59,7 @@ def grid_widths(row: NDArray[np.float64], col: NDArray[np.float64]) -> list[int]
     n = len(row)
     found = {n}
     for axis in (row, col):
-        changes = np.flatnonzero(axis != axis[0])
+        changes = 1 + np.flatnonzero(axis[1:] != axis[0])  # NaN differs even from itself
         if len(changes) and n % int(changes[0]) == 0:
             found.add(int(changes[0]))
     return sorted(found)

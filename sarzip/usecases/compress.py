@@ -196,10 +196,12 @@ class _Coder:
         header = self._plan.header_at(step)
         families = [None if each.model is None else self._plan.family for each in header.sets]
         writer = Writer(sink, header)
-        for streams in SceneEncoder(self._raster, header, self._plan.bands, families, self._machine).frames():
-            writer.write_frame(streams)
-            if self._progress:
-                self._progress(writer.frames_written, header.frame_count)
+        encoder = SceneEncoder(self._raster, header, self._plan.bands, families, self._machine)
+        with contextlib.closing(encoder.frames()) as frames:
+            for streams in frames:
+                writer.write_frame(streams)
+                if self._progress:
+                    self._progress(writer.frames_written, header.frame_count)
         return writer.finish(summary)
 
     def write_to_goal(self, sink: BinaryIO, goal: Goal) -> tuple[float, int]:

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import contextlib
 import itertools
-from collections.abc import Iterator
+from collections.abc import Generator, Iterator
 from dataclasses import dataclass
 from typing import Any, Protocol
 
@@ -56,16 +57,18 @@ class SceneEncoder:
         if raster.info.has_mask:
             self._sets[0] = WithDatasetMask(self._sets[0], raster, self._grid)
 
-    def frames(self) -> Iterator[dict[int, bytes]]:
+    def frames(self) -> Generator[dict[int, bytes], None, None]:
         """Yield the streams, by kind, of every frame of the file in order."""
         grid, sets = self._grid, self._sets
         groups = grid.rows * grid.columns * len(sets)
         workers = min(self._machine.threads, groups) if self._machine.device == "cpu" else 1
         rows = zip(*(each.rows() for each in sets), strict=True)
-        with torch_threads(max(1, self._machine.threads // workers)), WorkPool(workers) as pool:
+        inner = max(1, self._machine.threads // workers)
+        # Closed here and now when the caller stops early: the raster must not close under the reading thread.
+        with torch_threads(inner), WorkPool(workers) as pool, contextlib.closing(prefetch(rows)) as ahead:
             tasks = (
                 (each, prepared, row, column)
-                for row, prepared_sets in enumerate(prefetch(rows))
+                for row, prepared_sets in enumerate(ahead)
                 for column in range(grid.columns)
                 for each, prepared in zip(sets, prepared_sets, strict=True)
             )
