@@ -226,7 +226,9 @@ class ZstdTiffCodec:
             return Coded(path.stat().st_size, decoded, middle - start, time.perf_counter() - middle)
 
 
-def choose_codecs(names: Sequence[str], options: CompressOptions, threads: int) -> tuple[Codec, ...]:
+def choose_codecs(
+    names: Sequence[str], options: CompressOptions, threads: int, qualities: tuple[float, ...] = QUALITIES
+) -> tuple[Codec, ...]:
     """Codecs by name: a peer, 'zstd-tiff', 'sarzip', 'sarzip:MODEL' or 'sarzip:MODEL:EFFORT'."""
     chosen: list[Codec] = []
     for name in names:
@@ -235,7 +237,8 @@ def choose_codecs(names: Sequence[str], options: CompressOptions, threads: int) 
         elif name == "sarzip" or name.startswith("sarzip:"):
             _, model, effort = (*name.split(":"), "", "")[:3]
             changes = {key: value for key, value in (("model", model), ("effort", effort)) if value}
-            chosen.append(SarzipCodec(name, name, replace(options, **changes)))  # type: ignore[arg-type]
+            fixed = replace(options, **changes)  # type: ignore[arg-type]
+            chosen.append(SarzipCodec(name, name, fixed, qualities))
         else:
             chosen.append(PeerCodec(find_peer(name), threads))
     return tuple(chosen)
