@@ -12,6 +12,7 @@ from sarzip.codec import lapped16_net as net
 from sarzip.codec.family import LATENTS, SIDE
 from sarzip.codec.lapped16 import Lapped16Config, Lapped16Family
 from sarzip.codec.lapped_export import export_network, fit_entropy
+from sarzip.codec.lapped_fold import FoldedTransform
 from sarzip.errors import CorruptError, ModelError
 
 EMPTY = (np.empty(0, np.float32), np.empty(0, np.uint8))
@@ -21,8 +22,6 @@ EMPTY = (np.empty(0, np.float32), np.empty(0, np.uint8))
 def weights() -> dict[str, torch.Tensor]:
     torch.manual_seed(11)
     model = net.Lapped16(Lapped16Config())
-    with torch.no_grad():
-        model.refiner.out.weight.normal_(0, 0.01)
     return export_network(model) | fit_entropy(*EMPTY, *EMPTY)
 
 
@@ -53,6 +52,19 @@ def test_untrained_transform_reconstructs_perfectly_up_to_the_borders(family):
     scene = _scene(80, 112)
     back = family.synthesise(_mirrored(_latents(family, scene), family.mirror_signs))
     np.testing.assert_allclose(back[0], scene, atol=1e-4)
+
+
+def test_folded_transforms_equal_convolutions():
+    torch.manual_seed(5)
+    transform = net.Transform()
+    with torch.no_grad():
+        transform.change.normal_(0, 0.05)
+        folded = FoldedTransform(transform.kernel().numpy(), transform.signs.numpy())
+        signal = torch.randn(1, 1, 16 * 11 + 32, 16 * 13 + 32)
+        latents = net.analyse(transform.analysis_weight(), signal)[0].numpy()
+        np.testing.assert_allclose(folded.analyse(signal[0, 0].numpy()), latents, atol=1e-4)
+        pixels = net.synthesise(transform.synthesis_weight(), torch.from_numpy(latents)[None])[0, 0].numpy()
+        np.testing.assert_allclose(folded.synthesise(latents), pixels, atol=1e-4)
 
 
 def test_latents_of_the_extended_scene_are_the_signed_mirror(family):
@@ -148,8 +160,8 @@ def test_damaged_streams_are_refused_or_decode_to_something(family):
 
 def test_weights_that_do_not_fit_are_refused(weights):
     with pytest.raises(ModelError):
-        Lapped16Family(Lapped16Config(hidden=64), weights)
+        Lapped16Family(Lapped16Config(side=16), weights)
     with pytest.raises(ModelError):
-        Lapped16Family(Lapped16Config(), {k: v for k, v in weights.items() if k != "refiner.one.weight"})
+        Lapped16Family(Lapped16Config(), {k: v for k, v in weights.items() if k != "mean.weight"})
     with pytest.raises(ModelError):
         Lapped16Family(Lapped16Config(), weights, states=3)

@@ -146,10 +146,8 @@ class IntegerHyper:
         row = np.clip(row + self._beyond(index, len(self._knots_side)), 0, self._classes - 1)
         return np.repeat(row.astype(np.uint8), shape[0] * shape[1])
 
-    def classes(self, side: NDArray[np.int32], step: float) -> tuple[Tensor, Tensor]:
-        """Hyper-latents int32 (S, h, w) to classes uint8 (256, 2h, 2w) and hidden float32 (H, 2h, 2w), on the
-        device.
-        """
+    def classes(self, side: NDArray[np.int32], step: float) -> Tensor:
+        """Hyper-latents int32 (S, h, w) to classes uint8 (256, 2h, 2w), on the device."""
         index = step_index(step)
         _, h, w = side.shape
         clipped = torch.from_numpy(np.clip(side, -SIDE_CLIP, SIDE_CLIP).astype(np.float32)).to(self._device)
@@ -163,7 +161,7 @@ class IntegerHyper:
         total = (self._layers["last"] @ x).add_(self._row(self._knots_last, index, 1 << (SUM_BITS - 1)))
         total = total.mul_(1.0 / (1 << SUM_BITS)).floor_()
         total = total.add_(float(self._beyond(index, len(self._knots_last)))).clamp_(0, self._classes - 1)
-        return total.to(torch.uint8).reshape(-1, 2 * h, 2 * w), x.reshape(-1, 2 * h, 2 * w)
+        return total.to(torch.uint8).reshape(-1, 2 * h, 2 * w)
 
     def _row(self, knots: NDArray[np.int32], index: int, plus: int = 0) -> Tensor:
         row = (interpolate_knots(knots, index) + plus).astype(np.float32)

@@ -3,8 +3,7 @@ threads.
 
 `analyse` and `synthesise` are linear and exact neighbours of each other across groups. Everything that adapts
 lives in `encode` and `decode` of one group: the hyperprior that selects the entropy coder's tables, the
-means, the trellis, and the refiner, which moves the dequantised latents towards what their neighbourhood
-makes likely.
+means and the quantiser.
 
 Streams of a group: SIDE holds the hyper-latents, one per 2×2 latents, LATENTS the quantised latents
 (entropy.py).
@@ -28,6 +27,7 @@ from sarzip.codec.entropy import Estimate, peek_states
 from sarzip.codec.family import LATENTS, SIDE
 from sarzip.codec.hyperprior import FRACTIONS, IntegerHyper, step_index
 from sarzip.codec.lapped_export import load_entropy
+from sarzip.codec.lapped_fold import FoldedTransform
 from sarzip.errors import CorruptError, ModelError
 
 __all__ = ["Lapped16Config", "Lapped16Family"]
@@ -36,17 +36,13 @@ Lapped16Config = net.Lapped16Config
 
 DEFAULT_STATES = 8
 SIDE_LIMIT = 1023
-_REFINER_HALO = 2
 
 
 @dataclass(frozen=True, eq=False)
 class _Prior:
-    """What the hyper-latents of a group say: classes uint8 (256, h, w), hidden (H, h, w) counts 1/16, means
-    (M, h, w).
-    """
+    """What the hyper-latents of a group say: classes uint8 (256, h, w), means float32 (M, h, w)."""
 
     classes: Tensor
-    hidden: Tensor
     means: Tensor
 
 
@@ -56,7 +52,7 @@ class Lapped16Family:
     name = "lapped16"
     channels = net.CHANNELS
     inputs = 1
-    analysis_halo = net.STRIDE
+    analysis_halo = net.HALO
     synthesis_halo = 1
 
     def __init__(
@@ -79,10 +75,9 @@ class Lapped16Family:
         try:
             self._hyper = IntegerHyper(tensors, net.CLASSES, device)
             self._side_net = self._module(net.HyperAnalysis(self.config), tensors, "side.analysis.")
-            self._refiner = self._module(net.Refiner(self.config), tensors, "refiner.")
             self._mean = tensors["mean.weight"].to(self._device, torch.float32)
-            self._analysis = _weight(tensors["analysis.kernel"], "analysis").to(self._device)
-            self._synthesis = _weight(tensors["synthesis.kernel"], "synthesis").to(self._device)
+            self._analysis = self._transform(tensors["analysis.kernel"])
+            self._synthesis = self._transform(tensors["synthesis.kernel"])
             self._latent_models, self._side_model = load_entropy(
                 {
                     n: t.numpy()
@@ -110,19 +105,18 @@ class Lapped16Family:
         module.load_state_dict({n: t.to(torch.float32) for n, t in own.items()})
         return module.to(self._device).eval().requires_grad_(False)
 
+    def _transform(self, kernel: Tensor) -> FoldedTransform | _DeviceTransform:
+        if self._device.type == "cpu":
+            return FoldedTransform(kernel.to(torch.float32).numpy(), self.mirror_signs)
+        return _DeviceTransform(kernel, self._device)
+
     def analyse(self, signal: NDArray[np.float32]) -> NDArray[np.float32]:
         """Signal (1, 16h+32, 16w+32) in dB to latents (256, h, w)."""
-        with torch.inference_mode(), torch.backends.cudnn.flags(allow_tf32=False):
-            extra = self.analysis_halo - net.HALF
-            inner = np.ascontiguousarray(signal[:, extra:-extra, extra:-extra], np.float32)
-            batch = torch.from_numpy(inner)[None].to(self._device)
-            return net.analyse(self._analysis, batch)[0].cpu().numpy()
+        return self._analysis.analyse(np.asarray(signal[0], np.float32))
 
     def synthesise(self, latents: NDArray[np.float32]) -> NDArray[np.float32]:
         """Latents (256, h+2, w+2) to signal (1, 16h, 16w) in dB."""
-        with torch.inference_mode(), torch.backends.cudnn.flags(allow_tf32=False):
-            batch = torch.from_numpy(np.ascontiguousarray(latents, np.float32))[None].to(self._device)
-            return np.ascontiguousarray(net.synthesise(self._synthesis, batch)[0].cpu().numpy())
+        return self._synthesis.synthesise(np.ascontiguousarray(latents, np.float32))[None]
 
     def encode(self, latents: NDArray[np.float32], step: float) -> dict[int, bytes]:
         """One group of latents (256, h, w), quantised with a step in dB, to its two streams."""
@@ -137,7 +131,7 @@ class Lapped16Family:
         }
 
     def estimate(self, latents: NDArray[np.float32], step: float) -> Estimate:
-        """Bits of both streams and squared error in dB² (sum over latents, before the refiner) without
+        """Bits of both streams and squared error in dB² (sum over latents) without
         writing.
         """
         side, prior = self._describe(latents, step)
@@ -151,7 +145,7 @@ class Lapped16Family:
     def decode(
         self, streams: Mapping[int, bytes], shape: tuple[int, int], step: float
     ) -> NDArray[np.float32]:
-        """Streams of one group to dequantised, refined latents (256, h, w); CorruptError if undecodable."""
+        """Streams of one group to dequantised latents (256, h, w); CorruptError if undecodable."""
         if LATENTS not in streams or SIDE not in streams:
             raise CorruptError("a group has no latents or no side information")
         if not (np.isfinite(step) and step > 0):
@@ -168,7 +162,6 @@ class Lapped16Family:
         with torch.inference_mode():
             coarse = torch.from_numpy(values.reshape(self.channels, *shape)).to(self._device)
             coarse[: self.config.means] += prior.means
-            coarse += self._refine(coarse, prior.hidden, step)
             return coarse.mul_(step).cpu().numpy()
 
     def _describe(self, latents: NDArray[np.float32], step: float) -> tuple[NDArray[np.int32], _Prior]:
@@ -186,24 +179,19 @@ class Lapped16Family:
     def _prior(self, side: NDArray[np.int32], shape: tuple[int, int], step: float) -> _Prior:
         h, w = shape
         with torch.inference_mode(), torch.autocast(self._device.type, enabled=False):
-            classes, hidden = self._hyper.classes(side, step)
+            classes = self._hyper.classes(side, step)
             padded = F.pad(
                 torch.from_numpy(side.astype(np.float32))[None].to(self._device),
                 (1, 1, 1, 1),
                 mode="replicate",
             )
             means = F.pixel_shuffle(F.conv2d(padded, self._mean), 2)[0]
-            return _Prior(classes[:, :h, :w].contiguous(), hidden[:, :h, :w], means[:, :h, :w])
+            return _Prior(classes[:, :h, :w].contiguous(), means[:, :h, :w])
 
     def _centred(self, latents: NDArray[np.float32], step: float, prior: _Prior) -> NDArray[np.float32]:
         centred = latents.astype(np.float32) * np.float32(1.0 / step)
         centred[: self.config.means] -= prior.means.cpu().numpy()
         return np.asarray(centred.reshape(-1))
-
-    def _refine(self, coarse: Tensor, hidden: Tensor, step: float) -> Tensor:
-        wide = net.mirror(coarse[None], _REFINER_HALO, self._signs)
-        features = net.mirror(hidden[None] * (1.0 / net.ACTIVATION_ONE), _REFINER_HALO, None)
-        return self._refiner(wide, features, self._knot_weights(step))[0]
 
     def _knot_weights(self, step: float) -> Tensor:
         """Floating-point networks see the same step index as the integer ones."""
@@ -211,9 +199,23 @@ class Lapped16Family:
         return net.knot_weights(torch.tensor([octaves], dtype=torch.float32, device=self._device))
 
 
-def _weight(kernel: Tensor, kind: str) -> Tensor:
-    transform = net.Transform()
-    with torch.no_grad():
-        transform.start.copy_(kernel)
-        weight = transform.analysis_weight() if kind == "analysis" else transform.synthesis_weight()
-    return weight.detach().clone()
+class _DeviceTransform:
+    """Analysis or synthesis as a convolution on an accelerator; same interface as FoldedTransform."""
+
+    def __init__(self, kernel: Tensor, device: torch.device) -> None:
+        transform = net.Transform()
+        with torch.no_grad():
+            transform.start.copy_(kernel)
+            self._analysis = transform.analysis_weight().detach().to(device)
+            self._synthesis = transform.synthesis_weight().detach().to(device)
+        self._device = device
+
+    def analyse(self, signal: NDArray[np.float32]) -> NDArray[np.float32]:
+        with torch.inference_mode(), torch.backends.cudnn.flags(allow_tf32=False):
+            batch = torch.from_numpy(np.ascontiguousarray(signal))[None, None].to(self._device)
+            return np.asarray(net.analyse(self._analysis, batch)[0].cpu().numpy())
+
+    def synthesise(self, latents: NDArray[np.float32]) -> NDArray[np.float32]:
+        with torch.inference_mode(), torch.backends.cudnn.flags(allow_tf32=False):
+            batch = torch.from_numpy(latents)[None].to(self._device)
+            return np.asarray(net.synthesise(self._synthesis, batch)[0, 0].cpu().numpy())

@@ -3,7 +3,7 @@ them.
 
 Each crop of a batch is coded at its own step Δ, drawn log-uniformly. Its loss is
 
-    (bits per pixel + weight · mse / Δ²) / (0.1 + bits per pixel, held constant)
+    (bits per pixel + weight · mse / Δ²) / (0.05 + bits per pixel, held constant)
 
 A uniform quantiser at high resolution has d bits / d mse = -6 / (ln 2 · Δ²): with that weight (8.7) a step of
 Δ is what the trade-off asks for at high rates; the dead zone makes a somewhat smaller one right. The division
@@ -33,7 +33,7 @@ class Lapped16Loss:
 
     step_low: float = 0.4
     step_high: float = 24.0
-    weight: float = 7.5
+    weight: float = 8.5
     dead_zone: float = 0.08
 
     def __post_init__(self) -> None:
@@ -67,7 +67,7 @@ class Lapped16Trainable(nn.Module):
 
     def receptive_field(self) -> int:
         """Pixels on a side that one latent sees; the hyperprior sees seven latents more around it."""
-        return 32 + 7 * net.STRIDE
+        return net.TAPS + 7 * net.STRIDE
 
     def set_progress(self, fraction: float) -> None:
         """Nothing changes over time."""
@@ -83,7 +83,7 @@ class Lapped16Trainable(nn.Module):
         coded = self.code(batch, log_step, noisy=True)
         bits = coded.latent_bits + coded.side_bits
         mse = (coded.decoded - batch).square().mean((1, 2, 3)) / torch.exp2(2 * log_step)
-        cost = (bits + self.settings.weight * mse) / (0.1 + bits.detach())
+        cost = (bits + self.settings.weight * mse) / (0.05 + bits.detach())
         logs = {"bpp": bits.mean(), "side": (coded.side_bits / bits).mean(), "mse/step2": mse.mean()}
         return cost.mean(), {name: value.detach() for name, value in logs.items()}
 
@@ -101,7 +101,7 @@ class Lapped16Trainable(nn.Module):
         step = torch.exp2(log_step)[:, None, None, None]
         weights = net.knot_weights(log_step)
         with torch.autocast(batch.device.type, enabled=False):
-            signal = net.mirror(batch, net.HALF, None)
+            signal = net.mirror(batch, net.HALO, None)
             units = net.analyse(model.analysis.analysis_weight(), signal) / step
         side = model.hyper_analysis(units, weights)
         with torch.autocast(batch.device.type, enabled=False):
@@ -109,19 +109,15 @@ class Lapped16Trainable(nn.Module):
             whole = net.round_through(side)
             residual = (side + _noise(side) if noisy else whole) - model.side_prior.predict(whole)
             side_bits = net.gaussian_bits(residual, net.class_scale(model.side_prior(weights)))
-            classes, hidden, means = model.hyper(whole, weights)
+            classes, means = model.hyper(whole, weights)
             mean = F.pad(means, (0, 0, 0, 0, 0, net.CHANNELS - means.shape[1]))
             centred = units - mean
             scale = net.class_scale(classes if noisy else torch.round(classes))
             rounded = _dead_zone(centred, self.settings.dead_zone)
             latent_bits = net.gaussian_bits(centred + _noise(centred) if noisy else rounded, scale)
-            coarse = net.through(centred, rounded) + mean
-            signs = model.analysis.signs
-            wide = net.mirror(coarse, 2, signs)
-        fix = model.refiner(wide, net.mirror(hidden, 2, None), weights)
-        with torch.autocast(batch.device.type, enabled=False):
-            latents = (coarse + fix.float()) * step
-            decoded = net.synthesise(model.synthesis.synthesis_weight(), net.mirror(latents, 1, signs))
+            latents = (net.through(centred, rounded) + mean) * step
+            wide = net.mirror(latents, 1, model.analysis.signs)
+            decoded = net.synthesise(model.synthesis.synthesis_weight(), wide)
         return Coded(decoded, latent_bits.sum((1, 2, 3)) / pixels, side_bits.sum((1, 2, 3)) / pixels)
 
 

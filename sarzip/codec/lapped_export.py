@@ -27,16 +27,9 @@ def export_network(model: net.Lapped16) -> dict[str, Tensor]:
             "synthesis.kernel": model.synthesis.kernel(),
             **{f"side.analysis.{k}": v for k, v in model.hyper_analysis.state_dict().items()},
             "mean.weight": model.hyper.mean.weight,
-            **{f"refiner.{k}": v for k, v in _refiner(model.refiner).items()},
             **_hyper(model),
         }
     return {name: value.detach().cpu().clone().contiguous() for name, value in out.items()}
-
-
-def _refiner(refiner: net.Refiner) -> dict[str, Tensor]:
-    """Matrices in bfloat16, in which they are used; biases in float32."""
-    state = refiner.state_dict()
-    return {k: v.to(torch.bfloat16) if v.ndim == 4 else v for k, v in state.items()}
 
 
 def _hyper(model: net.Lapped16) -> dict[str, Tensor]:
