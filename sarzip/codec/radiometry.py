@@ -27,6 +27,7 @@ _DB_PER_NEPER = 10.0 / np.log(10.0)
 # Above this a squared float32 overflows; such data takes the float64 path.
 _SAFE_AMPLITUDE = 1e18
 _SAFE_POWER_DB = 360.0
+_PIECE = 1 << 15
 # Rounding turns a true value below half a DN into zero: that half is the floor of integer amplitudes.
 _INTEGER_FLOOR = 0.5
 # The floor of floating-point data lies 20 dB under its first percentile: only fades deeper than that bend.
@@ -55,7 +56,8 @@ class Radiometry:
         if values.dtype.kind in "iu" and values.dtype.itemsize <= 2:
             info = np.iinfo(values.dtype)
             table = self._forward_float(np.arange(info.min, info.max + 1).astype(np.float64))
-            return np.take(table, values.astype(np.intp) - info.min if info.min else values)
+            # Negative indices count from the end of the table: rolled, it needs no offset.
+            return _look_up(np.roll(table, info.min), values)
         return self._forward_float(values)
 
     def _forward_float(self, values: NDArray[Any]) -> NDArray[np.float32]:
@@ -103,6 +105,16 @@ class Radiometry:
     @property
     def _power_floor(self) -> float:
         return self.floor**2 if self.domain == "amplitude" else self.floor
+
+
+def _look_up(table: NDArray[np.float32], values: NDArray[Any]) -> NDArray[np.float32]:
+    """table[values] in pieces that stay in the cache while numpy widens the indices."""
+    found = np.empty(values.shape, np.float32)
+    flat, out = np.ascontiguousarray(values).reshape(-1), found.reshape(-1)
+    for start in range(0, flat.size, _PIECE):
+        piece = flat[start : start + _PIECE].astype(np.intp)
+        np.take(table, piece, out=out[start : start + _PIECE], mode="wrap")
+    return found
 
 
 def fit_radiometry(

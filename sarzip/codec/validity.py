@@ -119,11 +119,11 @@ def encode_classes(classes: NDArray[np.uint8]) -> bytes:
     Layout: count n, n class numbers (uint8 each), then one zstd frame of n bit planes in that order, each
     row-major over the flattened map, most significant bit first, rows XORed with the row above.
     """
+    if not classes.any():
+        return b""
     present = [
         int(number) for number in np.flatnonzero(np.bincount(classes.reshape(-1), minlength=16)) if number
     ]
-    if not present:
-        return b""
     planes = []
     for number in present:
         plane = classes == number

@@ -102,14 +102,8 @@ class SignalSetEncoder:
         """Filled signal (bands, rows, width) and class maps of the same shape, strip by strip."""
         for row in range(self._grid.rows):
             top, rows = self._grid.strip(row)
-            signal = np.empty((len(self._bands), rows, self._grid.width), np.float32)
-            classes = np.empty(signal.shape, np.uint8)
-            for position, (band, coding) in enumerate(self._bands.items()):
-                values = self._raster.read([band], top, rows)[0]
-                classes[position] = coding.classify(values)
-                signal[position] = coding.radiometry.forward(values)
-                validity.fill(signal[position], classes[position] > 0)
-            yield signal, classes
+            values = [self._raster.read([band], top, rows)[0] for band in self._bands]
+            yield _transformed(values, list(self._bands.values()))
 
     def encode(self, prepared: _ExtendedRow, row: int, column: int) -> dict[int, bytes]:
         """Payload streams of one group."""
@@ -131,13 +125,9 @@ class SignalSetEncoder:
         down = _halo_indices(window.row, window.rows, self._grid.height, halo)
         across = _halo_indices(window.column, window.columns, self._grid.width, halo)
         top, left = int(down.min()), int(across.min())
-        shape = (len(self._bands), int(down.max()) - top + 1, int(across.max()) - left + 1)
-        signal, classes = np.empty(shape, np.float32), np.empty(shape, np.uint8)
-        for position, (band, coding) in enumerate(self._bands.items()):
-            values = self._raster.read([band], top, shape[1], left, shape[2])[0]
-            classes[position] = coding.classify(values)
-            signal[position] = coding.radiometry.forward(values)
-            validity.fill(signal[position], classes[position] > 0)
+        area = (top, int(down.max()) - top + 1, left, int(across.max()) - left + 1)
+        values = [self._raster.read([band], *area)[0] for band in self._bands]
+        signal, classes = _transformed(values, list(self._bands.values()))
         pick = np.ix_(np.arange(len(self._bands)), down - top, across - left)
         latents = self._family.analyse(signal[pick])
         _silence_invalid(latents, classes[pick] > 0, self._family)
@@ -207,6 +197,19 @@ class WithDatasetMask:
         streams = self._inner.encode(prepared[0], row, column)
         mask = prepared[1][:, _columns(self._grid.window(row, column))]
         return streams | {StreamKind.DATASET_MASK: encode_plane(mask)}
+
+
+def _transformed(
+    values: list[NDArray[Any]], codings: list[BandCoding]
+) -> tuple[NDArray[np.float32], NDArray[np.uint8]]:
+    """Samples of the bands (rows, columns) to filled signal and class maps (bands, rows, columns)."""
+    maps = [coding.classify(samples) for samples, coding in zip(values, codings, strict=True)]
+    signals = [coding.radiometry.forward(samples) for samples, coding in zip(values, codings, strict=True)]
+    for signal, classes in zip(signals, maps, strict=True):
+        validity.fill(signal, classes > 0)
+    if len(values) == 1:
+        return signals[0][None], maps[0][None]
+    return np.stack(signals), np.stack(maps)
 
 
 def _halo_indices(first: int, count: int, size: int, halo: int) -> NDArray[np.intp]:
