@@ -3,7 +3,8 @@
 The Python API is the use cases the command line calls:
 
     import sarzip
-    report = sarzip.compress("scene.tif", "scene.sarz", sarzip.CompressOptions(quality=70))
+    options = sarzip.CompressOptions(fidelity=sarzip.Fidelity("quality", 70))
+    report = sarzip.compress("scene.tif", "scene.sarz", options)
     sarzip.decompress("scene.sarz", "back.tif")
     for band in sarzip.compare("scene.tif", "back.tif").bands:
         print(band.quality.rmse_db)
@@ -21,6 +22,7 @@ _WHERE = {
     "CompressOptions": "sarzip.usecases.compress",
     "CompressReport": "sarzip.usecases.compress",
     "compress": "sarzip.usecases.compress",
+    "Fidelity": "sarzip.usecases.rate",
     "DecompressOptions": "sarzip.usecases.decompress",
     "DecompressReport": "sarzip.usecases.decompress",
     "decompress": "sarzip.usecases.decompress",
@@ -37,6 +39,7 @@ if TYPE_CHECKING:
     from sarzip.usecases.compress import CompressOptions, CompressReport, compress
     from sarzip.usecases.decompress import DecompressOptions, DecompressReport, decompress
     from sarzip.usecases.inspect import inspect
+    from sarzip.usecases.rate import Fidelity
     from sarzip.usecases.verify import verify
 
 __all__ = [
@@ -45,6 +48,7 @@ __all__ = [
     "CompressReport",
     "DecompressOptions",
     "DecompressReport",
+    "Fidelity",
     "SarzipError",
     "__version__",
     "compare",
