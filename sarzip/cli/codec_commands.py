@@ -9,11 +9,12 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from sarzip.cli import render
-from sarzip.cli.options import Device, Force, Json, Quiet, Threads
-from sarzip.errors import SarzipError, UsageError
+from sarzip.cli.options import Device, Force, ForeignModel, Json, Quiet, Threads, TrustModel
+from sarzip.errors import CorruptError, SarzipError, UsageError
 
 if TYPE_CHECKING:
     from sarzip.usecases.compress import CompressOptions
+    from sarzip.usecases.decompress import DecompressOptions
     from sarzip.usecases.rate import Fidelity
 
 
@@ -120,8 +121,18 @@ def _compress_one(source: str, target: str, options: CompressOptions, json: bool
 def decompress(
     source: Annotated[str, typer.Argument(metavar="SRC", help="A .sarz file, or '-' for stdin.")],
     output: Annotated[str, typer.Option("-o", "--output", metavar="DST", help="The GeoTIFF to write.")],
-    model: Annotated[
-        str | None, typer.Option("--model", help="Folder of the model, when it is not a released one.")
+    model: ForeignModel = None,
+    trust_model: TrustModel = False,
+    salvage: Annotated[
+        bool, typer.Option("--salvage", help="Decode what is intact of a damaged file; nodata elsewhere.")
+    ] = False,
+    salvage_mask: Annotated[
+        str | None,
+        typer.Option(
+            "--salvage-mask",
+            metavar="FILE",
+            help="GeoTIFF that tells lost (0), approximate (128) and intact (255) pixels.",
+        ),
     ] = None,
     device: Device = "auto",
     threads: Threads = 0,
@@ -132,7 +143,12 @@ def decompress(
     """Decompress a .sarz file into a GeoTIFF with everything the original had."""
     from sarzip.usecases.decompress import DecompressOptions, decompress
 
-    options = DecompressOptions(device, threads, force, model)
+    options = DecompressOptions(device, threads, force, model, trust_model)
+    if salvage:
+        _salvage(source, output, options, salvage_mask, json or quiet, json)
+        return
+    if salvage_mask is not None:
+        raise UsageError("--salvage-mask: only with --salvage")
     with render.progress_bar(f"decompressing {Path(source).name}", quiet or json) as progress:
         report = decompress(source, output, options, progress)
     if json:
@@ -144,6 +160,21 @@ def decompress(
         f"{report.device}), peak memory {render.size(report.peak_memory)}",
         quiet,
     )
+
+
+def _salvage(
+    source: str, output: str, options: DecompressOptions, mask: str | None, quiet: bool, json: bool
+) -> None:
+    """The output is written, and damage is an error all the same."""
+    from sarzip.usecases.salvage import salvage
+
+    with render.progress_bar(f"salvaging {Path(source).name}", quiet) as progress:
+        report = salvage(source, output, options, mask, progress)
+    if json:
+        render.print_json(report)
+    if report.damaged:
+        raise CorruptError(f"{source}: {report.verdict}")
+    render.say(f"{output}: nothing was damaged, all {report.groups} groups are there", quiet)
 
 
 def info(
@@ -178,15 +209,17 @@ def info(
 def verify(
     file: Annotated[str, typer.Argument(metavar="FILE", help="A .sarz file, or '-' for stdin.")],
     deep: Annotated[bool, typer.Option("--deep", help="Decode everything as well.")] = False,
+    model: ForeignModel = None,
+    trust_model: TrustModel = False,
     device: Device = "auto",
     threads: Threads = 0,
     json: Json = False,
     quiet: Quiet = False,
 ) -> None:
-    """Check every checksum; with --deep, decode everything."""
+    """Check every checksum; with --deep, decode everything and give hashes of it (--json)."""
     from sarzip.usecases.verify import verify
 
-    report = verify(file, deep, device, threads)
+    report = verify(file, deep, device, threads, model, trust_model)
     if json:
         render.print_json(report)
         return

@@ -14,14 +14,17 @@ from sarzip.errors import CorruptError, InputError, ModelError, OutputError, Usa
 
 STANDARD_STREAM = "-"
 PART_SUFFIX = ".sarzip-part"
+SIDECARS = (".aux.xml", ".msk", ".ovr")
+"""What GDAL keeps beside a raster and would read with whatever has that name next."""
 
 
 @contextlib.contextmanager
 def atomic_path(destination: str | os.PathLike[str], force: bool = False) -> Iterator[Path]:
     """Yield a temporary path beside `destination`; on success it gets that name, else it is removed.
 
-    The file is flushed to disk before it is renamed. Raises UsageError when the destination exists and `force`
-    is off, OutputError when it cannot be written.
+    The file is flushed to disk before it is renamed; a link is replaced, never followed. The sidecars of a
+    replaced file go with it. Raises UsageError when the destination exists and `force` is off, OutputError
+    when it cannot be written.
     """
     final = Path(destination)
     check_destination(final, force)
@@ -56,7 +59,11 @@ def _publish(part: Path, final: Path, force: bool) -> None:
     with part.open("rb") as file:
         os.fsync(file.fileno())
     if force:
+        replaced = final.exists()
         part.replace(final)
+        if replaced:
+            for suffix in SIDECARS:
+                final.with_name(final.name + suffix).unlink(missing_ok=True)
     else:
         try:
             os.link(part, final)  # unlike a rename this never replaces what another process just wrote

@@ -38,12 +38,14 @@ MASK_BAND = -1
 class SceneDecoder:
     """Turns the payload streams of consecutive frames into samples."""
 
-    def __init__(self, header: Header, machine: Machine, model: str | None = None) -> None:
+    def __init__(
+        self, header: Header, machine: Machine, model: str | None = None, trust: bool = False
+    ) -> None:
         self._header = header
         self._machine = machine
         self._grid = grid_of(header)
         self._bands = [BandCoding.from_header(band) for band in header.bands]
-        self._families = load_families(header, machine.device, model)
+        self._families = load_families(header, machine.device, model, trust)
 
     def blocks(self, frames: Frames) -> Iterator[DecodedBlock]:
         """Decode all frames, which must come in the order of the file, into blocks in raster order."""
@@ -153,16 +155,18 @@ class _HaloRow:
     streams: list[Mapping[int, bytes]]
 
 
-def load_families(header: Header, device: str, model: str | None = None) -> list[Family | None]:
+def load_families(
+    header: Header, device: str, model: str | None = None, trust: bool = False
+) -> list[Family | None]:
     """The family of each set (None: exact planes without a model).
 
-    model: a folder to take instead of the released ones. Wrong or missing models raise ModelError.
+    model: a folder to take instead of the released ones; trust: whatever its hash is. Wrong or missing
+    models raise ModelError.
     """
     store = ModelStore()
     built: dict[int, Family] = {}
     for each in header.sets:
         if each.model is not None and each.model not in built:
-            wanted = header.models[each.model]
-            card, weights = store.load(model or wanted.id, wanted.sha256)
+            card, weights = store.load_for_file(header.models[each.model], model, trust)
             built[each.model] = build_family(card.family, card.config, weights, device)
     return [None if each.model is None else built[each.model] for each in header.sets]

@@ -8,6 +8,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
+from sarzip.errors import UsageError
 from sarzip.raster import RasterSink
 from sarzip.usecases.atomic import atomic_path, check_destination, naming
 from sarzip.usecases.decode import MASK_BAND, SceneDecoder
@@ -23,13 +24,18 @@ class DecompressOptions:
     """How to decompress. device: auto, cpu, cuda or cuda:N. threads 0: all cores.
 
     model: folder of the model to use when the file names one that is not released with sarzip; its hash must
-    be the file's all the same.
+    be the file's all the same, unless trust_model says to take it as it is.
     """
 
     device: str = "auto"
     threads: int = 0
     force: bool = False
     model: str | None = None
+    trust_model: bool = False
+
+    def __post_init__(self) -> None:
+        if self.trust_model and self.model is None:
+            raise UsageError("--trust-model: give the folder of the model with --model")
 
 
 @dataclass(frozen=True)
@@ -64,7 +70,7 @@ def decompress(
     machine = choose_machine(options.device, options.threads)
     with open_sarz(source) as (header, frames), naming(str(source)):
         pixels, done = header.width * header.height * len(header.bands), 0
-        decoder = SceneDecoder(header, machine, options.model)
+        decoder = SceneDecoder(header, machine, options.model, options.trust_model)
         with atomic_path(destination, options.force) as part:
             with RasterSink.create(
                 part, header.width, header.height, tuple(band.dtype for band in header.bands), header.raster

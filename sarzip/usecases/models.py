@@ -2,7 +2,8 @@
 
 A model is a folder with card.json and model.safetensors. Released ones lie beside the package, in a
 checkout's `models/` or, in an installed wheel, in `sarzip/_models`; any other folder (or its card or weights
-file) may be named by its path. Weights are used only after their SHA-256 was found equal to the card's.
+file) may be named by its path. Weights are used only after their SHA-256 was found equal to the card's, and
+for a `.sarz` only when it is the one the file names. A model is data: nothing of its folder is ever executed.
 """
 
 from __future__ import annotations
@@ -12,7 +13,7 @@ import json
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field, fields
 from pathlib import Path
-from typing import Any
+from typing import Any, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
@@ -23,6 +24,13 @@ CARD = "card.json"
 WEIGHTS = "model.safetensors"
 _LARGEST_CARD = 4 << 20
 _LARGEST_WEIGHTS = 1 << 30
+
+_DTYPES = {
+    **{f"F{bits}": f"<f{bits // 8}" for bits in (16, 32, 64)},
+    **{f"I{bits}": f"<i{bits // 8}" for bits in (8, 16, 32, 64)},
+    **{f"U{bits}": f"<u{bits // 8}" for bits in (8, 16, 32, 64)},
+}
+"""Sample types of safetensors that a model may use, as numpy's."""
 
 Weights = dict[str, NDArray[Any]]
 
@@ -79,6 +87,16 @@ def released_folder() -> Path:
     return inside if inside.is_dir() else package.parent / "models"
 
 
+class WantedModel(Protocol):
+    """How a `.sarz` names a model."""
+
+    @property
+    def id(self) -> str: ...
+
+    @property
+    def sha256(self) -> str: ...
+
+
 class ModelStore:
     """The models of one folder, and any other model by its path. Nothing is cached; nothing runs code of a
     model.
@@ -116,10 +134,31 @@ class ModelStore:
         card = self.find(name)
         if sha256 is not None and card.sha256 != sha256:
             raise ModelError(
-                f"model {card.id} has hash {card.sha256[:12]}, the file was made with {sha256[:12]}: "
-                "get that version"
+                f"model {card.id} has hash {card.sha256[:12]}, the file was made with {sha256[:12]}: get "
+                "that version, or accept wrong pixels with --trust-model"
             )
         return card, _tensors(card, _checked(card))
+
+    def load_for_file(
+        self, wanted: WantedModel, path: str | Path | None = None, trust: bool = False
+    ) -> tuple[ModelCard, Weights]:
+        """Card and tensors of the model that a `.sarz` names: a released one, or the one at `path`.
+
+        An id out of a file is never taken for a path. trust: take the model at `path` though its hash is not
+        the one in the file; the caller answers for the pixels. ModelError otherwise.
+        """
+        if path is not None:
+            return self.load(path, None if trust else wanted.sha256)
+        cards = self.list()
+        for card in cards:
+            if card.sha256 == wanted.sha256:
+                return card, _tensors(card, _checked(card))
+        same = [card.sha256[:12] for card in cards if card.id == wanted.id]
+        other = f"; the one here has {same[0]}" if same else ""
+        raise ModelError(
+            f"needs model {wanted.id} with hash {wanted.sha256[:12]}, which is not released with this sarzip"
+            f"{other}: give the folder of the model with --model"
+        )
 
     def verify(self, name: str | Path) -> ModelCard:
         """Card of a model whose weights have the card's hash and are readable; ModelError otherwise."""
@@ -155,13 +194,21 @@ def _checked(card: ModelCard) -> bytes:
 
 
 def _tensors(card: ModelCard, content: bytes) -> Weights:
-    from safetensors import SafetensorError
-    from safetensors.numpy import load
+    """Arrays by name; bfloat16, which numpy lacks, becomes float32 with the same values."""
+    from safetensors import SafetensorError, deserialize
 
     try:
-        tensors: Weights = load(content)
+        tensors = {name: _array(each) for name, each in deserialize(content)}
     except (SafetensorError, KeyError, ValueError, TypeError) as error:
         raise ModelError(f"model {card.id}: its weights are no safetensors ({error})") from error
     if any(value.dtype.kind == "f" and not np.isfinite(value).all() for value in tensors.values()):
         raise ModelError(f"model {card.id}: its weights are not finite")
     return tensors
+
+
+def _array(tensor: Mapping[str, Any]) -> NDArray[Any]:
+    data, shape = bytes(tensor["data"]), tensor["shape"]
+    if tensor["dtype"] == "BF16":
+        wide = np.frombuffer(data, "<u2").astype("<u4") << np.uint32(16)
+        return wide.view(np.float32).reshape(shape)
+    return np.frombuffer(data, _DTYPES[tensor["dtype"]]).reshape(shape).copy()

@@ -1,20 +1,38 @@
-"""Check a `.sarz`: every checksum, and on request that everything decodes."""
+"""Check a `.sarz`: every checksum, and on request that everything decodes, with hashes of what came out.
+
+Two stations that decode the same file compare the hashes of their reports:
+
+* `decoded_sha256` of a band: its samples, row by row from the upper left, little-endian: what is in the
+  decompressed raster. Equal hashes mean equal bits. Floating-point networks may differ in their last digits
+  between devices, so that unequal ones may still mean the same within rounding: integers may then differ by
+  one where a value lies between two.
+* `rounded_sha256` of a band of floats: the same of the samples in dB, as int32 multiples of `tolerance_db`
+  (special values and what has no dB as the least one). Equal hashes mean equal within the tolerance; unequal
+  ones that at least one sample lies on different sides of a rounding boundary.
+* `mean_db` of a band over all samples that have one, in float64: to compare where the others differ.
+* `integers_sha256` of a set of bands: the integers that entropy decoding gives, before any floating-point
+  operation: the hash of the hashes of its groups in raster order, each of int32 values. These must be equal
+  on every device; None where the model's family does not tell them.
+
+No hash depends on threads or on the order in which groups are decoded.
+"""
 
 from __future__ import annotations
 
-import hashlib
 import os
 from dataclasses import dataclass
 
-from sarzip.container import Header
+from sarzip.errors import UsageError
 from sarzip.usecases.atomic import naming
 from sarzip.usecases.runtime import choose_machine
-from sarzip.usecases.sarzfile import Frames, open_sarz
+from sarzip.usecases.sarzfile import open_sarz
+
+TOLERANCE_DB = 0.01
 
 
 @dataclass(frozen=True)
 class VerifyReport:
-    """What was checked. decoded_sha256: per band, of the decoded samples block by block (deep only)."""
+    """What was checked. The fields after `deep` are described above; without deep they are empty."""
 
     file: str
     groups: int
@@ -22,35 +40,47 @@ class VerifyReport:
     bands: int
     deep: bool
     decoded_sha256: tuple[str, ...] = ()
+    rounded_sha256: tuple[str | None, ...] = ()
+    mean_db: tuple[float | None, ...] = ()
+    integers_sha256: tuple[str | None, ...] = ()
+    mask_sha256: str | None = None
+    tolerance_db: float = TOLERANCE_DB
 
 
 def verify(
-    path: str | os.PathLike[str], deep: bool = False, device: str = "auto", threads: int = 0
+    path: str | os.PathLike[str],
+    deep: bool = False,
+    device: str = "auto",
+    threads: int = 0,
+    model: str | None = None,
+    trust_model: bool = False,
 ) -> VerifyReport:
     """Verify a file or, for '-', standard input. Raises CorruptError naming the damaged part.
 
-    deep: also decode every group, which needs the model. Raises ModelError when it is missing.
+    deep: also decode every group, which needs the model: a released one, or the one in the folder `model`,
+    whose hash must be the file's unless trust_model. Raises ModelError when it is missing or another.
     """
+    if trust_model and model is None:
+        raise UsageError("--trust-model: give the folder of the model with --model")
     with open_sarz(path) as (header, frames), naming(str(path)):
+        about = str(path), header.group_count, header.frame_count, len(header.bands)
         if not deep:
-            count = sum(1 for _ in frames)
-            return VerifyReport(str(path), header.group_count, count, len(header.bands), False)
+            for _ in frames:
+                pass
+            return VerifyReport(*about, False)
+        # Only a deep check runs a network; the plain one must not pay for importing it.
+        from sarzip.usecases.decoded_hashes import DecodedHashes, HashingDecoder
+
+        decoder = HashingDecoder(header, choose_machine(device, threads), model, trust_model)
+        hashes = DecodedHashes(header, TOLERANCE_DB)
+        for block in decoder.blocks(frames):
+            hashes.add(block)
         return VerifyReport(
-            str(path),
-            header.group_count,
-            header.frame_count,
-            len(header.bands),
+            *about,
             True,
-            _decode(header, frames, device, threads),
+            hashes.exact(),
+            hashes.rounded(),
+            hashes.mean_db(),
+            decoder.integers_sha256(),
+            hashes.mask(),
         )
-
-
-def _decode(header: Header, frames: Frames, device: str, threads: int) -> tuple[str, ...]:
-    # Only a deep check runs a network; the plain one must not pay for importing it.
-    from sarzip.usecases.decode import MASK_BAND, SceneDecoder
-
-    digests = [hashlib.sha256() for _ in header.bands]
-    for block in SceneDecoder(header, choose_machine(device, threads)).blocks(frames):
-        if block.band != MASK_BAND:
-            digests[block.band].update(block.values.tobytes())
-    return tuple(digest.hexdigest() for digest in digests)

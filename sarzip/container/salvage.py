@@ -1,0 +1,254 @@
+"""Finds the intact data frames of a damaged `.sarz`: cut off, overwritten, shifted, with or without index.
+
+Every data frame carries a checksum of its own, the tag of its file and its ordinal, so that it is recognised
+wherever it lies. The search walks from frame to frame and, where none is intact, to the next zstd magic
+number. What cannot be replaced is the metadata frame: without it nothing is known of the scene.
+"""
+
+from __future__ import annotations
+
+import errno
+import io
+from dataclasses import dataclass
+from itertools import accumulate
+from typing import BinaryIO
+from zlib import crc32
+
+from sarzip.container import limits
+from sarzip.container.header import Header
+from sarzip.container.layout import (
+    DATA_TYPE,
+    HEAD_SIZE,
+    INDEX_TYPE,
+    TRAILER_SIZE,
+    Index,
+    pack_head,
+    parse_data,
+    parse_head,
+    parse_index,
+    parse_varint,
+)
+from sarzip.container.metadata import parse_header
+from sarzip.container.opening import Opening, read_opening, read_up_to
+from sarzip.container.reader import Reader
+from sarzip.container.zframe import MAGIC, RawFrame, decompress_frame, take_frame
+from sarzip.errors import CorruptError
+
+_SECTOR = 4096
+_SEARCH = 1 << 20
+_OPENING = 1 << 16
+# Reading one block costs about as much as this many bytes. Frames that turn out broken may cost this many
+# times the file's size in all; a hostile file of overlapping frames would otherwise take for ever.
+_BLOCK_COST = 256
+_BUDGET_FACTOR, _BUDGET_FLOOR = 4, 1 << 26
+_MOST_PROBLEMS = 20
+
+
+@dataclass(frozen=True)
+class _Place:
+    """Where a frame lies and the CRC-32 of its bytes."""
+
+    position: int
+    size: int
+    crc: int
+
+
+class SalvageReader:
+    """A `.sarz` in a seekable source, searched through when opened; CorruptError if its metadata is lost.
+
+    `problems` says what is wrong with the file as a whole, `why_lost` why a data frame is not there. Only an
+    intact file has neither. Bytes that the device cannot read count as zeros.
+    """
+
+    def __init__(self, source: BinaryIO) -> None:
+        self._source = source
+        self._size = source.seek(0, io.SEEK_END)
+        self._unreadable = 0
+        self._problems: list[str] = []
+        self._opening, self._begin = self._open()
+        self._places: dict[int, list[_Place]] = {}
+        self._index: Index | None = None
+        self._foreign = 0
+        sets = range(len(self.header.sets))
+        largest = max(self.header.content_limit(number * self.header.parts) for number in sets)
+        self._limit = max(largest, limits.index_content_limit(min(self.header.frame_count, self._size)))
+        self._search(self._begin)
+        self._look_at_the_whole()
+
+    @property
+    def header(self) -> Header:
+        """What the file says about itself."""
+        return self._opening.header
+
+    @property
+    def problems(self) -> tuple[str, ...]:
+        """What is wrong beside the lost data frames, one line each, the first few."""
+        return tuple(self._problems[:_MOST_PROBLEMS])
+
+    def read_frame(self, ordinal: int) -> dict[int, bytes]:
+        """Streams of a data frame by kind; CorruptError with the reason if it is lost."""
+        reason = self.why_lost(ordinal)
+        if reason is not None:
+            raise CorruptError(reason)
+        frame = self._take(self._place(ordinal).position)
+        return parse_data(decompress_frame(frame), self._opening.tag, ordinal)
+
+    def _open(self) -> tuple[Opening, int]:
+        """Head and metadata, and where the data frames begin."""
+        head = self._read(0, HEAD_SIZE)
+        try:
+            size = parse_head(head).metadata_size
+        except CorruptError as error:
+            if len(head) == HEAD_SIZE and crc32(head[:-4]) == int.from_bytes(head[-4:], "little"):
+                raise  # an intact head of another version: nothing is damaged
+            self._problems.append(str(error))
+            return self._without_head()
+        try:
+            opening = read_opening(io.BytesIO(self._read(0, HEAD_SIZE + size)))
+        except CorruptError as error:
+            raise CorruptError(f"{error}; without its metadata nothing can be salvaged") from None
+        return opening, opening.size
+
+    def _without_head(self) -> tuple[Opening, int]:
+        """The same where the head is damaged: the first frame that is metadata, under a new head."""
+        start = self._read(0, _OPENING)
+        at = start.find(MAGIC)
+        while at >= 0:
+            try:
+                frame = self._take(at, limits.MAX_METADATA)
+                header = parse_header(decompress_frame(frame))
+            except CorruptError:
+                at = start.find(MAGIC, at + 1)
+                continue
+            rebuilt = pack_head(frame.data)
+            tag = crc32(frame.data, crc32(rebuilt))
+            return Opening(parse_head(rebuilt), header, tag), at + len(frame.data)
+        raise CorruptError("no .sarz file, or one whose head and metadata are lost: nothing can be salvaged")
+
+    def _search(self, position: int) -> None:
+        """Note every intact frame of this file from `position` on."""
+        budget = _BUDGET_FACTOR * self._size + _BUDGET_FLOOR
+        gap = position
+        while position < self._size:
+            spent = [0]
+            try:
+                frame = self._take(position, spent=spent)
+                self._note(position, frame, decompress_frame(frame))
+            except CorruptError:
+                budget -= spent[0]
+                if budget < 0:
+                    self._problems.append(f"the search was given up at byte {position}")
+                    return
+                position = self._next_magic(position + 1)
+                continue
+            self._note_gap(gap, position)
+            position += len(frame.data)
+            gap = position
+        self._note_gap(gap, self._size - TRAILER_SIZE)
+
+    def _note_gap(self, begin: int, end: int) -> None:
+        if begin < end:
+            self._problems.append(f"bytes {begin} to {end - 1} belong to no intact frame")
+
+    def _note(self, position: int, frame: RawFrame, content: bytes) -> None:
+        tag = int.from_bytes(content[1:5], "little")
+        kind = content[0] if len(content) >= 6 else 0
+        if kind not in (DATA_TYPE, INDEX_TYPE) or tag != self._opening.tag:
+            self._foreign += 1
+            return
+        if kind == INDEX_TYPE:
+            if self._index is None:
+                self._index = parse_index(content, tag, self.header.frame_count)
+            return
+        ordinal, _ = parse_varint(content, 5)
+        if ordinal >= self.header.frame_count or len(content) > self.header.content_limit(ordinal):
+            raise CorruptError("a data frame that the metadata does not know")
+        parse_data(content, tag, ordinal)
+        place = _Place(position, len(frame.data), crc32(frame.data))
+        known = self._places.setdefault(ordinal, [])
+        if not any((each.size, each.crc) == (place.size, place.crc) for each in known):
+            known.append(place)
+
+    def why_lost(self, ordinal: int) -> str | None:
+        """Why a data frame is not there; None if it is intact."""
+        found = self._places.get(ordinal, [])
+        agreed = [each for each in found if self._listed(ordinal, each)]
+        if len(agreed) == 1:
+            return None
+        if agreed:
+            return "two different data frames claim this place"
+        return "not the data frame that the index lists" if found else "no intact data frame"
+
+    def _listed(self, ordinal: int, place: _Place) -> bool:
+        """Whether the index, if there is one, lists this frame."""
+        index = self._index
+        return index is None or (place.size, place.crc) == (index.sizes[ordinal], index.crcs[ordinal])
+
+    def _look_at_the_whole(self) -> None:
+        """Add to the problems what a reader of intact files would say, and frames in wrong places."""
+        if self._foreign:
+            self._problems.append(f"{self._foreign} frames belong to another file")
+        if self._unreadable:
+            self._problems.append(f"{self._unreadable} bytes could not be read from the device")
+        try:
+            sizes = Reader(self._source).frame_sizes
+        except CorruptError as error:
+            if str(error) not in self._problems:
+                self._problems.insert(0, str(error))
+            return
+        except OSError:
+            return  # counted above
+        starts = accumulate(sizes, initial=self._begin)
+        for ordinal, start in zip(range(self.header.frame_count), starts, strict=False):
+            if self.why_lost(ordinal) is None and self._place(ordinal).position != start:
+                self._problems.append("data frames are not in their order")
+                return
+
+    def _place(self, ordinal: int) -> _Place:
+        """Where an intact data frame lies."""
+        return next(each for each in self._places[ordinal] if self._listed(ordinal, each))
+
+    def _take(self, position: int, limit: int | None = None, spent: list[int] | None = None) -> RawFrame:
+        """The frame at a position; `spent[0]` counts what looking at it costs."""
+        at = position
+
+        def read(size: int) -> bytes:
+            nonlocal at
+            data = self._read(at, size)
+            at += size
+            if spent is not None:
+                spent[0] += size + _BLOCK_COST
+            if len(data) != size:
+                raise CorruptError("the file is truncated here")
+            return data
+
+        return take_frame(read, self._limit if limit is None else limit)
+
+    def _next_magic(self, position: int) -> int:
+        """Position of the next zstd magic number, the size of the file if there is none."""
+        while position < self._size:
+            piece = self._read(position, _SEARCH)
+            found = piece.find(MAGIC)
+            if found >= 0:
+                return position + found
+            position += max(1, len(piece) - len(MAGIC) + 1) if len(piece) == _SEARCH else _SEARCH
+        return self._size
+
+    def _read(self, position: int, size: int) -> bytes:
+        """Bytes at a position, fewer at the end of the file."""
+        try:
+            self._source.seek(position)
+            return read_up_to(self._source, size)
+        except OSError as error:
+            if error.errno != errno.EIO or size <= 1:
+                raise
+        pieces = []
+        for at in range(position, min(position + size, self._size), _SECTOR):
+            count = min(_SECTOR, position + size - at, self._size - at)
+            try:
+                self._source.seek(at)
+                pieces.append(read_up_to(self._source, count))
+            except OSError:
+                pieces.append(bytes(count))
+                self._unreadable += count
+        return b"".join(pieces)
