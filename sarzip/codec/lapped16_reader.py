@@ -1,0 +1,162 @@
+"""`lapped16` for reading only, in numpy: what a window or a quick look needs, without importing torch.
+
+Starting torch takes longer than decoding a window of 512×512 pixels. The hyperprior is integers (see
+hyperprior.py), which numpy's float32 matrix products sum exactly as well; the rest agrees with lapped16.py up
+to float rounding.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+import numpy as np
+from numpy.lib.stride_tricks import sliding_window_view
+from numpy.typing import NDArray
+
+from sarzip.codec import hyperprior_steps as steps
+from sarzip.codec.entropy import EntropyModel, peek_states
+from sarzip.codec.family import LATENTS, SIDE
+from sarzip.codec.jit import compiled
+from sarzip.codec.lapped_transform import mirror_signs
+from sarzip.codec.reduced import LinearSynthesis
+from sarzip.errors import CorruptError, ModelError
+
+KERNEL = "synthesis.kernel"
+SIDE_LIMIT = 1023
+_CLASSES = 64
+_LAYERS = ("first", "up", "mid", "last")
+
+
+@compiled("void(int32[:,:,::1], int32[:,::1])")
+def _integrate(side, weights):  # type: ignore[no-untyped-def]
+    """Residuals to hyper-latents in place: add the prediction from left, above and above-left (weights in
+    1/16).
+    """
+    for c in range(side.shape[0]):
+        a, b, d = weights[c, 0], weights[c, 1], weights[c, 2]
+        for i in range(side.shape[1]):
+            for j in range(side.shape[2]):
+                left = side[c, i, j - 1] if j else np.int32(0)
+                above = side[c, i - 1, j] if i else np.int32(0)
+                corner = side[c, i - 1, j - 1] if i and j else np.int32(0)
+                side[c, i, j] += (a * left + b * above + d * corner + 8) >> 4
+
+
+class Lapped16Reader:
+    """The decoding half of a trained `lapped16` on the CPU; safe to call from many threads."""
+
+    name = "lapped16"
+    inputs = 1
+    synthesis_halo = 1
+
+    def __init__(self, weights: Mapping[str, Any]) -> None:
+        """Build from the model file's arrays; ModelError if one is missing or of the wrong kind."""
+        self._weights = {name: np.asarray(value) for name, value in weights.items()}
+        self.mirror_signs = mirror_signs()
+        self.channels = self.mirror_signs.shape[1]
+        try:
+            self._knots = {
+                name: self._weights[f"hyper.{name}.knots"].astype(np.int32)
+                for name in ("first", "last", "side")
+            }
+            self._prediction = np.ascontiguousarray(self._weights["hyper.side.prediction"], np.int32)
+            self._layers = {
+                name: self._weights[f"hyper.{name}.weight"].astype(np.float32) for name in _LAYERS
+            }
+            self._biases = {
+                name: self._weights[f"hyper.{name}.bias"].astype(np.float32)[:, None]
+                for name in ("up", "mid")
+            }
+            mean = self._weights["mean.weight"].astype(np.float32)
+            self._mean = mean.reshape(len(mean), -1)
+            self._kernel = self._weights[KERNEL].astype(np.float32)
+        except KeyError as missing:
+            raise ModelError(f"lapped16: array {missing} is missing in the model") from None
+        self._models: dict[str, EntropyModel] = {}
+        self._synthesis = LinearSynthesis(self._kernel)
+
+    def decode(
+        self, streams: Mapping[int, bytes], shape: tuple[int, int], step: float
+    ) -> NDArray[np.float32]:
+        """Streams of one group to dequantised latents (256, h, w); CorruptError if undecodable."""
+        if LATENTS not in streams or SIDE not in streams:
+            raise CorruptError("a group has no latents or no side information")
+        if not (np.isfinite(step) and step > 0):
+            raise CorruptError(f"a quantisation step of {step} dB is impossible")
+        h, w = shape
+        half = ((h + 1) // 2, (w + 1) // 2)
+        lattice = self._model("side.").decode_lattice(streams[SIDE], self._side_classes(step, half))
+        side = np.ascontiguousarray(lattice.reshape(-1, *half))
+        _integrate(side, self._prediction)
+        if side.size and max(int(side.max()), -int(side.min())) > SIDE_LIMIT:
+            raise CorruptError("side information holds impossible values")
+        classes = np.ascontiguousarray(self.classes(side, step)[:, :h, :w])
+        model = self._model(f"latents{peek_states(streams[LATENTS])}.")
+        latents = model.decode(streams[LATENTS], classes.reshape(-1)).reshape(self.channels, h, w)
+        means = _shuffle(self._mean @ _neighbourhoods(side.astype(np.float32)), half)
+        latents[: len(means)] += means[:, :h, :w]
+        latents *= np.float32(step)
+        return latents
+
+    def synthesise(self, latents: NDArray[np.float32]) -> NDArray[np.float32]:
+        """Latents (256, h+2, w+2) to signal (1, 16h, 16w) in dB."""
+        return self._synthesis(latents)[None]
+
+    def classes(self, side: NDArray[np.int32], step: float) -> NDArray[np.uint8]:
+        """Hyper-latents int32 (S, h, w) to the scale classes uint8 (256, 2h, 2w); exact integers."""
+        index = steps.step_index(step)
+        shape = (side.shape[1], side.shape[2])
+        clipped = np.clip(side, -steps.SIDE_CLIP, steps.SIDE_CLIP).astype(np.float32)
+        x = self._layers["first"] @ _neighbourhoods(clipped)
+        x *= np.float32(1 << steps.HIDDEN_BITS)
+        x = _activate(x + _row(self._knots["first"], index))
+        x = _activate(self._layers["up"] @ x + self._biases["up"])
+        x = _shuffle(x, shape).reshape(-1, 4 * shape[0] * shape[1])
+        x = _activate(self._layers["mid"] @ x + self._biases["mid"])
+        x = self._layers["last"] @ x
+        x += _row(self._knots["last"], index, 1 << (steps.SUM_BITS - 1))
+        x *= np.float32(1.0 / (1 << steps.SUM_BITS))
+        np.floor(x, out=x)
+        x += np.float32(steps.classes_beyond(index, len(self._knots["last"])))
+        np.clip(x, 0, _CLASSES - 1, out=x)
+        return x.astype(np.uint8).reshape(-1, 2 * shape[0], 2 * shape[1])
+
+    def _side_classes(self, step: float, shape: tuple[int, int]) -> NDArray[np.uint8]:
+        index = steps.step_index(step)
+        knots = self._knots["side"]
+        row = (steps.interpolate_knots(knots, index) + 512) >> steps.SUM_BITS
+        row = np.clip(row + steps.classes_beyond(index, len(knots)), 0, _CLASSES - 1)
+        return np.repeat(row.astype(np.uint8), shape[0] * shape[1])
+
+    def _model(self, prefix: str) -> EntropyModel:
+        # Two threads may both build it; they build the same.
+        if prefix not in self._models:
+            self._models[prefix] = EntropyModel.from_arrays(self._weights, prefix)
+        return self._models[prefix]
+
+
+def _row(knots: NDArray[np.int32], index: int, plus: int = 0) -> NDArray[np.float32]:
+    return (steps.interpolate_knots(knots, index) + plus).astype(np.float32)[:, None]
+
+
+def _activate(total: NDArray[np.float32]) -> NDArray[np.float32]:
+    """Sums (count 1/1024) to hidden integers (count 1/16), in place."""
+    total *= np.float32(1.0 / (1 << steps.WEIGHT_BITS))
+    np.floor(total, out=total)
+    return np.clip(total, 0, steps.TOP_HIDDEN, out=total)
+
+
+def _neighbourhoods(planes: NDArray[np.float32]) -> NDArray[np.float32]:
+    """(S, h, w) to the 3×3 surroundings of each position, (9·S, h·w), edges repeated."""
+    padded = np.pad(planes, ((0, 0), (1, 1), (1, 1)), mode="edge")
+    windows = sliding_window_view(padded, (3, 3), axis=(1, 2))
+    return np.ascontiguousarray(windows.transpose(0, 3, 4, 1, 2)).reshape(
+        -1, planes.shape[1] * planes.shape[2]
+    )
+
+
+def _shuffle(flat: NDArray[np.float32], shape: tuple[int, int]) -> NDArray[np.float32]:
+    """(4·C, h·w) to (C, 2h, 2w): four channels are the four positions of a 2×2 square."""
+    h, w = shape
+    return flat.reshape(-1, 2, 2, h, w).transpose(0, 3, 1, 4, 2).reshape(-1, 2 * h, 2 * w)
