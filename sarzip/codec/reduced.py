@@ -1,11 +1,11 @@
 """Reduced resolution: what is the mean of s×s pixels, without making the pixels.
 
-The synthesis of `lapped16` is linear: each latent adds its kernel of 48×48 pixels times its value. The mean of
-the signal over boxes of s×s pixels, s a divisor of 16, is therefore the same sum over kernels averaged over
-those boxes, exactly and at 1/s² of the arithmetic; at s = 16 it is one matrix product. (Leaving out channels of
-high frequency as well would save next to nothing, since entropy decoding has to pass through all of them, and
-would replace the mean by another low-pass filter.) A network that is not linear, `ae16`, is synthesised in full
-and averaged afterwards.
+The synthesis of `lapped16` is linear: each latent adds its kernel of 48×48 pixels times its value. The mean
+of the signal over boxes of s×s pixels, s a divisor of 16, is therefore the same sum over kernels averaged
+over those boxes, exactly and at 1/s² of the arithmetic; at s = 16 it is one small matrix product. (Leaving
+out channels of high frequency as well would save next to nothing, since entropy decoding has to pass through
+all of them, and would replace the mean by another low-pass filter.) A network that is not linear, `ae16`, is
+synthesised in full and averaged afterwards.
 
 The mean is one of the signal, in dB: a geometric mean of power. Of speckle it lies below the mean power, by
 2.5 dB at one look and 0.5 dB at five (the mean of the logarithm of a gamma variate), the same everywhere in a
@@ -91,12 +91,13 @@ def box_mean(signal: NDArray[np.float32], scale: int) -> NDArray[np.float32]:
 
 
 def box_median(values: NDArray[Any], scale: int) -> NDArray[Any]:
-    """The upper median of each box, which is one of its values: for masks, whatever at least half of it is."""
-    return box_reduce(
-        values,
-        scale,
-        lambda boxes: np.partition(boxes, boxes.shape[-1] // 2, axis=-1)[..., boxes.shape[-1] // 2],
-    )
+    """The upper median of each box, one of its values: of a mask 0 or 255, the one at least half of it is."""
+
+    def middle(boxes: NDArray[Any]) -> NDArray[Any]:
+        half = boxes.shape[-1] // 2
+        return np.partition(boxes, half, axis=-1)[..., half]
+
+    return box_reduce(values, scale, middle)
 
 
 def box_classes(classes: NDArray[np.uint8], scale: int) -> NDArray[np.uint8]:
