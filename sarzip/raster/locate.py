@@ -31,8 +31,8 @@ def pixel_bounds(meta: Metadata, bounds: Bounds, crs: str | None = None) -> Boun
     rectangle `bounds` (west, south, east, north) in `crs` (None: the raster's own). May lie outside it.
 
     With ground control points the map is the thin plate spline through them (where there are more than 2000,
-    the polynomial that GDAL fits), evaluated along the rectangle's sides: exact at the points; between them it
-    knows neither relief nor anything else finer than their spacing.
+    the polynomial that GDAL fits), evaluated along the rectangle's sides: exact at the points; between them
+    it knows neither relief nor anything else finer than their spacing.
 
     Raises UsageError where the rectangle is impossible or the raster has no georeferencing.
     """

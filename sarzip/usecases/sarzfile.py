@@ -7,13 +7,14 @@ import io
 import os
 import stat
 import sys
-from collections.abc import Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping
 from pathlib import Path
 from typing import BinaryIO, cast
 
 from sarzip.container import Header, Reader, StreamReader
 from sarzip.errors import CorruptError, InputError
 from sarzip.usecases.atomic import STANDARD_STREAM, naming
+from sarzip.usecases.remote import is_url, open_url
 
 Frames = Iterator[Mapping[int, bytes]]
 
@@ -65,7 +66,7 @@ class _Source(io.RawIOBase):
 
 @contextlib.contextmanager
 def open_input(source: str | os.PathLike[str]) -> Iterator[BinaryIO]:
-    """The bytes of a file, or of standard input for '-'.
+    """The bytes of a file, of what a URL names, or of standard input for '-'.
 
     Raises InputError when it cannot be opened or read, or when a file changes in the meantime, which may also
     look like damage.
@@ -73,6 +74,8 @@ def open_input(source: str | os.PathLike[str]) -> Iterator[BinaryIO]:
     with contextlib.ExitStack() as stack:
         if str(source) == STANDARD_STREAM:
             file = _Source(sys.stdin.buffer, "standard input")
+        elif is_url(str(source)):
+            file = _Source(stack.enter_context(open_url(str(source))), str(source))
         else:
             try:
                 file = _Source(stack.enter_context(Path(source).open("rb")), str(source))
@@ -108,3 +111,42 @@ def open_sarz(source: str | os.PathLike[str]) -> Iterator[tuple[Header, Frames]]
 def _to_the_end(frames: Frames, file: BinaryIO) -> Frames:
     yield from frames
     cast(_Source, file).check_unchanged()
+
+
+class SarzPart:
+    """Some data frames of a `.sarz`, by random access where the source allows it, else by reading on."""
+
+    def __init__(self, file: BinaryIO, seekable: bool) -> None:
+        self._file = file
+        self._source: Reader | StreamReader = Reader(file) if seekable else StreamReader(file)
+        self._bytes = self._source.overhead if isinstance(self._source, Reader) else 0
+
+    @property
+    def header(self) -> Header:
+        """What the file says about itself."""
+        return self._source.header
+
+    @property
+    def bytes_read(self) -> int:
+        """Bytes of the file read so far."""
+        return self._bytes if isinstance(self._source, Reader) else self._source.bytes_read
+
+    def frames(self, ordinals: Collection[int]) -> Frames:
+        """Streams of the data frames `ordinals`, which must ascend. A pipe is read, and checked, to its end."""
+        return _to_the_end(self._selected(ordinals), self._file)
+
+    def _selected(self, ordinals: Collection[int]) -> Frames:
+        if isinstance(self._source, StreamReader):
+            wanted = frozenset(ordinals)
+            yield from (streams for ordinal, streams in self._source if ordinal in wanted)
+            return
+        for ordinal in ordinals:
+            self._bytes += self._source.frame_sizes[ordinal]
+            yield self._source.read_frame(ordinal)
+
+
+@contextlib.contextmanager
+def open_part(source: str | os.PathLike[str]) -> Iterator[SarzPart]:
+    """A file, URL or pipe ('-') of which only some frames are wanted."""
+    with open_input(source) as file, naming(str(source)):
+        yield SarzPart(file, file.seekable() and str(source) != STANDARD_STREAM)

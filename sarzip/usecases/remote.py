@@ -1,0 +1,46 @@
+"""Reading what is not in a file system: any URL that fsspec knows, by ranges."""
+
+from __future__ import annotations
+
+import contextlib
+from collections.abc import Iterator
+from typing import BinaryIO
+
+from sarzip.errors import InputError, SarzipError
+
+# How far a remote file is read ahead: header, index and neighbouring groups then share requests, and a window
+# still takes little more than its own bytes.
+_READ_AHEAD = 1 << 16
+
+
+def is_url(name: str) -> bool:
+    """Whether a name is to be opened by fsspec instead of the file system."""
+    return "://" in name
+
+
+@contextlib.contextmanager
+def open_url(url: str) -> Iterator[BinaryIO]:
+    """The bytes behind a URL, seekable where its server allows it (http: range requests). Raises InputError."""
+    try:
+        import fsspec
+    except ImportError:
+        raise InputError(f"{url}: reading URLs needs fsspec; pip install 'sarzip[remote]'") from None
+    with contextlib.ExitStack() as stack:
+        try:
+            opened = fsspec.open(url, "rb", **_options(url))
+            file = stack.enter_context(opened)
+        except FileNotFoundError:
+            raise InputError(f"{url}: nothing is there; check the address") from None
+        except ImportError as error:
+            raise InputError(f"{url}: this kind of URL needs another package ({error})") from error
+        except SarzipError:
+            raise
+        except Exception as error:  # every fsspec backend has exceptions of its own
+            raise InputError(f"{url}: cannot be opened ({error or type(error).__name__})") from error
+        yield file
+
+
+def _options(url: str) -> dict[str, object]:
+    if url.startswith(("http://", "https://")):
+        return {"block_size": _READ_AHEAD, "cache_type": "readahead"}
+    return {}
