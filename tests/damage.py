@@ -1,0 +1,51 @@
+"""Small files of several groups, and the ways in which a file gets damaged."""
+
+from __future__ import annotations
+
+import io
+import struct
+import sys
+from pathlib import Path
+from types import SimpleNamespace
+
+import numpy as np
+import pytest
+import rasterio
+
+import sarzip
+from sarzip.container import Header, Reader
+from sarzip.container.layout import HEAD_SIZE, TRAILER_SIZE
+from sarzip.usecases import compress as compress_module
+
+
+def compress_small_groups(
+    source: Path, target: Path, model: Path, monkeypatch: pytest.MonkeyPatch, group: int = 256
+) -> bytes:
+    """Compress with small groups, of which a small scene has several; the bytes of the file."""
+    with monkeypatch.context() as patch:
+        patch.setattr(compress_module, "Header", lambda **fields: Header(**fields, group=group))
+        sarzip.compress(source, target, sarzip.CompressOptions(model=str(model), force=True))
+    return target.read_bytes()
+
+
+def parts_of(data: bytes) -> list[bytes]:
+    """Head, metadata, data frames, index and trailer of an intact file."""
+    reader = Reader(io.BytesIO(data))
+    begin = HEAD_SIZE + struct.unpack_from("<I", data, 16)[0]
+    parts = [data[:HEAD_SIZE], data[HEAD_SIZE:begin]]
+    for size in reader.frame_sizes:
+        parts.append(data[begin : begin + size])
+        begin += size
+    return [*parts, data[begin:-TRAILER_SIZE], data[-TRAILER_SIZE:]]
+
+
+def pipe(monkeypatch: pytest.MonkeyPatch, data: bytes) -> str:
+    """Let `data` come from standard input, and the name of that."""
+    monkeypatch.setattr(sys, "stdin", SimpleNamespace(buffer=io.BytesIO(data)))
+    return "-"
+
+
+def read_raster(path: Path) -> np.ndarray:
+    with rasterio.open(path) as dataset:
+        values: np.ndarray = dataset.read()
+    return values
