@@ -103,6 +103,11 @@ class Radiometry:
         return work.astype(target, copy=False)
 
     @property
+    def relative_floor(self) -> float:
+        """Noise floor as power relative to the centre: 10^(signal/10) minus this is the relative power."""
+        return 0.0 if self.domain == "db" else self._power_floor * 10 ** (-self.centre / 10)
+
+    @property
     def _power_floor(self) -> float:
         return self.floor**2 if self.domain == "amplitude" else self.floor
 
