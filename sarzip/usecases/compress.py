@@ -29,6 +29,7 @@ from sarzip.usecases.encode import SceneEncoder
 from sarzip.usecases.models import ModelStore
 from sarzip.usecases.rate import Fidelity, Goal, RateProbe, Work, find_step, quality_to_step
 from sarzip.usecases.runtime import Machine, choose_machine, peak_memory, torch_threads
+from sarzip.usecases.sarzfile import unchanged
 from sarzip.usecases.scene import EXACT, BandCoding, WorkPool
 from sarzip.usecases.verify import verify
 
@@ -107,7 +108,7 @@ def compress(
     source_bytes = Path(source).stat().st_size if Path(source).is_file() else 0
     with naming(str(source)), RasterSource.open(str(source)) as raster:
         plan = plan_scene(raster, options, machine)
-        with binary_output(destination, options.force) as sink:
+        with binary_output(destination, options.force) as sink, unchanged(source):
             coder = _Coder(raster, plan, machine, progress)
             if options.fidelity.kind == "quality":
                 step = quality_to_step(options.fidelity.value)

@@ -19,6 +19,36 @@ from sarzip.usecases.remote import is_url, open_url
 Frames = Iterator[Mapping[int, bytes]]
 
 
+def _state(about: os.stat_result) -> tuple[int, int] | None:
+    """What changes when a file is written to; None for what is no file."""
+    return (about.st_size, about.st_mtime_ns) if stat.S_ISREG(about.st_mode) else None
+
+
+def _changed(name: str) -> InputError:
+    return InputError(f"{name}: changed while it was being read; try again when it is complete")
+
+
+@contextlib.contextmanager
+def unchanged(source: str | os.PathLike[str]) -> Iterator[None]:
+    """InputError if the file `source` was written to in the meantime, whatever else went wrong with it."""
+
+    def state() -> tuple[int, int] | None:
+        try:
+            return _state(Path(source).stat())
+        except OSError:  # a name that only GDAL understands
+            return None
+
+    before = state()
+    try:
+        yield
+    except InputError:
+        if state() != before:
+            raise _changed(str(source)) from None
+        raise
+    if state() != before:
+        raise _changed(str(source))
+
+
 class _Source(io.RawIOBase):
     """A file or pipe whose faults are InputErrors that name it."""
 
@@ -47,14 +77,13 @@ class _Source(io.RawIOBase):
     def check_unchanged(self) -> None:
         """InputError if the file was written to since it was opened."""
         if self._state() != self._before:
-            raise InputError(f"{self._name}: changed while it was being read; try again when it is complete")
+            raise _changed(self._name)
 
     def _state(self) -> tuple[int, int] | None:
         try:
-            about = os.fstat(self._file.fileno())
-        except (OSError, ValueError):  # no file of the system, as in tests
+            return _state(os.fstat(self._file.fileno()))
+        except (OSError, ValueError):  # no file of the system
             return None
-        return (about.st_size, about.st_mtime_ns) if stat.S_ISREG(about.st_mode) else None
 
     @contextlib.contextmanager
     def _faults(self) -> Iterator[None]:
