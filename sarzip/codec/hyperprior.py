@@ -18,61 +18,33 @@ evaluated in integers at sixteenths of an octave.
 
 from __future__ import annotations
 
-import math
 from collections.abc import Mapping
 from typing import Any
 
-import numba as nb
 import numpy as np
 import torch
 from numpy.typing import NDArray
 from torch import Tensor
 from torch.nn import functional as F
 
+from sarzip.codec import lapped_tilt
+from sarzip.codec.hyperprior_steps import (
+    HIDDEN_BITS,
+    SIDE_CLIP,
+    SUM_BITS,
+    TOP_HIDDEN,
+    WEIGHT_BITS,
+    classes_beyond,
+    interpolate_knots,
+    step_index,
+)
+from sarzip.codec.jit import compiled
 from sarzip.errors import ModelError
 
-SIDE_CLIP = 31
-WEIGHT_BITS = 6
-HIDDEN_BITS = 4
-SUM_BITS = WEIGHT_BITS + HIDDEN_BITS
-TOP_HIDDEN = 255
 EXACT = 1 << 24
 
-FIRST_OCTAVE = -2
-"""log2 of the step in dB at the first knot."""
-FRACTIONS = 16
-"""Step indices per octave."""
-CLASSES_PER_INDEX = 317
-"""Classes by which a step index shifts the scale, in 1/1024: ln 2 / 16 / 0.14."""
 
-# 2^(j/16 - 1/32) for j = 0..16: mantissas between which a step rounds to j sixteenths of an octave. Literals,
-# because libraries differ in the last digit of a power.
-_BOUNDS = (
-    0.9785720620877001, 1.0218971486541166, 1.0671404006768237, 1.1143867425958924, 1.1637248587775775,
-    1.2152473599804690, 1.2690509571917332, 1.3252366431597413, 1.3839098819638320, 1.4451808069770467,
-    1.5091644275934228, 1.5759808451078865, 1.6457554781539649, 1.7186192981224779, 1.7947090750031072,
-    1.8741676341103000, 1.9571441241754002,
-)  # fmt: skip
-
-
-def step_index(step: float) -> int:
-    """Sixteenths of an octave from the first knot to the step (dB), rounded; the same on every machine."""
-    mantissa, exponent = math.frexp(step)
-    mantissa *= 2.0
-    below = sum(mantissa >= bound for bound in _BOUNDS) - 1
-    return (exponent - 1 - FIRST_OCTAVE) * FRACTIONS + below
-
-
-def interpolate_knots(knots: NDArray[np.int32], index: int) -> NDArray[np.int64]:
-    """Row of integer knots (K, C) at a step index, clamped to the first and the last."""
-    index = min(max(index, 0), (len(knots) - 1) * FRACTIONS)
-    low = min(index // FRACTIONS, len(knots) - 2)
-    part = index - low * FRACTIONS
-    wide = knots.astype(np.int64)
-    return np.asarray((wide[low] * (FRACTIONS - part) + wide[low + 1] * part) >> 4)
-
-
-@nb.njit("void(int32[:,:,::1], int32[:,::1])", nogil=True, cache=True)
+@compiled("void(int32[:,:,::1], int32[:,::1])")
 def _integrate(side, weights):  # type: ignore[no-untyped-def]
     """Residuals to hyper-latents in place: add the prediction from left, above and above-left (weights in
     1/16).
@@ -85,6 +57,15 @@ def _integrate(side, weights):  # type: ignore[no-untyped-def]
                 above = side[c, i - 1, j] if i else np.int32(0)
                 corner = side[c, i - 1, j - 1] if i and j else np.int32(0)
                 side[c, i, j] += (a * left + b * above + d * corner + 8) >> 4
+
+
+@compiled("void(float32[:,::1], int64[::1], int64, int64, uint8[:,::1])")
+def _classify(sums, bias, beyond, top, out):  # type: ignore[no-untyped-def]
+    for c in range(sums.shape[0]):
+        half = np.int32(bias[c] + (1 << (SUM_BITS - 1)))
+        for i in range(sums.shape[1]):
+            value = ((np.int32(sums[c, i]) + half) >> SUM_BITS) + np.int32(beyond)
+            out[c, i] = np.uint8(min(max(value, np.int32(0)), np.int32(top)))
 
 
 class IntegerHyper:
@@ -108,7 +89,14 @@ class IntegerHyper:
         for name in ("up", "mid"):
             bias = _integers(weights[f"hyper.{name}.bias"])
             self._biases[name] = torch.from_numpy(bias.astype(np.float32))[:, None].to(self._device)
+        self._tilt = np.asarray(weights["hyper.tilt.basis"]).astype(np.int8)
+        if self._tilt.shape != (len(self._layers["last"]), lapped_tilt.COUNT):
+            raise ModelError("lapped16: basis of the tilt of the wrong shape")
         self._check()
+
+    def tilt(self, classes: NDArray[np.uint8], tilt: NDArray[np.int64]) -> None:
+        """Move classes uint8 (256, n) in place by a group's tilt int64 (16,)."""
+        lapped_tilt.shift(classes, lapped_tilt.offsets(tilt, self._tilt), self._classes - 1)
 
     @property
     def side_channels(self) -> int:
@@ -143,11 +131,11 @@ class IntegerHyper:
         """Classes uint8 (S · h · w,) of the residuals of h×w hyper-latents."""
         index = step_index(step)
         row = (interpolate_knots(self._knots_side, index) + 512) >> SUM_BITS
-        row = np.clip(row + self._beyond(index, len(self._knots_side)), 0, self._classes - 1)
+        row = np.clip(row + classes_beyond(index, len(self._knots_side)), 0, self._classes - 1)
         return np.repeat(row.astype(np.uint8), shape[0] * shape[1])
 
-    def classes(self, side: NDArray[np.int32], step: float) -> Tensor:
-        """Hyper-latents int32 (S, h, w) to classes uint8 (256, 2h, 2w), on the device."""
+    def classes(self, side: NDArray[np.int32], step: float) -> NDArray[np.uint8]:
+        """Hyper-latents int32 (S, h, w) to classes uint8 (256, 2h, 2w)."""
         index = step_index(step)
         _, h, w = side.shape
         clipped = torch.from_numpy(np.clip(side, -SIDE_CLIP, SIDE_CLIP).astype(np.float32)).to(self._device)
@@ -158,20 +146,15 @@ class IntegerHyper:
         x = _activate((self._layers["up"] @ x).add_(self._biases["up"]))
         x = F.pixel_shuffle(x.reshape(1, -1, h, w), 2).reshape(-1, 4 * h * w)
         x = _activate((self._layers["mid"] @ x).add_(self._biases["mid"]))
-        total = (self._layers["last"] @ x).add_(self._row(self._knots_last, index, 1 << (SUM_BITS - 1)))
-        total = total.mul_(1.0 / (1 << SUM_BITS)).floor_()
-        total = total.add_(float(self._beyond(index, len(self._knots_last)))).clamp_(0, self._classes - 1)
-        return total.to(torch.uint8).reshape(-1, 2 * h, 2 * w)
+        sums = (self._layers["last"] @ x).cpu().numpy()
+        out = np.empty(sums.shape, np.uint8)
+        beyond = classes_beyond(index, len(self._knots_last))
+        _classify(sums, interpolate_knots(self._knots_last, index), beyond, self._classes - 1, out)
+        return out.reshape(-1, 2 * h, 2 * w)
 
-    def _row(self, knots: NDArray[np.int32], index: int, plus: int = 0) -> Tensor:
-        row = (interpolate_knots(knots, index) + plus).astype(np.float32)
+    def _row(self, knots: NDArray[np.int32], index: int) -> Tensor:
+        row = interpolate_knots(knots, index).astype(np.float32)
         return torch.from_numpy(row)[:, None].to(self._device)
-
-    @staticmethod
-    def _beyond(index: int, knots: int) -> int:
-        """Classes by which the scale moves for steps outside the knots."""
-        top = (knots - 1) * FRACTIONS
-        return -(((index - min(max(index, 0), top)) * CLASSES_PER_INDEX) >> 10)
 
 
 def _activate(total: Tensor) -> Tensor:

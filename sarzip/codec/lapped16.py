@@ -22,11 +22,12 @@ from torch import Tensor
 from torch.nn import functional as F
 
 from sarzip.codec import lapped16_net as net
-from sarzip.codec import lapped_transform
+from sarzip.codec import lapped_tilt, lapped_transform
 from sarzip.codec.entropy import Estimate, peek_states
 from sarzip.codec.family import LATENTS, SIDE
-from sarzip.codec.hyperprior import FRACTIONS, IntegerHyper, step_index
-from sarzip.codec.lapped_export import load_entropy
+from sarzip.codec.hyperprior import IntegerHyper
+from sarzip.codec.hyperprior_steps import FRACTIONS, step_index
+from sarzip.codec.lapped_export import load_entropy, ratios
 from sarzip.codec.lapped_fold import FoldedTransform
 from sarzip.errors import CorruptError, ModelError
 
@@ -34,16 +35,29 @@ __all__ = ["Lapped16Config", "Lapped16Family"]
 
 Lapped16Config = net.Lapped16Config
 
-DEFAULT_STATES = 8
+DEFAULT_STATES = 64
 SIDE_LIMIT = 1023
 
 
 @dataclass(frozen=True, eq=False)
 class _Prior:
-    """What the hyper-latents of a group say: classes uint8 (256, h, w), means float32 (M, h, w)."""
+    """What the hyper-latents of a group say: classes uint8 (256, h·w), means float32 (M, h, w)."""
 
-    classes: Tensor
-    means: Tensor
+    classes: NDArray[np.uint8]
+    means: NDArray[np.float32]
+
+
+@dataclass(frozen=True, eq=False)
+class _Plan:
+    """A group before quantisation: side residual float32 (n,) and its classes, centred latents in steps
+    (256, h·w), their classes uint8 (256, h·w), tilt int64 (16,).
+    """
+
+    residual: NDArray[np.float32]
+    side_classes: NDArray[np.uint8]
+    centred: NDArray[np.float32]
+    classes: NDArray[np.uint8]
+    tilt: NDArray[np.int64]
 
 
 class Lapped16Family:
@@ -64,13 +78,15 @@ class Lapped16Family:
     ) -> None:
         """Build from the card's config and the model file's tensors; ModelError if they do not fit.
 
-        states: of the trellis when encoding, 1 (uniform quantiser, fastest), 4 or 8. Decoding reads it from
+        states: of the trellis when encoding, 1 (uniform quantiser, fastest), 8 or 64. Decoding reads it from
         the stream.
         """
         self.config = config if isinstance(config, Lapped16Config) else Lapped16Config(**config)
         self.mirror_signs = lapped_transform.mirror_signs()
         self.states = states
         self._device = torch.device(device)
+        # Only the encoder's choice of hyper-latents may use it: it need not be the same on every machine.
+        self._half = self._device.type == "cuda" or bool(torch.ops.mkldnn._is_mkldnn_bf16_supported())
         tensors = {name: torch.as_tensor(value) for name, value in weights.items()}
         try:
             self._hyper = IntegerHyper(tensors, net.CLASSES, device)
@@ -120,26 +136,20 @@ class Lapped16Family:
 
     def encode(self, latents: NDArray[np.float32], step: float) -> dict[int, bytes]:
         """One group of latents (256, h, w), quantised with a step in dB, to its two streams."""
-        side, prior = self._describe(latents, step)
-        residual = self._hyper.residual(side)
-        side_classes = self._hyper.side_classes(step, (side.shape[1], side.shape[2]))
-        centred = self._centred(latents, step, prior)
+        plan = self._plan(latents, step)
+        side = self._side_model.encode(plan.residual, plan.side_classes, 0.0)
         model = self._latent_models[self.states]
         return {
-            SIDE: self._side_model.encode(residual.reshape(-1).astype(np.float32), side_classes, 0.0),
-            LATENTS: model.encode(centred, prior.classes.cpu().numpy().reshape(-1)),
+            SIDE: lapped_tilt.pack(plan.tilt) + side,
+            LATENTS: model.encode(plan.centred.reshape(-1), plan.classes.reshape(-1)),
         }
 
     def estimate(self, latents: NDArray[np.float32], step: float) -> Estimate:
-        """Bits of both streams and squared error in dB² (sum over latents) without
-        writing.
-        """
-        side, prior = self._describe(latents, step)
-        residual = self._hyper.residual(side).reshape(-1).astype(np.float32)
-        side_classes = self._hyper.side_classes(step, (side.shape[1], side.shape[2]))
-        model = self._latent_models[self.states]
-        done = model.estimate(self._centred(latents, step, prior), prior.classes.cpu().numpy().reshape(-1))
-        bits = done.bits + self._side_model.estimate(residual, side_classes, 0.0).bits
+        """Bits of both streams, without writing them, and squared error in dB², summed over the latents."""
+        plan = self._plan(latents, step)
+        done = self._latent_models[self.states].estimate(plan.centred.reshape(-1), plan.classes.reshape(-1))
+        side = self._side_model.estimate(plan.residual, plan.side_classes, 0.0)
+        bits = done.bits + side.bits + 8 * len(lapped_tilt.pack(plan.tilt))
         return Estimate(bits, done.sse * step * step)
 
     def decode(
@@ -151,30 +161,46 @@ class Lapped16Family:
         if not (np.isfinite(step) and step > 0):
             raise CorruptError(f"a quantisation step of {step} dB is impossible")
         half = ((shape[0] + 1) // 2, (shape[1] + 1) // 2)
-        lattice = self._side_model.decode_lattice(streams[SIDE], self._hyper.side_classes(step, half))
+        tilt, start = lapped_tilt.unpack(streams[SIDE])
+        lattice = self._side_model.decode_lattice(streams[SIDE][start:], self._hyper.side_classes(step, half))
         side = self._hyper.integrate(lattice.reshape(self._hyper.side_channels, *half))
         if side.size and max(int(side.max()), -int(side.min())) > SIDE_LIMIT:
             raise CorruptError("side information holds impossible values")
         prior = self._prior(side, shape, step)
-        classes = prior.classes.cpu().numpy().reshape(-1)
+        self._hyper.tilt(prior.classes, tilt)
         model = self._latent_models[peek_states(streams[LATENTS])]
-        values = model.decode(streams[LATENTS], classes)
-        with torch.inference_mode():
-            coarse = torch.from_numpy(values.reshape(self.channels, *shape)).to(self._device)
-            coarse[: self.config.means] += prior.means
-            return coarse.mul_(step).cpu().numpy()
+        values = model.decode(streams[LATENTS], prior.classes.reshape(-1)).reshape(self.channels, *shape)
+        values[: self.config.means] += prior.means
+        values *= np.float32(step)
+        return values
 
-    def _describe(self, latents: NDArray[np.float32], step: float) -> tuple[NDArray[np.int32], _Prior]:
-        """Choose the hyper-latents of a group and say what a decoder will know from them."""
+    def _plan(self, latents: NDArray[np.float32], step: float) -> _Plan:
+        """Everything about a group that coding it needs, before quantisation."""
+        side = self._describe(latents, step)
+        prior = self._prior(side, (latents.shape[1], latents.shape[2]), step)
+        centred = latents.reshape(self.channels, -1) * np.float32(1.0 / step)
+        centred[: self.config.means] -= prior.means.reshape(self.config.means, -1)
+        tilt = lapped_tilt.fit(centred, prior.classes, ratios(), net.CLASS_STEP)
+        self._hyper.tilt(prior.classes, tilt)
+        return _Plan(
+            residual=self._hyper.residual(side).reshape(-1).astype(np.float32),
+            side_classes=self._hyper.side_classes(step, (side.shape[1], side.shape[2])),
+            centred=centred,
+            classes=prior.classes,
+            tilt=tilt,
+        )
+
+    def _describe(self, latents: NDArray[np.float32], step: float) -> NDArray[np.int32]:
+        """Choose the hyper-latents int32 (S, ceil(h/2), ceil(w/2)) of a group."""
         _, h, w = latents.shape
-        with torch.inference_mode():
+        kind = self._device.type
+        with torch.inference_mode(), torch.autocast(kind, torch.bfloat16, enabled=self._half):
             units = torch.from_numpy(np.ascontiguousarray(latents, np.float32))[None].to(self._device) / step
             if h % 2 or w % 2:
                 units = F.pad(units, (0, w % 2, 0, h % 2), mode="replicate")
             side = self._side_net(units, self._knot_weights(step))[0]
-            side = torch.nan_to_num(side).round().clamp(-SIDE_LIMIT, SIDE_LIMIT)
-        integers = side.to(torch.int32).cpu().numpy()
-        return integers, self._prior(integers, (h, w), step)
+            side = torch.nan_to_num(side.float()).round().clamp(-SIDE_LIMIT, SIDE_LIMIT)
+            return side.to(torch.int32).cpu().numpy()
 
     def _prior(self, side: NDArray[np.int32], shape: tuple[int, int], step: float) -> _Prior:
         h, w = shape
@@ -185,13 +211,8 @@ class Lapped16Family:
                 (1, 1, 1, 1),
                 mode="replicate",
             )
-            means = F.pixel_shuffle(F.conv2d(padded, self._mean), 2)[0]
-            return _Prior(classes[:, :h, :w].contiguous(), means[:, :h, :w])
-
-    def _centred(self, latents: NDArray[np.float32], step: float, prior: _Prior) -> NDArray[np.float32]:
-        centred = latents.astype(np.float32) * np.float32(1.0 / step)
-        centred[: self.config.means] -= prior.means.cpu().numpy()
-        return np.asarray(centred.reshape(-1))
+            means = F.pixel_shuffle(F.conv2d(padded, self._mean), 2)[0, :, :h, :w].cpu().numpy()
+            return _Prior(np.ascontiguousarray(classes[:, :h, :w]).reshape(self.channels, -1), means)
 
     def _knot_weights(self, step: float) -> Tensor:
         """Floating-point networks see the same step index as the integer ones."""

@@ -15,6 +15,7 @@ from numpy.lib.stride_tricks import sliding_window_view
 from numpy.typing import NDArray
 
 from sarzip.codec import hyperprior_steps as steps
+from sarzip.codec import lapped_tilt
 from sarzip.codec.entropy import EntropyModel, peek_states
 from sarzip.codec.family import LATENTS, SIDE
 from sarzip.codec.jit import compiled
@@ -61,6 +62,7 @@ class Lapped16Reader:
                 for name in ("first", "last", "side")
             }
             self._prediction = np.ascontiguousarray(self._weights["hyper.side.prediction"], np.int32)
+            self._tilt = self._weights["hyper.tilt.basis"].astype(np.int8)
             self._layers = {
                 name: self._weights[f"hyper.{name}.weight"].astype(np.float32) for name in _LAYERS
             }
@@ -86,12 +88,14 @@ class Lapped16Reader:
             raise CorruptError(f"a quantisation step of {step} dB is impossible")
         h, w = shape
         half = ((h + 1) // 2, (w + 1) // 2)
-        lattice = self._model("side.").decode_lattice(streams[SIDE], self._side_classes(step, half))
+        tilt, start = lapped_tilt.unpack(streams[SIDE])
+        lattice = self._model("side.").decode_lattice(streams[SIDE][start:], self._side_classes(step, half))
         side = np.ascontiguousarray(lattice.reshape(-1, *half))
         _integrate(side, self._prediction)
         if side.size and max(int(side.max()), -int(side.min())) > SIDE_LIMIT:
             raise CorruptError("side information holds impossible values")
-        classes = np.ascontiguousarray(self.classes(side, step)[:, :h, :w])
+        classes = np.ascontiguousarray(self.classes(side, step)[:, :h, :w]).reshape(self.channels, -1)
+        lapped_tilt.shift(classes, lapped_tilt.offsets(tilt, self._tilt), _CLASSES - 1)
         model = self._model(f"latents{peek_states(streams[LATENTS])}.")
         latents = model.decode(streams[LATENTS], classes.reshape(-1)).reshape(self.channels, h, w)
         means = _shuffle(self._mean @ _neighbourhoods(side.astype(np.float32)), half)

@@ -24,6 +24,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from sarzip.codec import lapped16_net as net
+from sarzip.codec import lapped_tilt
 from sarzip.errors import ModelError
 
 
@@ -60,6 +61,9 @@ class Lapped16Trainable(nn.Module):
         super().__init__()
         self.network = net.Lapped16(config)
         self.settings = loss
+        self.tilt_basis: Tensor
+        basis = torch.from_numpy(lapped_tilt.float_basis()).float()
+        self.register_buffer("tilt_basis", basis, persistent=False)
 
     def config(self) -> dict[str, Any]:
         """The architecture, for the card."""
@@ -94,6 +98,22 @@ class Lapped16Trainable(nn.Module):
         coded = self.code(batch, log_step, noisy=False)
         return coded.decoded, float((coded.latent_bits + coded.side_bits).mean())
 
+    @torch.no_grad()
+    def _tilt(self, centred: Tensor, scale: Tensor) -> Tensor:
+        """What the encoder's tilt adds to the classes (B, 256, 1, 1): lapped_tilt.fit, once and unrounded."""
+        found, expected = centred.square().mean((2, 3)), scale.square().mean((2, 3))
+        share = (expected / (expected + 1 / 12)).clamp_min(0.05)
+        wanted = 0.5 * torch.log((found + 1 / 12) / (expected + 1 / 12)) / net.CLASS_STEP / share
+        variance = scale.square()
+        information = 2 * (variance / (variance + 1 / 12)).square().sum((2, 3)) * net.CLASS_STEP**2
+        weighted = information[:, :, None] * self.tilt_basis
+        normal = self.tilt_basis.T @ weighted + 20.0 * torch.eye(
+            self.tilt_basis.shape[1], device=scale.device
+        )
+        right = (weighted * wanted.clamp(-10, 10)[:, :, None]).sum(1)
+        tilt = torch.linalg.solve(normal, right)
+        return (tilt @ self.tilt_basis.T)[:, :, None, None]
+
     def code(self, batch: Tensor, log_step: Tensor, noisy: bool) -> Coded:
         """Code a batch at log2 steps (N,); `noisy` takes the rate of noisy instead of rounded values."""
         model = self.network
@@ -112,6 +132,7 @@ class Lapped16Trainable(nn.Module):
             classes, means = model.hyper(whole, weights)
             mean = F.pad(means, (0, 0, 0, 0, 0, net.CHANNELS - means.shape[1]))
             centred = units - mean
+            classes = classes + self._tilt(centred, net.class_scale(classes))
             scale = net.class_scale(classes if noisy else torch.round(classes))
             rounded = _dead_zone(centred, self.settings.dead_zone)
             latent_bits = net.gaussian_bits(centred + _noise(centred) if noisy else rounded, scale)

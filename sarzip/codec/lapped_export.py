@@ -12,11 +12,12 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from sarzip.codec import lapped16_net as net
+from sarzip.codec import lapped_tilt
 from sarzip.codec.entropy import EntropyModel, FitConfig, fit_model, parametric_model
 
 LATENT_PREFIX = "latents"
 SIDE_PREFIX = "side."
-STATES = (1, 4, 8)
+STATES = (1, 8, 64)
 
 
 def export_network(model: net.Lapped16) -> dict[str, Tensor]:
@@ -45,6 +46,7 @@ def _hyper(model: net.Lapped16) -> dict[str, Tensor]:
     out["hyper.first.knots"] = _fixed(hyper.first.bias[None] + hyper.first_knots, one)
     out["hyper.last.knots"] = _fixed(hyper.last.bias[None] + hyper.last_knots(), one)
     out["hyper.side.knots"] = _fixed(prior.knots(), one)
+    out["hyper.tilt.basis"] = torch.from_numpy(lapped_tilt.integer_basis())
     out["hyper.side.prediction"] = _fixed(prior.neighbours.clamp(-2, 2), 16)
     return out
 

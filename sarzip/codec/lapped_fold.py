@@ -8,11 +8,12 @@ part. Synthesis is the transpose: four products, then every quarter is unfolded 
 
 from __future__ import annotations
 
-import numba as nb
 import numpy as np
 import torch
 from numpy.typing import NDArray
 from torch import Tensor
+
+from sarzip.codec.jit import compiled
 
 STRIDE = 16
 TAPS = 48
@@ -22,7 +23,7 @@ QUARTER = HALF * HALF
 _BLOCK = 128
 
 
-@nb.njit("void(float32[:,:], int64, int64, int64, float32[:,:,::1])", nogil=True, cache=True)
+@compiled("void(float32[:,:], int64, int64, int64, float32[:,:,::1])")
 def _fold(signal, first, count, width, parts):  # type: ignore[no-untyped-def]
     """Windows of latents first .. first + count (row-major, `width` a row) to parts (4, count, 576)."""
     for n in range(count):
@@ -42,12 +43,7 @@ def _fold(signal, first, count, width, parts):  # type: ignore[no-untyped-def]
                 parts[3, n, at + b] = odd_left - odd_right
 
 
-@nb.njit(
-    "void(float32[:,:,::1], int64, int64, int64, float32[:,::1])",
-    nogil=True,
-    cache=True,
-    fastmath={"contract"},
-)
+@compiled("void(float32[:,:,::1], int64, int64, int64, float32[:,::1])")
 def _unfold(parts, first, count, width, out):  # type: ignore[no-untyped-def]
     """Add the windows that parts (4, count, 576) stand for to `out`; inverse layout of _fold."""
     for n in range(count):
