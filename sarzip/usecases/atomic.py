@@ -35,6 +35,9 @@ def atomic_path(destination: str | os.PathLike[str], force: bool = False) -> Ite
         _publish(part, final, force)
     except OSError as error:
         raise OutputError(f"{final}: cannot be written ({error.strerror or error})") from error
+    except OutputError as error:
+        # Whoever wrote to the temporary file knows only its name.
+        raise OutputError(str(error).replace(str(part), str(final))) from error
     finally:
         with contextlib.suppress(OSError):
             part.unlink(missing_ok=True)
