@@ -27,7 +27,7 @@ from sarzip.raster import RasterSource
 from sarzip.usecases.atomic import STANDARD_STREAM, binary_output, check_destination, naming
 from sarzip.usecases.encode import SceneEncoder
 from sarzip.usecases.models import ModelStore
-from sarzip.usecases.rate import Fidelity, Goal, RateProbe, Work, find_step, quality_to_step
+from sarzip.usecases.rate import TOLERANCE, Fidelity, Goal, RateProbe, Work, find_step, quality_to_step
 from sarzip.usecases.runtime import Machine, choose_machine, peak_memory, torch_threads
 from sarzip.usecases.sarzfile import unchanged
 from sarzip.usecases.scene import EXACT, BandCoding, WorkPool
@@ -224,7 +224,8 @@ class _Coder:
                 size = self.write(out, found.step, summary)
                 if goal.fidelity.kind == "rmse_db" or goal.target.met_by(size):
                     break
-                correction *= goal.target.value / size
+                # The middle of what is allowed: a ceiling is then cleared at the next attempt.
+                correction *= goal.target.value * (1 - TOLERANCE / 2 * goal.target.ceiling) / size
             else:
                 raise goal.unreachable(size)
         return found.step, size

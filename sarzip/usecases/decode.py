@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import itertools
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
@@ -10,14 +9,15 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from sarzip.codec import validity
+from sarzip.codec import lock, validity
 from sarzip.codec.families import build_family
 from sarzip.codec.family import Family
-from sarzip.codec.grid import STRIDE, Extension, HaloStrip, Window
+from sarzip.codec.grid import STRIDE, Window
 from sarzip.codec.lossless import decode_plane
 from sarzip.container import Header, StreamKind
 from sarzip.errors import CorruptError
 from sarzip.usecases.models import ModelStore
+from sarzip.usecases.neighbours import LatentRow, NeighbouredRow, with_neighbours
 from sarzip.usecases.runtime import Machine, torch_threads
 from sarzip.usecases.sarzfile import Frames
 from sarzip.usecases.scene import BandCoding, WorkPool, grid_of, split_payloads
@@ -53,7 +53,8 @@ class SceneDecoder:
         workers = min(self._machine.threads, tasks) if self._machine.device == "cpu" else 1
         with torch_threads(max(1, self._machine.threads // workers)), WorkPool(workers) as pool:
             rows = self._decoded_rows(frames, pool)
-            for row, synthesis in enumerate(self._with_neighbours(rows)):
+            size = -(-self._header.height // STRIDE), -(-self._header.width // STRIDE)
+            for row, synthesis in enumerate(with_neighbours(rows, self._families, size)):
                 items = [
                     (row, column, number)
                     for column in range(self._grid.columns)
@@ -65,7 +66,7 @@ class SceneDecoder:
             if next(frames, None) is not None:
                 raise CorruptError("has more groups than its header announces")
 
-    def _decoded_rows(self, frames: Frames, pool: WorkPool) -> Iterator[list[_DecodedRow]]:
+    def _decoded_rows(self, frames: Frames, pool: WorkPool) -> Iterator[list[LatentRow]]:
         """For each row of groups and each set: the latents of the whole row and what else its frames hold."""
         sets = range(len(self._header.sets))
         for row in range(self._grid.rows):
@@ -78,9 +79,9 @@ class SceneDecoder:
                     items.append((row, column, number, streams))
             groups = list(pool.map(lambda item: self._entropy_decode(*item), items))
             yield [
-                _DecodedRow(
+                LatentRow(
                     np.concatenate([latents for latents, _ in groups[number :: len(sets)]], axis=2),
-                    [streams for _, streams in groups[number :: len(sets)]],
+                    tuple(streams for _, streams in groups[number :: len(sets)]),
                 )
                 for number in sets
             ]
@@ -99,24 +100,12 @@ class SceneDecoder:
         }
         return latents, kept
 
-    def _with_neighbours(self, rows: Iterator[list[_DecodedRow]]) -> Iterator[list[_HaloRow]]:
-        """The same rows with the halo that synthesis needs; one row is read ahead for it."""
-        *copies, originals = itertools.tee(rows, len(self._families) + 1)
-        height, width = -(-self._header.height // STRIDE), -(-self._header.width // STRIDE)
-
-        def extended(number: int) -> Iterator[HaloStrip]:
-            family = self._families[number]
-            halo, signs = (family.synthesis_halo, family.mirror_signs) if family else (0, None)
-            latents = (row[number].latents for row in copies[number])
-            return Extension(height, width, 1, halo, signs).strips(latents)
-
-        for row, *strips in zip(originals, *map(extended, range(len(self._families))), strict=True):
-            yield [_HaloRow(strip, each.streams) for strip, each in zip(strips, row, strict=True)]
-
-    def _synthesise(self, row: int, column: int, number: int, rows: list[_HaloRow]) -> list[DecodedBlock]:
+    def _synthesise(
+        self, row: int, column: int, number: int, rows: list[NeighbouredRow]
+    ) -> list[DecodedBlock]:
         window = self._grid.window(row, column)
         members = self._header.sets[number].bands
-        streams = rows[number].streams[column]
+        streams = rows[number].groups[column]
         shape = (window.rows, window.columns)
         blocks = []
         family = self._families[number]
@@ -128,31 +117,17 @@ class SceneDecoder:
             _, width = self._grid.latent_shape(row, column)
             signal = family.synthesise(rows[number].latents.crop(window.column // STRIDE, width))
             masks = split_payloads(streams.get(StreamKind.MASK, b""), len(members))
+            corrections = split_payloads(streams.get(StreamKind.RADIOMETRY, b""), len(members))
             for position, band in enumerate(members):
                 coding = self._bands[band]
                 classes = validity.decode_classes(masks[position], shape, len(coding.specials))
+                cells = lock.decode_cells(corrections[position], shape)
                 cropped = signal[position, : window.rows, : window.columns]
-                blocks.append(DecodedBlock(band, window, coding.restore(cropped, classes)))
+                blocks.append(DecodedBlock(band, window, coding.restore(cropped, classes, cells)))
         if StreamKind.DATASET_MASK in streams:
             mask = decode_plane(streams[StreamKind.DATASET_MASK], shape, "uint8")
             blocks.append(DecodedBlock(MASK_BAND, window, mask))
         return blocks
-
-
-@dataclass(frozen=True)
-class _DecodedRow:
-    """One row of groups of one set: latents (C, h, w) of the whole row, other streams of each group."""
-
-    latents: NDArray[np.float32]
-    streams: list[Mapping[int, bytes]]
-
-
-@dataclass(frozen=True)
-class _HaloRow:
-    """The same with the latents' neighbours above and below."""
-
-    latents: HaloStrip
-    streams: list[Mapping[int, bytes]]
 
 
 def load_families(

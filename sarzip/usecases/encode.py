@@ -5,18 +5,19 @@ from __future__ import annotations
 import contextlib
 import itertools
 from collections.abc import Generator, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
 
-from sarzip.codec import validity
+from sarzip.codec import lock, validity
 from sarzip.codec.family import Family
 from sarzip.codec.grid import STRIDE, Extension, Grid, HaloStrip, Window, ceil_to, fold
 from sarzip.codec.lossless import encode_plane
 from sarzip.container import Header, StreamKind
 from sarzip.raster import RasterSource
+from sarzip.usecases.neighbours import LatentRow, with_neighbours
 from sarzip.usecases.runtime import Machine, prefetch, torch_threads
 from sarzip.usecases.scene import BandCoding, WorkPool, grid_of, join_payloads
 
@@ -24,13 +25,35 @@ from sarzip.usecases.scene import BandCoding, WorkPool, grid_of, join_payloads
 class SetEncoder(Protocol):
     """Encodes the bands of one set: rows of groups are prepared in order, their groups then in any order."""
 
+    @property
+    def family(self) -> Family | None:
+        """The model, None where samples are coded exactly."""
+        ...
+
     def rows(self) -> Iterator[Any]:
         """What encode needs for each row of groups."""
         ...
 
-    def encode(self, prepared: Any, row: int, column: int) -> dict[int, bytes]:
-        """Payload streams of one group."""
+    def encode(self, prepared: Any, row: int, column: int) -> EncodedGroup:
+        """Payload streams of one group, as far as they do not depend on the groups around it."""
         ...
+
+    def finish(self, group: EncodedGroup, latents: NDArray[np.float32]) -> dict[int, bytes]:
+        """All streams of a group, given its dequantised latents with the synthesis halo."""
+        ...
+
+
+@dataclass(frozen=True)
+class EncodedGroup:
+    """A group on its way into the file.
+
+    latents: dequantised (C, h, w), as the decoder will have them. power: of the original, per band and cell.
+    """
+
+    streams: dict[int, bytes]
+    latents: NDArray[np.float32]
+    classes: NDArray[np.uint8]
+    power: tuple[NDArray[np.float64], ...] = ()
 
 
 class SceneEncoder:
@@ -62,17 +85,48 @@ class SceneEncoder:
         grid, sets = self._grid, self._sets
         groups = grid.rows * grid.columns * len(sets)
         workers = min(self._machine.threads, groups) if self._machine.device == "cpu" else 1
-        rows = zip(*(each.rows() for each in sets), strict=True)
         inner = max(1, self._machine.threads // workers)
+        rows = zip(*(each.rows() for each in sets), strict=True)
         # Closed here and now when the caller stops early: the raster must not close under the reading thread.
         with torch_threads(inner), WorkPool(workers) as pool, contextlib.closing(prefetch(rows)) as ahead:
+            encoded = self._encoded_rows(ahead, pool)
+            families = [each.family for each in sets]
+            size = -(-grid.height // STRIDE), -(-grid.width // STRIDE)
+            for row in with_neighbours(encoded, families, size):
+                tasks = (
+                    (each, about.groups[column], about.latents, grid.window(0, column))
+                    for column in range(grid.columns)
+                    for each, about in zip(sets, row, strict=True)
+                )
+                yield from pool.map(lambda task: _finish(*task), tasks)
+
+    def _encoded_rows(self, rows: Iterator[tuple[Any, ...]], pool: WorkPool) -> Iterator[list[LatentRow]]:
+        """For each row of groups and each set: the encoded groups and their latents side by side."""
+        sets = self._sets
+        for row, prepared_sets in enumerate(rows):
             tasks = (
                 (each, prepared, row, column)
-                for row, prepared_sets in enumerate(ahead)
-                for column in range(grid.columns)
+                for column in range(self._grid.columns)
                 for each, prepared in zip(sets, prepared_sets, strict=True)
             )
-            yield from pool.map(lambda task: task[0].encode(*task[1:]), tasks)
+            groups = list(pool.map(lambda task: task[0].encode(*task[1:]), tasks))
+            yield [
+                LatentRow(
+                    np.concatenate([group.latents for group in chosen], axis=2), tuple(map(_light, chosen))
+                )
+                for chosen in (groups[number :: len(sets)] for number in range(len(sets)))
+            ]
+
+
+def _light(group: EncodedGroup) -> EncodedGroup:
+    """Without the latents, which are held by the row."""
+    return replace(group, latents=group.latents[:, :0, :0].copy())
+
+
+def _finish(encoder: SetEncoder, group: EncodedGroup, latents: HaloStrip, window: Window) -> dict[int, bytes]:
+    if encoder.family is None:
+        return encoder.finish(group, group.latents)
+    return encoder.finish(group, latents.crop(window.column // STRIDE, -(-window.columns // STRIDE)))
 
 
 class SignalSetEncoder:
@@ -84,13 +138,13 @@ class SignalSetEncoder:
         self._raster = raster
         self._grid = grid
         self._bands = bands
-        self._family = family
+        self.family: Family = family
         self._step = step
 
     def rows(self) -> Iterator[_ExtendedRow]:
         """For each row of groups: signal and invalid flags with halo, and the class maps without."""
         signals, flags, maps = itertools.tee(self._strips(), 3)
-        extension = Extension(self._grid.height, self._grid.width, STRIDE, self._family.analysis_halo)
+        extension = Extension(self._grid.height, self._grid.width, STRIDE, self.family.analysis_halo)
         return map(
             _ExtendedRow,
             extension.strips(signal for signal, _ in signals),
@@ -105,23 +159,39 @@ class SignalSetEncoder:
             values = [self._raster.read([band], top, rows)[0] for band in self._bands]
             yield _transformed(values, list(self._bands.values()))
 
-    def encode(self, prepared: _ExtendedRow, row: int, column: int) -> dict[int, bytes]:
-        """Payload streams of one group."""
-        return self.code(self.analyse(prepared, row, column), self._step)
-
-    def analyse(self, prepared: _ExtendedRow, row: int, column: int) -> AnalysedGroup:
-        """Latents and class maps of one group, before anything depends on the step."""
+    def encode(self, prepared: _ExtendedRow, row: int, column: int) -> EncodedGroup:
+        """Payload streams of one group but for the radiometric correction."""
         window = self._grid.window(row, column)
         _, width = self._grid.latent_shape(row, column)
         across = window.column, width * STRIDE
-        latents = self._family.analyse(prepared.signal.crop(*across))
-        _silence_invalid(latents, prepared.invalid.crop(*across), self._family)
-        return AnalysedGroup(latents, prepared.classes[:, :, _columns(window)])
+        latents = self.family.analyse(prepared.signal.crop(*across))
+        _silence_invalid(latents, prepared.invalid.crop(*across), self.family)
+        pixels = _columns(window)
+        signal, classes = prepared.signal.current[:, :, pixels], prepared.classes[:, :, pixels]
+        return self.code(AnalysedGroup(latents, classes, self._powers(signal, classes)), self._step)
+
+    def finish(self, group: EncodedGroup, latents: NDArray[np.float32]) -> dict[int, bytes]:
+        """All streams of a group: decode it as the decoder will, and say what its power lacks."""
+        signal = self.family.synthesise(latents)[:, : group.classes.shape[1], : group.classes.shape[2]]
+        corrections = [
+            lock.encode_cells(lock.correction(original, decoded))
+            for original, decoded in zip(group.power, self._powers(signal, group.classes), strict=True)
+        ]
+        joined = join_payloads(corrections)
+        return group.streams | {StreamKind.RADIOMETRY: joined} if joined else group.streams
+
+    def _powers(
+        self, signal: NDArray[np.float32], classes: NDArray[np.uint8]
+    ) -> tuple[NDArray[np.float64], ...]:
+        """Power of every cell of a group, for each band."""
+        codings = self._bands.values()
+        powers = (coding.power(*both) for coding, *both in zip(codings, signal, classes, strict=True))
+        return tuple(map(lock.cell_power, powers))
 
     def analyse_alone(self, row: int, column: int) -> AnalysedGroup:
         """The same for any one group, read from the raster with just the halo it needs."""
         window = self._grid.window(row, column)
-        halo = self._family.analysis_halo
+        halo = self.family.analysis_halo
         down = _halo_indices(window.row, window.rows, self._grid.height, halo)
         across = _halo_indices(window.column, window.columns, self._grid.width, halo)
         top, left = int(down.min()), int(across.min())
@@ -129,24 +199,33 @@ class SignalSetEncoder:
         values = [self._raster.read([band], *area)[0] for band in self._bands]
         signal, classes = _transformed(values, list(self._bands.values()))
         pick = np.ix_(np.arange(len(self._bands)), down - top, across - left)
-        latents = self._family.analyse(signal[pick])
-        _silence_invalid(latents, classes[pick] > 0, self._family)
+        latents = self.family.analyse(signal[pick])
+        _silence_invalid(latents, classes[pick] > 0, self.family)
         first, start = window.row - top, window.column - left
-        return AnalysedGroup(latents, classes[:, first : first + window.rows, start : start + window.columns])
+        inside = np.s_[:, first : first + window.rows, start : start + window.columns]
+        return AnalysedGroup(latents, classes[inside], self._powers(signal[inside], classes[inside]))
 
-    def code(self, group: AnalysedGroup, step: float) -> dict[int, bytes]:
-        """Payload streams of an analysed group at a step in dB."""
-        streams = self._family.encode(group.latents, step)
+    def code(self, group: AnalysedGroup, step: float) -> EncodedGroup:
+        """Payload streams of an analysed group at a step in dB, and what the decoder will make of them."""
+        streams = self.family.encode(group.latents, step)
+        _, rows, columns = group.latents.shape
+        latents = self.family.decode(streams, (rows, columns), step)
         masks = join_payloads([validity.encode_classes(classes) for classes in group.classes])
-        return streams | {StreamKind.MASK: masks} if masks else streams
+        if masks:
+            streams = streams | {StreamKind.MASK: masks}
+        return EncodedGroup(streams, latents, group.classes, group.power)
 
 
 @dataclass(frozen=True)
 class AnalysedGroup:
-    """Latents (C, h, w) and class maps (bands, rows, columns) of one group."""
+    """A group before anything depends on the step.
+
+    latents (C, h, w), class maps (bands, rows, columns), and the power of every cell for each band.
+    """
 
     latents: NDArray[np.float32]
     classes: NDArray[np.uint8]
+    power: tuple[NDArray[np.float64], ...]
 
 
 @dataclass(frozen=True)
@@ -162,6 +241,7 @@ class ExactSetEncoder:
     """Bands that are no measurements, such as alpha: coded bit for bit."""
 
     def __init__(self, raster: RasterSource, grid: Grid, bands: tuple[int, ...]) -> None:
+        self.family = None
         self._raster = raster
         self._grid = grid
         self._bands = bands
@@ -171,10 +251,19 @@ class ExactSetEncoder:
         for row in range(self._grid.rows):
             yield [self._raster.read([band], *self._grid.strip(row))[0] for band in self._bands]
 
-    def encode(self, prepared: list[NDArray[Any]], row: int, column: int) -> dict[int, bytes]:
+    def encode(self, prepared: list[NDArray[Any]], row: int, column: int) -> EncodedGroup:
         """Payload streams of one group."""
-        pixels = _columns(self._grid.window(row, column))
-        return {StreamKind.LATENTS: join_payloads([encode_plane(plane[:, pixels]) for plane in prepared])}
+        window = self._grid.window(row, column)
+        planes = [encode_plane(plane[:, _columns(window)]) for plane in prepared]
+        shape = self._grid.latent_shape(row, column)
+        nothing = np.empty((0, window.rows, window.columns), np.uint8)
+        return EncodedGroup(
+            {StreamKind.LATENTS: join_payloads(planes)}, np.empty((0, *shape), np.float32), nothing
+        )
+
+    def finish(self, group: EncodedGroup, latents: NDArray[np.float32]) -> dict[int, bytes]:
+        """The streams are complete."""
+        return group.streams
 
 
 class WithDatasetMask:
@@ -182,6 +271,7 @@ class WithDatasetMask:
 
     def __init__(self, inner: SetEncoder, raster: RasterSource, grid: Grid) -> None:
         self._inner = inner
+        self.family = inner.family
         self._raster = raster
         self._grid = grid
 
@@ -192,11 +282,15 @@ class WithDatasetMask:
             assert mask is not None  # the raster has one, else this class is not used
             yield prepared, mask
 
-    def encode(self, prepared: tuple[Any, NDArray[np.uint8]], row: int, column: int) -> dict[int, bytes]:
+    def encode(self, prepared: tuple[Any, NDArray[np.uint8]], row: int, column: int) -> EncodedGroup:
         """Payload streams of one group."""
-        streams = self._inner.encode(prepared[0], row, column)
+        group = self._inner.encode(prepared[0], row, column)
         mask = prepared[1][:, _columns(self._grid.window(row, column))]
-        return streams | {StreamKind.DATASET_MASK: encode_plane(mask)}
+        return replace(group, streams=group.streams | {StreamKind.DATASET_MASK: encode_plane(mask)})
+
+    def finish(self, group: EncodedGroup, latents: NDArray[np.float32]) -> dict[int, bytes]:
+        """What the inner encoder makes of it."""
+        return self._inner.finish(group, latents)
 
 
 def _transformed(

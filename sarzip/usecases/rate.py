@@ -14,16 +14,17 @@ from typing import Any, cast
 import numpy as np
 from numpy.typing import NDArray
 
+from sarzip.codec import lock
 from sarzip.codec.family import Family
 from sarzip.codec.grid import Extension
 from sarzip.codec.rate import Found, Target, search_step
-from sarzip.container import Header, Writer
+from sarzip.container import Header, StreamKind, Writer
 from sarzip.errors import TargetError, UsageError
 from sarzip.measure import Domain, to_db
 from sarzip.measure.domains import integer_floor, smallest_positive
 from sarzip.raster import RasterSource
-from sarzip.usecases.encode import AnalysedGroup, SignalSetEncoder
-from sarzip.usecases.scene import BandCoding, WorkPool, grid_of
+from sarzip.usecases.encode import AnalysedGroup, EncodedGroup, SignalSetEncoder
+from sarzip.usecases.scene import BandCoding, WorkPool, grid_of, split_payloads
 
 MOST_GROUPS = 24
 TOLERANCE = 0.02
@@ -107,7 +108,7 @@ class RateProbe:
 
     def size(self, step: float) -> float:
         """Estimated bytes of the whole file."""
-        coded = self._pool.map(lambda sample: self._streams(sample, step), self._samples)
+        coded = self._pool.map(lambda sample: self._code(sample, step)[1], self._samples)
         return self._overhead + self._scale * sum(len(data) for streams in coded for data in streams.values())
 
     def rmse_db(self, step: float) -> float:
@@ -116,21 +117,31 @@ class RateProbe:
         pixels = sum(count for _, count in errors)
         return math.sqrt(sum(total for total, _ in errors) / pixels) if pixels else 0.0
 
-    def _streams(self, sample: _Sample, step: float) -> dict[int, bytes]:
-        return self._coders[sample.number].code(sample.group, step)
+    def _code(
+        self, sample: _Sample, step: float
+    ) -> tuple[EncodedGroup, dict[int, bytes], NDArray[np.float32]]:
+        """The group as encoded, all its streams, and its latents with halo, its neighbours mirrored."""
+        coder = self._coders[sample.number]
+        group = coder.code(sample.group, step)
+        _, rows, columns = group.latents.shape
+        extension = Extension(rows, columns, 1, self._family.synthesis_halo, self._family.mirror_signs)
+        (strip,) = extension.strips([group.latents])
+        extended = strip.crop(0, columns)
+        return group, coder.finish(group, extended), extended
 
     def _squared_error(self, sample: _Sample, step: float) -> tuple[float, int]:
         """Sum of squared dB errors and number of valid pixels of one group, its neighbours mirrored."""
-        _, rows, columns = sample.group.latents.shape
-        latents = self._family.decode(self._streams(sample, step), (rows, columns), step)
-        extension = Extension(rows, columns, 1, self._family.synthesis_halo, self._family.mirror_signs)
-        (strip,) = extension.strips([latents])
-        signal = self._family.synthesise(strip.crop(0, columns))
+        _, streams, extended = self._code(sample, step)
+        signal = self._family.synthesise(extended)
+        members = self._header.sets[sample.number].bands
+        corrections = split_payloads(streams.get(StreamKind.RADIOMETRY, b""), len(members))
         total, pixels = 0.0, 0
         for position, band in enumerate(self._header.sets[sample.number].bands):
             values, classes = sample.values[position], sample.group.classes[position]
             coding = self._bands[band]
-            decoded = coding.restore(signal[position, : values.shape[0], : values.shape[1]], classes)
+            rows, columns = values.shape
+            cells = lock.decode_cells(corrections[position], (rows, columns))
+            decoded = coding.restore(signal[position, :rows, :columns], classes, cells)
             valid = classes == 0
             domain, floor = cast(Domain, coding.radiometry.domain), self._floors[band]
             error = to_db(decoded[valid], domain, floor) - to_db(values[valid], domain, floor)

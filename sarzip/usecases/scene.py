@@ -10,7 +10,7 @@ from typing import Any, TypeVar
 import numpy as np
 from numpy.typing import NDArray
 
-from sarzip.codec import validity
+from sarzip.codec import lock, validity
 from sarzip.codec.grid import Grid
 from sarzip.codec.radiometry import DOMAINS, Radiometry
 from sarzip.container import BandHeader, Header
@@ -36,8 +36,21 @@ class BandCoding:
         """Class map of samples (rows × columns)."""
         return validity.classify(values, self.specials, self.shared_zero)
 
-    def restore(self, signal: NDArray[np.float32], classes: NDArray[np.uint8] | None) -> NDArray[Any]:
-        """Decoded signal and class map to samples of the band's dtype."""
+    def power(self, signal: NDArray[np.float32], classes: NDArray[np.uint8] | None) -> NDArray[np.float32]:
+        """Relative power of the measurements in a signal (rows × columns), 0 elsewhere."""
+        valid = None if classes is None or not classes.any() else classes == 0
+        return lock.relative_power(signal, self.radiometry.relative_floor, valid)
+
+    def restore(
+        self,
+        signal: NDArray[np.float32],
+        classes: NDArray[np.uint8] | None,
+        cells: NDArray[np.int16] | None = None,
+    ) -> NDArray[Any]:
+        """Decoded signal of a group, its class map and its radiometric correction to samples of the dtype."""
+        if cells is not None:
+            signal = np.array(signal, np.float32, order="C")
+            lock.apply_correction(signal, self.power(signal, classes), cells)
         values = self.radiometry.inverse(signal, self.dtype)
         validity.restore(values, classes, self.specials, self.shared_zero)
         return values
