@@ -14,7 +14,7 @@ from sarzip.codec.families import build_family
 from sarzip.codec.family import Family
 from sarzip.codec.grid import STRIDE, Window
 from sarzip.codec.lossless import decode_plane
-from sarzip.container import Header, StreamKind
+from sarzip.container import Header, StreamKind, require_known
 from sarzip.errors import CorruptError
 from sarzip.usecases.models import ModelStore
 from sarzip.usecases.neighbours import LatentRow, NeighbouredRow, with_neighbours
@@ -33,6 +33,13 @@ class DecodedBlock:
 
 
 MASK_BAND = -1
+KNOWN_STREAMS = (
+    StreamKind.MASK,
+    StreamKind.LATENTS,
+    StreamKind.SIDE,
+    StreamKind.RADIOMETRY,
+    StreamKind.DATASET_MASK,
+)
 
 
 class SceneDecoder:
@@ -89,6 +96,7 @@ class SceneDecoder:
     def _entropy_decode(
         self, row: int, column: int, number: int, streams: Mapping[int, bytes]
     ) -> tuple[NDArray[np.float32], Mapping[int, bytes]]:
+        require_known(streams, KNOWN_STREAMS)
         family = self._families[number]
         shape = self._grid.latent_shape(row, column)
         if family is None:
