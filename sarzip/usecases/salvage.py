@@ -16,12 +16,13 @@ import time
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, BinaryIO
+from typing import BinaryIO
 
 import numpy as np
 from numpy.typing import NDArray
 
-from sarzip.codec.grid import STRIDE
+from sarzip.codec.grid import STRIDE, ceil_to
+from sarzip.codec.lock import CELL
 from sarzip.container import Header
 from sarzip.container.salvage import SalvageReader
 from sarzip.errors import CorruptError, UsageError
@@ -29,6 +30,7 @@ from sarzip.raster import RasterSink
 from sarzip.usecases.atomic import STANDARD_STREAM, atomic_path, check_destination, naming
 from sarzip.usecases.decode import MASK_BAND, DecodedBlock, SceneDecoder
 from sarzip.usecases.decompress import DecompressOptions, Progress
+from sarzip.usecases.neighbours import LatentRow, NeighbouredRow
 from sarzip.usecases.runtime import Machine, choose_machine
 from sarzip.usecases.sarzfile import Frames, open_input
 from sarzip.usecases.scene import WorkPool
@@ -186,8 +188,12 @@ class SalvageDecoder(SceneDecoder):
 
     @property
     def margin(self) -> int:
-        """Pixels around a lost window that were decoded without their neighbours."""
-        return STRIDE * max(family.synthesis_halo if family else 0 for family in self._families)
+        """Pixels around a lost window that were decoded without their neighbours.
+
+        Whole cells of the radiometric correction, which depends on all pixels of a cell.
+        """
+        halo = max(family.synthesis_halo if family else 0 for family in self._families)
+        return ceil_to(STRIDE * halo, CELL)
 
     def lost(self) -> tuple[LostWindow, ...]:
         """What could not be decoded, in raster order."""
@@ -211,11 +217,12 @@ class SalvageDecoder(SceneDecoder):
         shape = (family.channels if family else 0, *self._grid.latent_shape(row, column))
         return np.zeros(shape, np.float32), streams
 
-    def _decoded_rows(self, frames: Frames, pool: WorkPool) -> Iterator[Any]:
+    def _decoded_rows(self, frames: Frames, pool: WorkPool) -> Iterator[list[LatentRow]]:
         """Rows as of an intact file, in which lost groups continue their neighbours."""
-        above = current = None
-        rows = super()._decoded_rows(frames, pool)
-        for row, following in enumerate(itertools.chain(rows, [None])):
+        above: list[LatentRow] | None = None
+        current: list[LatentRow] | None = None
+        rows: Iterator[list[LatentRow] | None] = super()._decoded_rows(frames, pool)
+        for row, following in enumerate(itertools.chain(rows, (None,))):
             if current is not None:
                 for number, each in enumerate(current):
                     near = [None if other is None else other[number] for other in (above, following)]
@@ -223,37 +230,41 @@ class SalvageDecoder(SceneDecoder):
                 yield current
             above, current = current, following
 
-    def _continue_neighbours(self, row: int, number: int, about: Any, near: list[Any]) -> None:
+    def _continue_neighbours(
+        self, row: int, number: int, about: LatentRow, near: list[LatentRow | None]
+    ) -> None:
         """Fill the rims of lost groups with the mirror image of what lies beyond, in place."""
         family = self._families[number]
         if family is None:
             return
         halo, signs = family.synthesis_halo, family.mirror_signs[:, :, None, None]
         above, below = near
-        for column, streams in enumerate(about.streams):
+        for column, streams in enumerate(about.groups):
             if not isinstance(streams, _Lost):
                 continue
             left = self._grid.window(row, column).column // STRIDE
             height, width = self._grid.latent_shape(row, column)
             block = about.latents[:, :, left : left + width]
             deep, wide = min(halo, height), min(halo, width)
-            if column > 0 and not isinstance(about.streams[column - 1], _Lost):
+            if column > 0 and not isinstance(about.groups[column - 1], _Lost):
                 reach = min(wide, left)
                 block[:, :, :reach] = signs[1] * about.latents[:, :, left - reach : left][:, :, ::-1]
-            if column + 1 < len(about.streams) and not isinstance(about.streams[column + 1], _Lost):
+            if column + 1 < len(about.groups) and not isinstance(about.groups[column + 1], _Lost):
                 beyond = about.latents[:, :, left + width : left + width + wide]
                 reach = beyond.shape[2]
                 block[:, :, width - reach :] = signs[1] * beyond[:, :, ::-1]
             across = slice(left, left + width)
-            if above is not None and not isinstance(above.streams[column], _Lost):
+            if above is not None and not isinstance(above.groups[column], _Lost):
                 edge = above.latents[:, -deep:, across]
                 block[:, : edge.shape[1]] = signs[0] * edge[:, ::-1]
-            if below is not None and not isinstance(below.streams[column], _Lost):
+            if below is not None and not isinstance(below.groups[column], _Lost):
                 edge = below.latents[:, :deep, across]
                 block[:, height - edge.shape[1] :] = signs[0] * edge[:, ::-1]
 
-    def _synthesise(self, row: int, column: int, number: int, rows: list[Any]) -> list[DecodedBlock]:
-        if not isinstance(rows[number].streams[column], _Lost):
+    def _synthesise(
+        self, row: int, column: int, number: int, rows: list[NeighbouredRow]
+    ) -> list[DecodedBlock]:
+        if not isinstance(rows[number].groups[column], _Lost):
             try:
                 return super()._synthesise(row, column, number, rows)
             except CorruptError as error:
