@@ -9,7 +9,20 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from sarzip.cli import render
-from sarzip.cli.options import Device, Force, ForeignModel, Json, Quiet, Threads, TrustModel
+from sarzip.cli.options import (
+    Bands,
+    Box,
+    BoxCrs,
+    Device,
+    Force,
+    ForeignModel,
+    Json,
+    Quiet,
+    Threads,
+    TrustModel,
+    Window,
+    selected,
+)
 from sarzip.errors import CorruptError, SarzipError, UsageError
 
 if TYPE_CHECKING:
@@ -119,8 +132,19 @@ def _compress_one(source: str, target: str, options: CompressOptions, json: bool
 
 
 def decompress(
-    source: Annotated[str, typer.Argument(metavar="SRC", help="A .sarz file, or '-' for stdin.")],
+    source: Annotated[str, typer.Argument(metavar="SRC", help="A .sarz file, a URL, or '-' for stdin.")],
     output: Annotated[str, typer.Option("-o", "--output", metavar="DST", help="The GeoTIFF to write.")],
+    window: Window = None,
+    bbox: Box = None,
+    bbox_crs: BoxCrs = None,
+    band: Bands = None,
+    scale: Annotated[
+        int,
+        typer.Option("--scale", metavar="S", help="1, 2, 4, 8 or 16: SxS pixels become one (mean of dB)."),
+    ] = 1,
+    cog: Annotated[
+        bool, typer.Option("--cog", help="Write a cloud optimized GeoTIFF, compressed, with overviews.")
+    ] = False,
     model: ForeignModel = None,
     trust_model: TrustModel = False,
     salvage: Annotated[
@@ -140,11 +164,14 @@ def decompress(
     json: Json = False,
     quiet: Quiet = False,
 ) -> None:
-    """Decompress a .sarz file into a GeoTIFF with everything the original had."""
+    """Decompress a .sarz file, or a part of it, into a GeoTIFF with everything the original had."""
     from sarzip.usecases.decompress import DecompressOptions, decompress
 
-    options = DecompressOptions(device, threads, force, model, trust_model)
+    selection = selected(window, bbox, bbox_crs, band, scale)
+    options = DecompressOptions(device, threads, force, model, trust_model, selection, cog)
     if salvage:
+        if cog or not selection.everything:
+            raise UsageError("--salvage: decodes the whole scene into a plain GeoTIFF; leave the rest out")
         _salvage(source, output, options, salvage_mask, json or quiet, json)
         return
     if salvage_mask is not None:
@@ -154,6 +181,8 @@ def decompress(
     if json:
         render.print_json(report)
         return
+    for warning in report.warnings:
+        render.say(f"{output}: {warning}", quiet)
     render.say(
         f"{output}: {report.width}x{report.height}, {report.bands} band{'s' * (report.bands > 1)}, "
         f"{render.size(report.output_bytes)}, {report.seconds:.1f} s ({report.mpix_per_s:.1f} MPix/s on "

@@ -2,9 +2,16 @@
 
 from __future__ import annotations
 
-from typing import Annotated
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Annotated, TypeVar
 
 import typer
+
+from sarzip.errors import UsageError
+
+if TYPE_CHECKING:
+    from sarzip.usecases.window import Selection
+N = TypeVar("N")
 
 Device = Annotated[str, typer.Option("--device", help="auto, cpu, cuda or cuda:N.")]
 Threads = Annotated[int, typer.Option("--threads", metavar="N", help="Threads; 0 for all cores.")]
@@ -19,3 +26,47 @@ TrustModel = Annotated[
     bool,
     typer.Option("--trust-model", help="Take --model even if it is not the one the file names."),
 ]
+Window = Annotated[
+    str | None,
+    typer.Option("--window", metavar="COL,ROW,W,H", help="Only these pixels, counted from the upper left."),
+]
+Box = Annotated[
+    str | None,
+    typer.Option(
+        "--bbox", metavar="W,S,E,N", help="Only the pixels that meet this rectangle, in the scene's CRS."
+    ),
+]
+BoxCrs = Annotated[
+    str | None,
+    typer.Option("--bbox-crs", metavar="CRS", help="CRS of --bbox where it is another, e.g. EPSG:4326."),
+]
+Bands = Annotated[
+    list[int] | None,
+    typer.Option("--band", metavar="N", help="Only this band, counted from 1; may be repeated."),
+]
+
+
+def selected(
+    window: str | None, bbox: str | None, bbox_crs: str | None, bands: list[int] | None, scale: int = 1
+) -> Selection:
+    """What these options select; UsageError where they make no sense."""
+    from sarzip.usecases.window import Selection
+
+    pixels, rectangle = None, None
+    if window is not None:
+        column, row, width, height = _four("--window", window, "COL,ROW,W,H in whole pixels", int)
+        pixels = (column, row, width, height)
+    if bbox is not None:
+        west, south, east, north = _four("--bbox", bbox, "W,S,E,N", float)
+        rectangle = (west, south, east, north)
+    return Selection(pixels, rectangle, bbox_crs, tuple(bands or ()), scale)
+
+
+def _four(option: str, text: str, names: str, kind: Callable[[str], N]) -> list[N]:
+    parts = text.split(",")
+    try:
+        if len(parts) != 4:
+            raise ValueError
+        return [kind(part) for part in parts]
+    except ValueError:
+        raise UsageError(f"{option} {text}: expected {names}") from None

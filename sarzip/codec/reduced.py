@@ -63,7 +63,10 @@ def box_reduce(
     """Apply `function` (…, n) -> (…) to the n samples of each box of scale×scale pixels of a 2-D array.
 
     The result has ceil(size / scale) rows and columns; boxes at the right and lower edge hold fewer samples.
+    Scale 1 gives the values as they are.
     """
+    if scale == 1:
+        return values
     rows, columns = values.shape
     out: NDArray[Any] | None = None
     for top, height in _pieces(rows, scale):

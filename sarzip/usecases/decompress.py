@@ -1,19 +1,26 @@
-"""Decompress a `.sarz` into a raster, row of groups by row of groups, from a file or a pipe."""
+"""Decompress a `.sarz` or a part of it into a raster, row of groups by row of groups, from a file, a URL or a
+pipe.
+"""
 
 from __future__ import annotations
 
+import contextlib
 import os
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
+from sarzip.container import Header
 from sarzip.errors import UsageError
 from sarzip.raster import RasterSink
+from sarzip.raster.cog import write_cog
 from sarzip.usecases.atomic import atomic_path, check_destination, naming
-from sarzip.usecases.decode import MASK_BAND, SceneDecoder
-from sarzip.usecases.runtime import choose_machine, peak_memory
-from sarzip.usecases.sarzfile import open_sarz
+from sarzip.usecases.decode import MASK_BAND, DecodedBlock, SceneDecoder
+from sarzip.usecases.region import RegionDecoder, Setup, load_coders
+from sarzip.usecases.runtime import Machine, choose_machine, peak_memory
+from sarzip.usecases.sarzfile import SarzPart, open_part
+from sarzip.usecases.window import EVERYTHING, Region, Selection, resolve, whole_scene
 
 Progress = Callable[[int, int], None]
 """Called with the number of pixels (bands counted) finished and their total."""
@@ -25,6 +32,8 @@ class DecompressOptions:
 
     model: folder of the model to use when the file names one that is not released with sarzip; its hash must
     be the file's all the same, unless trust_model says to take it as it is.
+
+    selection: the part of the scene to decode. cog: write a cloud optimized GeoTIFF, with overviews.
     """
 
     device: str = "auto"
@@ -32,6 +41,8 @@ class DecompressOptions:
     force: bool = False
     model: str | None = None
     trust_model: bool = False
+    selection: Selection = EVERYTHING
+    cog: bool = False
 
     def __post_init__(self) -> None:
         if self.trust_model and self.model is None:
@@ -40,7 +51,11 @@ class DecompressOptions:
 
 @dataclass(frozen=True)
 class DecompressReport:
-    """What was done. Sizes in bytes, seconds of wall time."""
+    """What was done. width, height, bands: of the output. Sizes in bytes, seconds of wall time.
+
+    window: column, row, width, height of the pixels decoded; scale: pixels per sample along an axis.
+    bytes_read: of the source. warnings: what the output could not keep.
+    """
 
     source: str
     output: str
@@ -52,6 +67,10 @@ class DecompressReport:
     seconds: float
     mpix_per_s: float
     peak_memory: int
+    window: tuple[int, int, int, int]
+    scale: int
+    bytes_read: int
+    warnings: tuple[str, ...] = ()
 
 
 def decompress(
@@ -60,40 +79,94 @@ def decompress(
     options: DecompressOptions = DecompressOptions(),
     progress: Progress | None = None,
 ) -> DecompressReport:
-    """Decompress the file `source` ('-' is standard input) into a GeoTIFF.
+    """Decompress the file `source` (a path, a URL, or '-' for standard input) into a GeoTIFF.
 
-    Every checksum is verified on the way, and the raster appears only when all of them held. Raises
-    InputError, CorruptError, ModelError or OutputError.
+    Every checksum of what is read is verified on the way, and the raster appears only when all of them held.
+    Of a file or a URL only what the selection needs is read; a pipe is read to its end. Raises InputError,
+    CorruptError, ModelError, UsageError or OutputError.
     """
     started = time.perf_counter()
     check_destination(Path(destination), options.force)
-    machine = choose_machine(options.device, options.threads)
-    with open_sarz(source) as (header, frames), naming(str(source)):
-        pixels, done = header.width * header.height * len(header.bands), 0
-        decoder = SceneDecoder(header, machine, options.model, options.trust_model)
-        with atomic_path(destination, options.force) as part:
-            with RasterSink.create(
-                part, header.width, header.height, tuple(band.dtype for band in header.bands), header.raster
-            ) as sink:
-                for block in decoder.blocks(frames):
-                    if block.band == MASK_BAND:
-                        sink.write_mask(block.window.row, block.window.column, block.values)
-                        continue
-                    sink.write(block.band, block.window.row, block.window.column, block.values)
-                    done += block.values.size
-                    if progress:
-                        progress(done, pixels)
-            size = part.stat().st_size
+    with open_part(source) as part, naming(str(source)):
+        work = _plan(part, options)
+        region, header = work.region, part.header
+        with atomic_path(destination, options.force) as target:
+            plain = target.with_name(f"{target.stem}.plain{target.suffix}") if options.cog else target
+            dtypes = tuple(header.bands[band].dtype for band in region.bands)
+            tags = region.raster_tags(header)
+            with _removed(plain, options.cog):
+                with RasterSink.create(plain, region.columns, region.rows, dtypes, tags) as sink:
+                    _write(work, sink, progress)
+                warnings = sink.warnings
+                if options.cog:
+                    warnings = write_cog(plain, target, tags, _overviews(header, region), options.threads)
+            size = target.stat().st_size
     seconds = time.perf_counter() - started
     return DecompressReport(
         source=str(source),
         output=str(destination),
-        width=header.width,
-        height=header.height,
-        bands=len(header.bands),
+        width=region.columns,
+        height=region.rows,
+        bands=len(region.bands),
         output_bytes=size,
-        device=machine.device,
+        device=work.machine.device,
         seconds=seconds,
-        mpix_per_s=pixels / seconds / 1e6,
+        mpix_per_s=region.window.rows * region.window.columns * len(region.bands) / seconds / 1e6,
         peak_memory=peak_memory(),
+        window=region.box,
+        scale=region.scale,
+        bytes_read=part.bytes_read,
+        warnings=warnings,
     )
+
+
+@dataclass(frozen=True)
+class _Work:
+    """What will be decoded, where, and its blocks in the order they come."""
+
+    region: Region
+    machine: Machine
+    blocks: Iterator[DecodedBlock]
+
+
+def _plan(part: SarzPart, options: DecompressOptions) -> _Work:
+    header = part.header
+    if options.selection.everything:
+        machine = choose_machine(options.device, options.threads)
+        scene = SceneDecoder(header, machine, options.model, options.trust_model)
+        return _Work(whole_scene(header), machine, scene.blocks(part.frames(range(header.frame_count))))
+    region = resolve(options.selection, header)
+    setup = Setup(options.device, options.threads, options.model, options.trust_model)
+    coders, machine = load_coders(header, region, setup)
+    decoder = RegionDecoder(header, region, coders, machine)
+    return _Work(region, machine, decoder.blocks(part.frames(decoder.ordinals)))
+
+
+def _write(work: _Work, sink: RasterSink, progress: Progress | None) -> None:
+    done = 0
+    for block in work.blocks:
+        if block.band == MASK_BAND:
+            sink.write_mask(block.window.row, block.window.column, block.values)
+            continue
+        sink.write(block.band, block.window.row, block.window.column, block.values)
+        done += block.values.size
+        if progress:
+            progress(done, work.region.samples)
+
+
+@contextlib.contextmanager
+def _removed(path: Path, wanted: bool) -> Iterator[None]:
+    """Remove a file in the end, if wanted."""
+    try:
+        yield
+    finally:
+        if wanted:
+            path.unlink(missing_ok=True)
+
+
+def _overviews(header: Header, region: Region) -> str:
+    """How overviews are averaged: amplitudes by their power, exact bands by the most frequent value."""
+    domains = {header.bands[band].domain for band in region.bands}
+    if domains == {"amplitude"}:
+        return "RMS"
+    return "AVERAGE" if domains <= {"power", "db"} else "NEAREST"

@@ -20,7 +20,7 @@ def is_url(name: str) -> bool:
 
 @contextlib.contextmanager
 def open_url(url: str) -> Iterator[BinaryIO]:
-    """The bytes behind a URL, seekable where its server allows it (http: range requests). Raises InputError."""
+    """The bytes behind a URL, seekable where its server knows ranges. Raises InputError."""
     try:
         import fsspec
     except ImportError:

@@ -161,7 +161,7 @@ class SarzPart:
         return self._bytes if isinstance(self._source, Reader) else self._source.bytes_read
 
     def frames(self, ordinals: Collection[int]) -> Frames:
-        """Streams of the data frames `ordinals`, which must ascend. A pipe is read, and checked, to its end."""
+        """Streams of the data frames `ordinals`, which ascend. A pipe is read, and checked, to its end."""
         return _to_the_end(self._selected(ordinals), self._file)
 
     def _selected(self, ordinals: Collection[int]) -> Frames:
