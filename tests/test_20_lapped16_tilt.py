@@ -14,28 +14,46 @@ from sarzip.errors import CorruptError
 WIDTH = 0.14
 
 
-@given(st.lists(st.integers(-lapped_tilt.LIMIT, lapped_tilt.LIMIT), min_size=16, max_size=16), st.binary())
-def test_packing_inverts_and_ends_where_it_says(values, rest):
-    data = lapped_tilt.pack(np.array(values))
-    tilt, used = lapped_tilt.unpack(data + rest)
+VALUES = st.integers(-lapped_tilt.LIMIT, lapped_tilt.LIMIT)
+
+
+@given(
+    st.lists(VALUES, min_size=16, max_size=16),
+    st.one_of(st.just([0] * 24), st.lists(VALUES, min_size=24, max_size=24)),
+    st.binary(),
+)
+def test_packing_inverts_and_ends_where_it_says(tilt, moves, rest):
+    data = lapped_tilt.pack(np.array(tilt), np.array(moves))
+    found, used = lapped_tilt.unpack(data + rest, (16, 24))
     assert used == len(data)
-    assert tilt.tolist() == values
+    assert [v.tolist() for v in found] == [tilt, moves]
 
 
-@given(st.binary(max_size=40))
+@given(st.binary(max_size=60))
 def test_any_bytes_unpack_or_are_corrupt(data):
     try:
-        tilt, used = lapped_tilt.unpack(data)
+        vectors, used = lapped_tilt.unpack(data, (16, 24))
     except CorruptError:
         return
     assert used <= len(data)
-    assert np.abs(tilt).max() <= lapped_tilt.LIMIT
+    assert max(np.abs(v).max() for v in vectors) <= lapped_tilt.LIMIT
 
 
-def test_no_tilt_costs_two_bytes_and_moves_nothing():
+def test_nothing_to_move_costs_one_byte_and_moves_nothing():
     zero = np.zeros(16, np.int64)
-    assert len(lapped_tilt.pack(zero)) == 2
+    assert len(lapped_tilt.pack(zero, zero)) == 1
     assert not lapped_tilt.offsets(zero, lapped_tilt.integer_basis()).any()
+
+
+def test_side_classes_follow_what_is_coded():
+    rng = np.random.default_rng(2)
+    spread = np.array([0.2, 1.0, 5.0, 40.0])
+    residual = np.round(rng.standard_normal((4, 4000)) * spread[:, None]).astype(np.int32)
+    start = np.full(4, 20, np.uint8)
+    moves = lapped_tilt.fit_side(residual, start, ratios(), WIDTH) * lapped_tilt.SIDE_UNIT
+    scale = ratios()[np.clip(start + moves, 0, 63)]
+    np.testing.assert_allclose(np.log(scale[1:] / spread[1:]), 0, atol=0.3)
+    assert scale[0] < 0.5
 
 
 @pytest.mark.parametrize("sigma", [0.4, 3.0])

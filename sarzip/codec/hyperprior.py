@@ -36,6 +36,7 @@ from sarzip.codec.hyperprior_steps import (
     WEIGHT_BITS,
     classes_beyond,
     interpolate_knots,
+    side_row,
     step_index,
 )
 from sarzip.codec.jit import compiled
@@ -127,12 +128,9 @@ class IntegerHyper:
         _integrate(side, self._prediction)
         return side
 
-    def side_classes(self, step: float, shape: tuple[int, int]) -> NDArray[np.uint8]:
-        """Classes uint8 (S · h · w,) of the residuals of h×w hyper-latents."""
-        index = step_index(step)
-        row = (interpolate_knots(self._knots_side, index) + 512) >> SUM_BITS
-        row = np.clip(row + classes_beyond(index, len(self._knots_side)), 0, self._classes - 1)
-        return np.repeat(row.astype(np.uint8), shape[0] * shape[1])
+    def side_row(self, step: float) -> NDArray[np.uint8]:
+        """Classes uint8 (S,) of the residuals of the hyper-latents before a group moves them."""
+        return side_row(self._knots_side, step, self._classes)
 
     def classes(self, side: NDArray[np.int32], step: float) -> NDArray[np.uint8]:
         """Hyper-latents int32 (S, h, w) to classes uint8 (256, 2h, 2w)."""

@@ -55,3 +55,17 @@ def classes_beyond(index: int, knots: int) -> int:
     """Classes by which the scale moves for steps outside the knots."""
     top = (knots - 1) * FRACTIONS
     return -(((index - min(max(index, 0), top)) * CLASSES_PER_INDEX) >> 10)
+
+
+def side_row(knots: NDArray[np.int32], step: float, classes: int) -> NDArray[np.uint8]:
+    """Classes uint8 (S,) of the hyper-latents' residuals, from their knots, before a group moves them."""
+    index = step_index(step)
+    row = (interpolate_knots(knots, index) + (1 << (SUM_BITS - 1))) >> SUM_BITS
+    return np.clip(row + classes_beyond(index, len(knots)), 0, classes - 1).astype(np.uint8)
+
+
+def spread_side(
+    row: NDArray[np.uint8], moves: NDArray[np.int64], positions: int, top: int
+) -> NDArray[np.uint8]:
+    """Classes uint8 (S · positions,) from a row of classes and a group's moves (S,) in classes."""
+    return np.repeat(np.clip(row + moves, 0, top).astype(np.uint8), positions)

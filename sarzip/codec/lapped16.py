@@ -26,7 +26,7 @@ from sarzip.codec import lapped_tilt, lapped_transform
 from sarzip.codec.entropy import Estimate, peek_states
 from sarzip.codec.family import LATENTS, SIDE
 from sarzip.codec.hyperprior import IntegerHyper
-from sarzip.codec.hyperprior_steps import FRACTIONS, step_index
+from sarzip.codec.hyperprior_steps import FRACTIONS, spread_side, step_index
 from sarzip.codec.lapped_export import load_entropy, ratios
 from sarzip.codec.lapped_fold import FoldedTransform
 from sarzip.errors import CorruptError, ModelError
@@ -50,14 +50,14 @@ class _Prior:
 @dataclass(frozen=True, eq=False)
 class _Plan:
     """A group before quantisation: side residual float32 (n,) and its classes, centred latents in steps
-    (256, h·w), their classes uint8 (256, h·w), tilt int64 (16,).
+    (256, h·w), their classes uint8 (256, h·w), head of the side stream.
     """
 
     residual: NDArray[np.float32]
     side_classes: NDArray[np.uint8]
     centred: NDArray[np.float32]
     classes: NDArray[np.uint8]
-    tilt: NDArray[np.int64]
+    head: bytes
 
 
 class Lapped16Family:
@@ -140,7 +140,7 @@ class Lapped16Family:
         side = self._side_model.encode(plan.residual, plan.side_classes, 0.0)
         model = self._latent_models[self.states]
         return {
-            SIDE: lapped_tilt.pack(plan.tilt) + side,
+            SIDE: plan.head + side,
             LATENTS: model.encode(plan.centred.reshape(-1), plan.classes.reshape(-1)),
         }
 
@@ -149,7 +149,7 @@ class Lapped16Family:
         plan = self._plan(latents, step)
         done = self._latent_models[self.states].estimate(plan.centred.reshape(-1), plan.classes.reshape(-1))
         side = self._side_model.estimate(plan.residual, plan.side_classes, 0.0)
-        bits = done.bits + side.bits + 8 * len(lapped_tilt.pack(plan.tilt))
+        bits = done.bits + side.bits + 8 * len(plan.head)
         return Estimate(bits, done.sse * step * step)
 
     def decode(
@@ -161,8 +161,10 @@ class Lapped16Family:
         if not (np.isfinite(step) and step > 0):
             raise CorruptError(f"a quantisation step of {step} dB is impossible")
         half = ((shape[0] + 1) // 2, (shape[1] + 1) // 2)
-        tilt, start = lapped_tilt.unpack(streams[SIDE])
-        lattice = self._side_model.decode_lattice(streams[SIDE][start:], self._hyper.side_classes(step, half))
+        sizes = (lapped_tilt.COUNT, self._hyper.side_channels)
+        (tilt, moves), start = lapped_tilt.unpack(streams[SIDE], sizes)
+        classes = self._side_classes(moves, half, step)
+        lattice = self._side_model.decode_lattice(streams[SIDE][start:], classes)
         side = self._hyper.integrate(lattice.reshape(self._hyper.side_channels, *half))
         if side.size and max(int(side.max()), -int(side.min())) > SIDE_LIMIT:
             raise CorruptError("side information holds impossible values")
@@ -182,13 +184,23 @@ class Lapped16Family:
         centred[: self.config.means] -= prior.means.reshape(self.config.means, -1)
         tilt = lapped_tilt.fit(centred, prior.classes, ratios(), net.CLASS_STEP)
         self._hyper.tilt(prior.classes, tilt)
+        residual = self._hyper.residual(side)
+        moves = lapped_tilt.fit_side(
+            residual.reshape(len(residual), -1), self._hyper.side_row(step), ratios(), net.CLASS_STEP
+        )
         return _Plan(
-            residual=self._hyper.residual(side).reshape(-1).astype(np.float32),
-            side_classes=self._hyper.side_classes(step, (side.shape[1], side.shape[2])),
+            residual=residual.reshape(-1).astype(np.float32),
+            side_classes=self._side_classes(moves, (side.shape[1], side.shape[2]), step),
             centred=centred,
             classes=prior.classes,
-            tilt=tilt,
+            head=lapped_tilt.pack(tilt, moves),
         )
+
+    def _side_classes(
+        self, moves: NDArray[np.int64], half: tuple[int, int], step: float
+    ) -> NDArray[np.uint8]:
+        moved = moves * lapped_tilt.SIDE_UNIT
+        return spread_side(self._hyper.side_row(step), moved, half[0] * half[1], net.CLASSES - 1)
 
     def _describe(self, latents: NDArray[np.float32], step: float) -> NDArray[np.int32]:
         """Choose the hyper-latents int32 (S, ceil(h/2), ceil(w/2)) of a group."""

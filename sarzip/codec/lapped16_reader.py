@@ -88,8 +88,12 @@ class Lapped16Reader:
             raise CorruptError(f"a quantisation step of {step} dB is impossible")
         h, w = shape
         half = ((h + 1) // 2, (w + 1) // 2)
-        tilt, start = lapped_tilt.unpack(streams[SIDE])
-        lattice = self._model("side.").decode_lattice(streams[SIDE][start:], self._side_classes(step, half))
+        sizes = (lapped_tilt.COUNT, len(self._prediction))
+        (tilt, moves), start = lapped_tilt.unpack(streams[SIDE], sizes)
+        row = steps.side_row(self._knots["side"], step, _CLASSES)
+        moved = moves * lapped_tilt.SIDE_UNIT
+        classes = steps.spread_side(row, moved, half[0] * half[1], _CLASSES - 1)
+        lattice = self._model("side.").decode_lattice(streams[SIDE][start:], classes)
         side = np.ascontiguousarray(lattice.reshape(-1, *half))
         _integrate(side, self._prediction)
         if side.size and max(int(side.max()), -int(side.min())) > SIDE_LIMIT:
@@ -125,13 +129,6 @@ class Lapped16Reader:
         x += np.float32(steps.classes_beyond(index, len(self._knots["last"])))
         np.clip(x, 0, _CLASSES - 1, out=x)
         return x.astype(np.uint8).reshape(-1, 2 * shape[0], 2 * shape[1])
-
-    def _side_classes(self, step: float, shape: tuple[int, int]) -> NDArray[np.uint8]:
-        index = steps.step_index(step)
-        knots = self._knots["side"]
-        row = (steps.interpolate_knots(knots, index) + 512) >> steps.SUM_BITS
-        row = np.clip(row + steps.classes_beyond(index, len(knots)), 0, _CLASSES - 1)
-        return np.repeat(row.astype(np.uint8), shape[0] * shape[1])
 
     def _model(self, prefix: str) -> EntropyModel:
         # Two threads may both build it; they build the same.

@@ -128,18 +128,37 @@ class Lapped16Trainable(nn.Module):
             side = side.float()
             whole = net.round_through(side)
             residual = (side + _noise(side) if noisy else whole) - model.side_prior.predict(whole)
-            side_bits = net.gaussian_bits(residual, net.class_scale(model.side_prior(weights)))
+            side_classes = model.side_prior(weights)
+            if not noisy:
+                moves = _side_moves(residual, net.class_scale(side_classes)) / lapped_tilt.SIDE_UNIT
+                side_classes = torch.round(side_classes) + lapped_tilt.SIDE_UNIT * torch.round(moves)
+            side_bits = net.gaussian_bits(residual, net.class_scale(side_classes))
             classes, means = model.hyper(whole, weights)
             mean = F.pad(means, (0, 0, 0, 0, 0, net.CHANNELS - means.shape[1]))
             centred = units - mean
-            classes = classes + self._tilt(centred, net.class_scale(classes))
-            scale = net.class_scale(classes if noisy else torch.round(classes))
+            if not noisy:
+                classes = torch.round(classes) + torch.round(self._tilt(centred, net.class_scale(classes)))
+            scale = net.class_scale(classes)
             rounded = _dead_zone(centred, self.settings.dead_zone)
             latent_bits = net.gaussian_bits(centred + _noise(centred) if noisy else rounded, scale)
             latents = (net.through(centred, rounded) + mean) * step
             wide = net.mirror(latents, 1, model.analysis.signs)
             decoded = net.synthesise(model.synthesis.synthesis_weight(), wide)
         return Coded(decoded, latent_bits.sum((1, 2, 3)) / pixels, side_bits.sum((1, 2, 3)) / pixels)
+
+
+@torch.no_grad()
+def _side_moves(residual: Tensor, scale: Tensor) -> Tensor:
+    """What the encoder adds to the classes of the side information (B, S, 1, 1): lapped_tilt.fit_side,
+    unrounded.
+    """
+    samples = residual.shape[2] * residual.shape[3]
+    found = residual.square().mean((2, 3), keepdim=True) + 1 / 12
+    expected = scale.square() + 1 / 12
+    share = (1 - 1 / (12 * expected)).clamp_min(0.05)
+    wanted = 0.5 * torch.log(found / expected) / net.CLASS_STEP / share
+    top = lapped_tilt.SIDE_TOP * lapped_tilt.SIDE_UNIT
+    return (wanted * samples / (samples + lapped_tilt.SIDE_DOUBT)).clamp(-top, top)
 
 
 def _noise(like: Tensor) -> Tensor:

@@ -6,8 +6,10 @@ integers per group move the scale class of every channel by a smooth function of
     classes += (sum over i, j < 4 of tilt[i, j] · basis[i, j](channel) + 32) >> 6
 
 where basis holds products of the lowest cosines over the 16 frequencies, in 1/32 rounded to integers; one
-unit of tilt is half a class. The encoder fits it by weighted least squares; it is coded as signed
-exponential-Golomb numbers.
+unit of tilt is half a class. The encoder fits it by weighted least squares.
+
+The side information gets the same service: the class of each hyper-latent channel is moved by a number that
+the group sends along. Both are coded as signed exponential-Golomb numbers at the head of the side stream.
 """
 
 from __future__ import annotations
@@ -23,6 +25,10 @@ ORDER = 4
 COUNT = ORDER * ORDER
 LIMIT = 60
 BASIS_ONE = 32
+SIDE_UNIT = 2
+SIDE_TOP = 24
+SIDE_DOUBT = 8.0
+"""Samples a move of the side information's classes needs before it is believed by half."""
 _ROUNDS = 2
 # Precision, in squared classes, that a tilt must have to be worth its bits: keeps it at zero without
 # evidence.
@@ -112,32 +118,55 @@ def fit(
     return tilt
 
 
-def pack(tilt: NDArray[np.int64]) -> bytes:
-    """Sixteen signed integers to bytes: exponential-Golomb codes of 2|t| - (t > 0), most significant bit
-    first.
+def fit_side(
+    residual: NDArray[np.int32], classes: NDArray[np.uint8], ratios: NDArray[np.float64], width: float
+) -> NDArray[np.int64]:
+    """Moves int64 (S,) of the classes of the hyper-latents' residual (S, n), in SIDE_UNIT classes."""
+    samples = residual.shape[1]
+    found = np.minimum(residual.astype(np.float64) ** 2, 1e9).mean(1) + 1 / 12 if samples else 1.0
+    expected = ratios[classes] ** 2 + 1 / 12
+    share = np.maximum(1 - 1 / (12 * expected), 0.05)
+    wanted = 0.5 * np.log(found / expected) / width / share * (samples / (samples + SIDE_DOUBT))
+    return np.clip(np.round(wanted / SIDE_UNIT), -SIDE_TOP, SIDE_TOP).astype(np.int64)
+
+
+def pack(*vectors: NDArray[np.int64]) -> bytes:
+    """Vectors of signed integers to bytes.
+
+    Per vector a bit that tells whether any is not zero, then exponential-Golomb codes of 2|v| - (v > 0), most
+    significant bit first; zero bits fill the last byte.
     """
-    bits = "".join(_golomb(2 * abs(int(t)) - (t > 0)) for t in tilt)
+    bits = "".join("1" + "".join(map(_golomb, v.tolist())) if v.any() else "0" for v in vectors)
     bits += "0" * (-len(bits) % 8)
     return int("1" + bits, 2).to_bytes(len(bits) // 8 + 1, "big")[1:]
 
 
 def _golomb(value: int) -> str:
-    binary = format(value + 1, "b")
+    binary = format(2 * abs(value) - (value > 0) + 1, "b")
     return "0" * (len(binary) - 1) + binary
 
 
-def unpack(data: bytes) -> tuple[NDArray[np.int64], int]:
-    """Tilt int64 (16,) and the number of bytes it took; CorruptError when they make no sense."""
-    bits = "".join(format(byte, "08b") for byte in data[: 2 * COUNT])
-    at, out = 0, []
-    for _ in range(COUNT):
-        one = bits.find("1", at)
-        length = one - at + 1
-        if one < 0 or length > 8 or one + length > len(bits):
-            raise CorruptError("side information ends within its tilt")
-        value = int(bits[one : one + length], 2) - 1
-        at = one + length
-        out.append((value + 1) // 2 if value % 2 else -(value // 2))
-    if max(map(abs, out)) > LIMIT:
-        raise CorruptError("side information holds an impossible tilt")
-    return np.array(out, np.int64), -(-at // 8)
+def unpack(data: bytes, sizes: tuple[int, ...]) -> tuple[list[NDArray[np.int64]], int]:
+    """Vectors of the given sizes and the number of bytes they took; CorruptError when they make no sense."""
+    bits = "".join(format(byte, "08b") for byte in data[: 2 * sum(sizes) + len(sizes)])
+    at, vectors = 0, []
+    for size in sizes:
+        values = [0] * size
+        if bits[at : at + 1] == "1":
+            at += 1
+            for i in range(size):
+                one = bits.find("1", at)
+                end = 2 * one - at + 1
+                if one < 0 or one - at > 7 or end > len(bits):
+                    raise CorruptError("side information ends within its head")
+                code = int(bits[one:end], 2) - 1
+                values[i] = (code + 1) // 2 if code % 2 else -(code // 2)
+                at = end
+        elif at < len(bits):
+            at += 1
+        else:
+            raise CorruptError("side information ends within its head")
+        if max(map(abs, values)) > LIMIT:
+            raise CorruptError("side information holds impossible values")
+        vectors.append(np.array(values, np.int64))
+    return vectors, -(-at // 8)
