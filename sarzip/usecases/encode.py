@@ -142,14 +142,13 @@ class SignalSetEncoder:
         self._step = step
 
     def rows(self) -> Iterator[_ExtendedRow]:
-        """For each row of groups: signal and invalid flags with halo, and the class maps without."""
-        signals, flags, maps = itertools.tee(self._strips(), 3)
+        """For each row of groups: signal and class maps with what lies around them."""
+        signals, maps = itertools.tee(self._strips())
         extension = Extension(self._grid.height, self._grid.width, STRIDE, self.family.analysis_halo)
         return map(
             _ExtendedRow,
             extension.strips(signal for signal, _ in signals),
-            extension.strips(classes > 0 for _, classes in flags),
-            (classes for _, classes in maps),
+            extension.strips(classes for _, classes in maps),
         )
 
     def _strips(self) -> Iterator[tuple[NDArray[np.float32], NDArray[np.uint8]]]:
@@ -165,9 +164,9 @@ class SignalSetEncoder:
         _, width = self._grid.latent_shape(row, column)
         across = window.column, width * STRIDE
         latents = self.family.analyse(prepared.signal.crop(*across))
-        _silence_invalid(latents, prepared.invalid.crop(*across), self.family)
+        _silence_invalid(latents, prepared.classes.crop(*across) > 0, self.family)
         pixels = _columns(window)
-        signal, classes = prepared.signal.current[:, :, pixels], prepared.classes[:, :, pixels]
+        signal, classes = prepared.signal.current[:, :, pixels], prepared.classes.current[:, :, pixels]
         return self.code(AnalysedGroup(latents, classes, self._powers(signal, classes)), self._step)
 
     def finish(self, group: EncodedGroup, latents: NDArray[np.float32]) -> dict[int, bytes]:
@@ -230,11 +229,10 @@ class AnalysedGroup:
 
 @dataclass(frozen=True)
 class _ExtendedRow:
-    """A row of groups: signal and invalid flags with neighbours, classes (bands, rows, width) without."""
+    """A row of groups: signal and class maps with their neighbours above and below."""
 
     signal: HaloStrip
-    invalid: HaloStrip
-    classes: NDArray[np.uint8]
+    classes: HaloStrip
 
 
 class ExactSetEncoder:
