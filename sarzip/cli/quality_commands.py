@@ -72,8 +72,9 @@ def compare(
     ]
     rows.append(["pixels valid in one image only", *(str(each.mask_differences) for each in result.bands)])
     render.print_table(f"{decoded} against {reference}", header, rows)
-    print(f"{decoded}: {result.bytes} bytes, {result.bpp:.4g} bits per pixel and band")
-    if result.structure is not None:
+    if result.structure is None:
+        print(f"{decoded}: {result.bytes} bytes, {result.bpp:.4g} bits per pixel and band")
+    else:
         differences = result.structure or ("size, dtype, georeferencing, tags and mask kind are the same",)
         for difference in differences:
             print(f"  {difference}")
