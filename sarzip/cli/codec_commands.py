@@ -1,14 +1,13 @@
-"""compress, decompress, info, verify."""
+"""decompress, info, verify."""
 
 from __future__ import annotations
 
-import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from sarzip.cli import render
+from sarzip.cli import compress_command, render
 from sarzip.cli.options import (
     Bands,
     Box,
@@ -23,17 +22,15 @@ from sarzip.cli.options import (
     Window,
     selected,
 )
-from sarzip.errors import CorruptError, SarzipError, UsageError
+from sarzip.errors import CorruptError, UsageError
 
 if TYPE_CHECKING:
-    from sarzip.usecases.compress import CompressOptions
     from sarzip.usecases.decompress import DecompressOptions
-    from sarzip.usecases.rate import Fidelity
 
 
 def register(app: typer.Typer) -> None:
-    """Add the commands of this module."""
-    app.command()(compress)
+    """Add compress and the commands of this module."""
+    app.command()(compress_command.compress)
     app.command()(decompress)
     app.command()(info)
     app.command()(verify)
