@@ -11,7 +11,7 @@ from types import FrameType
 import typer
 
 from sarzip import __version__
-from sarzip.cli import bench_commands, codec_commands, model_commands, quality_commands
+from sarzip.cli import bench_commands, codec_commands, model_commands, quality_commands, view_commands
 from sarzip.errors import SarzipError, UsageError
 
 EPILOG = (
@@ -29,7 +29,7 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     context_settings={"help_option_names": ["-h", "--help"]},
 )
-for module in (codec_commands, quality_commands, bench_commands, model_commands):
+for module in (codec_commands, view_commands, quality_commands, bench_commands, model_commands):
     module.register(app)
 
 

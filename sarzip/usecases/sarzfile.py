@@ -139,7 +139,8 @@ def open_sarz(source: str | os.PathLike[str]) -> Iterator[tuple[Header, Frames]]
 
 def _to_the_end(frames: Frames, file: BinaryIO) -> Frames:
     yield from frames
-    cast(_Source, file).check_unchanged()
+    if isinstance(file, _Source):
+        file.check_unchanged()
 
 
 class SarzPart:
