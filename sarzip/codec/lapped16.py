@@ -178,9 +178,10 @@ class Lapped16Family:
 
     def _plan(self, latents: NDArray[np.float32], step: float) -> _Plan:
         """Everything about a group that coding it needs, before quantisation."""
-        side = self._describe(latents, step)
+        units = np.multiply(latents, np.float32(1.0 / step), dtype=np.float32)
+        side = self._describe(units, step)
         prior = self._prior(side, (latents.shape[1], latents.shape[2]), step)
-        centred = latents.reshape(self.channels, -1) * np.float32(1.0 / step)
+        centred = units.reshape(self.channels, -1)
         centred[: self.config.means] -= prior.means.reshape(self.config.means, -1)
         tilt = lapped_tilt.fit(centred, prior.classes, ratios(), net.CLASS_STEP)
         self._hyper.tilt(prior.classes, tilt)
@@ -203,11 +204,11 @@ class Lapped16Family:
         return spread_side(self._hyper.side_row(step), moved, half[0] * half[1], net.CLASSES - 1)
 
     def _describe(self, latents: NDArray[np.float32], step: float) -> NDArray[np.int32]:
-        """Choose the hyper-latents int32 (S, ceil(h/2), ceil(w/2)) of a group."""
+        """Choose the hyper-latents int32 (S, ceil(h/2), ceil(w/2)) of a group of latents in steps."""
         _, h, w = latents.shape
         kind = self._device.type
         with torch.inference_mode(), torch.autocast(kind, torch.bfloat16, enabled=self._half):
-            units = torch.from_numpy(np.ascontiguousarray(latents, np.float32))[None].to(self._device) / step
+            units = torch.from_numpy(latents)[None].to(self._device)
             if h % 2 or w % 2:
                 units = F.pad(units, (0, w % 2, 0, h % 2), mode="replicate")
             side = self._side_net(units, self._knot_weights(step))[0]

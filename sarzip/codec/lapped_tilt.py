@@ -30,6 +30,7 @@ SIDE_TOP = 24
 SIDE_DOUBT = 8.0
 """Samples a move of the side information's classes needs before it is believed by half."""
 _ROUNDS = 2
+_SAMPLES = 1024
 # Precision, in squared classes, that a tilt must have to be worth its bits: keeps it at zero without
 # evidence.
 _RIDGE = 20.0
@@ -54,26 +55,18 @@ def offsets(tilt: NDArray[np.int64], basis: NDArray[np.int8]) -> NDArray[np.int6
     return np.asarray((basis.astype(np.int64) @ tilt + BASIS_ONE) >> 6)
 
 
-@compiled("void(float32[:,::1], uint8[:,::1], float64[::1], float64[:,::1])")
-def _moments(coefficients, classes, variances, out):  # type: ignore[no-untyped-def]
-    """Per channel: mean square found, mean square expected, Fisher information of the log scale."""
+@compiled("void(float32[:,::1], uint8[:,::1], int64, float64[::1], int32[:,::1])")
+def _survey(coefficients, classes, stride, found, counts):  # type: ignore[no-untyped-def]
+    """Per channel, of every stride-th place: the mean square, and how often each class occurs."""
     for c in range(coefficients.shape[0]):
-        found = np.float32(0)
-        for i in range(coefficients.shape[1]):
-            found += min(coefficients[c, i] * coefficients[c, i], np.float32(1e9))
-        counts = np.zeros(256, np.int64)
-        for i in range(classes.shape[1]):
-            counts[classes[c, i]] += 1
-        expected = 0.0
-        information = 0.0
-        for k in range(variances.shape[0]):
-            expected += counts[k] * variances[k]
-            share = variances[k] / (variances[k] + 1.0 / 12.0)
-            information += counts[k] * 2.0 * share * share
-        n = max(classes.shape[1], 1)
-        out[c, 0] = np.float64(found) / n
-        out[c, 1] = expected / n
-        out[c, 2] = information
+        total = np.float64(0)
+        number = 0
+        for i in range(c % stride, coefficients.shape[1], stride):
+            value = np.float64(coefficients[c, i])
+            total += min(value * value, 1e9)
+            counts[c, classes[c, i]] += 1
+            number += 1
+        found[c] = total / max(number, 1)
 
 
 @compiled("void(uint8[:,::1], int64[::1], int64)")
@@ -99,22 +92,30 @@ def fit(
     ratios: sigma / step of the classes. width: natural logarithm between neighbouring classes.
     """
     basis = float_basis()
-    total = np.zeros(COUNT)
-    moments = np.empty((len(coefficients), 3))
-    shifted = classes
+    places = coefficients.shape[1]
+    # A few hundred samples per channel say enough.
+    stride = max(1, places // _SAMPLES)
+    found = np.empty(len(coefficients))
+    counts = np.zeros((len(coefficients), 256), np.int32)
+    _survey(coefficients, classes, stride, found, counts)
+    weights = counts[:, : len(ratios)] * (places / np.maximum(counts.sum(1, keepdims=True), 1))
     integers = integer_basis()
+    total = np.zeros(COUNT)
+    moves = np.zeros(len(coefficients), np.int64)
+    tilt = np.zeros(COUNT, np.int64)
     for _ in range(_ROUNDS):
-        _moments(coefficients, shifted, ratios**2, moments)
-        wanted = 0.5 * np.log((moments[:, 0] + 1 / 12) / (moments[:, 1] + 1 / 12)) / width
+        at = np.clip(np.arange(len(ratios)) + moves[:, None], 0, len(ratios) - 1)
+        variance = ratios[at] ** 2
+        expected = (weights * variance).sum(1) / max(places, 1)
+        wanted = 0.5 * np.log((found + 1 / 12) / (expected + 1 / 12)) / width
         # Near the noise floor of rounding, variance tells of the scale only through its share of the sum.
-        share = np.clip(moments[:, 1] / (moments[:, 1] + 1 / 12), 0.05, 1.0)
+        share = np.clip(expected / (expected + 1 / 12), 0.05, 1.0)
         wanted = np.clip(wanted / share, -10, 10)
-        weight = moments[:, 2] * width**2
-        normal = (basis * weight[:, None]).T @ basis + _RIDGE * np.eye(COUNT)
-        total = total + np.linalg.solve(normal, basis.T @ (weight * wanted) - _RIDGE * total)
+        information = (weights * 2 * (variance / (variance + 1 / 12)) ** 2).sum(1) * width**2
+        normal = (basis * information[:, None]).T @ basis + _RIDGE * np.eye(COUNT)
+        total = total + np.linalg.solve(normal, basis.T @ (information * wanted) - _RIDGE * total)
         tilt = np.clip(np.round(2 * total), -LIMIT, LIMIT).astype(np.int64)
-        shifted = classes.copy()
-        shift(shifted, offsets(tilt, integers), len(ratios) - 1)
+        moves = offsets(tilt, integers)
     return tilt
 
 
