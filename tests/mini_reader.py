@@ -1,7 +1,8 @@
-"""A second reader of `.sarz`, written from sarzip/container/FORMAT.md alone: standard library and zstandard.
+"""A second reader of `.sarz`, written from sarzip/container/FORMAT.md alone, with zstandard and numpy.
 
-It keeps the whole file in memory and shows what the format needs at least. Numbers in comments are sections
-of FORMAT.md. Run it: `python mini_reader.py FILE` prints the metadata and the streams of every data frame.
+It keeps the whole file in memory and shows what the format needs at least: the container, and of a group its
+masks, exact planes, corrections, and latents before the networks. Numbers in comments are sections of
+FORMAT.md. Run it: `python mini_reader.py FILE` prints the metadata and the streams of every data frame.
 """
 
 from __future__ import annotations
@@ -15,6 +16,7 @@ from pathlib import Path
 from typing import Any
 from zlib import crc32
 
+import numpy as np
 import zstandard
 
 
@@ -230,6 +232,126 @@ def content_limit(meta: dict[str, Any], ordinal: int) -> int:  # 5.3, 6
     cols = min(meta["g"], meta["w"] - col * meta["g"]) + 15 & -16
     bands = len(meta["s"][rest // meta["p"]]["b"])
     return min(1 << 28, 16 * rows * cols * bands + 65536)
+
+
+def joined(stream: bytes, bands: int) -> list[bytes]:  # 9.1
+    if not stream:
+        return [b""] * bands
+    payloads, at = [], 0
+    for _ in range(bands):
+        need(at + 4 <= len(stream), "payload cut off")
+        end = at + 4 + int.from_bytes(stream[at : at + 4], "little")
+        payloads.append(stream[at + 4 : end])
+        at = end
+    need(at == len(stream), "lengths of payloads")
+    return payloads
+
+
+def inner(payload: bytes, most: int) -> np.ndarray:
+    """Content of a zstd frame within a payload, uint8."""
+    try:
+        size = zstandard.frame_content_size(payload)
+        need(0 <= size <= most, "content size of a payload")
+        result = zstandard.ZstdDecompressor().decompress(payload, allow_extra_data=False)
+    except zstandard.ZstdError:
+        raise Bad("zstd data of a payload") from None
+    return np.frombuffer(result, np.uint8)
+
+
+def mask(payload: bytes, rows: int, cols: int, specials: int) -> np.ndarray:  # 9.1
+    classes = np.zeros((rows, cols), np.uint8)
+    if not payload:
+        return classes
+    count, size = payload[0], -(-rows * cols // 8)
+    numbers = list(payload[1 : 1 + count])
+    need(1 <= count <= 15 and len(numbers) == count, "number of classes")
+    need(numbers == sorted(set(numbers)) and numbers[0] > 0 and numbers[-1] <= specials, "classes")
+    planes = inner(payload[1 + count :], count * size)
+    need(len(planes) == count * size, "bit planes")
+    for k, number in enumerate(numbers):
+        bits = np.unpackbits(planes[k * size : (k + 1) * size])[: rows * cols].reshape(rows, cols).copy()
+        for row in range(1, rows):
+            bits[row] ^= bits[row - 1]
+        need(not (classes[bits == 1] > 0).any(), "two classes for one pixel")
+        classes[bits == 1] = number
+    return classes
+
+
+def exact_plane(payload: bytes, rows: int, cols: int, dtype: str) -> np.ndarray:  # 9.4
+    width = np.dtype(dtype).itemsize
+    planes = inner(payload, rows * cols * width)
+    need(len(planes) == rows * cols * width, "size of an exact plane")
+    bits = np.zeros((rows, cols), f"<u{width}")
+    for k in range(width):
+        byte = planes[k * rows * cols : (k + 1) * rows * cols].reshape(rows, cols)
+        bits |= byte.astype(bits.dtype) << np.array(8 * k, bits.dtype)
+    for row in range(1, rows):
+        bits[row] ^= bits[row - 1]
+    return bits.view(np.dtype(dtype).newbyteorder("<"))
+
+
+def ae16_indices(
+    payload: bytes, channels: int, rows: int, cols: int
+) -> np.ndarray:  # 9.2, one symbol at a time
+    h, w = -(-rows // 16), -(-cols // 16)
+    data = inner(payload, channels * (1 + 5 * (h + 1) * (w + 1)))
+    need(len(data) >= channels, "widths of channels")
+    widths = [int(code) & 63 for code in data[:channels]]
+    need(all(code in (0, 2, 4, 8, 66, 68, 72) for code in data[:channels]), "width of a channel")
+    at, symbols, escaped = channels, np.zeros((channels, h, w), np.int64), []
+    for width, tall, wide in ((2, 2, 2), (4, 1, 2), (8, 1, 1)):
+        for channel in (c for c in range(channels) if widths[c] == width):
+            for top in range(0, h, tall):
+                for left in range(0, w, wide):
+                    need(at < len(data), "symbols cut off")
+                    for k in range(tall * wide):
+                        y, x = top + k // wide, left + k % wide
+                        if y < h and x < w:
+                            symbols[channel, y, x] = int(data[at]) >> width * k & (1 << width) - 1
+                    at += 1
+            for y, x in np.ndindex(h, w):
+                if symbols[channel, y, x] == (1 << width) - 1:
+                    escaped.append((channel, y, x))
+    need(len(data) == at + 4 * len(escaped), "number of escapes")
+    for k, place in enumerate(escaped):
+        symbols[place] += sum(int(data[at + len(escaped) * byte + k]) << 8 * byte for byte in range(4))
+    indices = np.where(symbols & 1, -(symbols + 1 >> 1), symbols >> 1)
+    for channel in range(channels):
+        if data[channel] & 64:
+            plane = indices[channel]
+            for y, x in np.ndindex(h, w):
+                if x and y:
+                    plane[y, x] += plane[y, x - 1] + plane[y - 1, x] + 1 >> 1
+                elif x or y:
+                    plane[y, x] += plane[y, x - 1] if x else plane[y - 1, x]
+    return indices
+
+
+def corrections(payload: bytes, rows: int, cols: int) -> np.ndarray:  # 9.5, tenths of a dB
+    cells = np.zeros((-(-rows // 32), -(-cols // 32)), np.int64)
+    if not payload:
+        return cells
+    need(len(payload) > 3 and payload[2] <= 11, "head of the corrections")
+    median, k = int.from_bytes(payload[:2], "little", signed=True), payload[2]
+    bits = [int(bit) for bit in np.unpackbits(np.frombuffer(payload[3:], np.uint8))]
+    at = 0
+    for cell in np.ndindex(*cells.shape):
+        need(0 in bits[at:], "Rice code cut off")
+        end = bits.index(0, at)
+        need(end + 1 + k <= len(bits), "Rice code cut off")
+        u = end - at << k | int("0" + "".join(map(str, bits[end + 1 : end + 1 + k])), 2)
+        cells[cell] = median + (-(u + 1 >> 1) if u & 1 else u >> 1)
+        at = end + 1 + k
+    need(len(bits) - at < 8 and abs(cells).max() <= 300, "corrections")
+    return cells
+
+
+def group_shape(meta: dict[str, Any], ordinal: int) -> tuple[int, int, int]:  # 5.3
+    """Rows, columns and set of the group of a data frame."""
+    group, rest = divmod(ordinal, len(meta["s"]) * meta["p"])
+    row, col = divmod(group, -(-meta["w"] // meta["g"]))
+    rows, cols = (min(meta["g"], meta[k] - n * meta["g"]) for k, n in (("h", row), ("w", col)))
+    return rows, cols, rest // meta["p"]
 
 
 if __name__ == "__main__":

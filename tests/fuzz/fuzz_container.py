@@ -5,8 +5,8 @@ parsers behind them are reached. Nothing but CorruptError may come out, all read
 decoded must have the shape that was asked for.
 
     python tests/fuzz/fuzz_container.py FOUND tests/fuzz/corpus -max_total_time=1800
-                      by coverage, with atheris (pip install sarzip[fuzz]); new inputs go into the folder FOUND
-    python tests/fuzz/fuzz_container.py --seconds 1800 --seed 1       random mutations, without atheris
+                      by coverage, with atheris (pip install sarzip[fuzz]); new inputs go into FOUND
+    python tests/fuzz/fuzz_container.py --seconds 1800 --seed 1      random mutations, without atheris
     python tests/fuzz/fuzz_container.py --make-corpus                 write the seeds again
 """
 

@@ -1,0 +1,157 @@
+"""The second reader, written from FORMAT.md alone, sees in every stream what the product wrote into it."""
+
+from __future__ import annotations
+
+import mini_reader
+import numpy as np
+import pytest
+from conftest import speckled
+from damage import compress_small_groups, read_raster
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+import sarzip
+from sarzip.codec import lock, planes, validity
+from sarzip.codec.lossless import decode_plane, encode_plane
+from sarzip.container import Reader
+from sarzip.errors import CorruptError
+from sarzip.usecases.decode import load_families
+from sarzip.usecases.scene import join_payloads, split_payloads
+
+SHAPES = st.tuples(st.integers(1, 40), st.integers(1, 40))
+
+
+@settings(max_examples=60, deadline=None)
+@given(SHAPES, st.integers(0, 2**32 - 1))
+def test_masks(shape, seed):
+    rng = np.random.default_rng(seed)
+    classes = rng.choice(np.array([0, 0, 1, 4, 15], np.uint8), shape)
+    payload = validity.encode_classes(classes)
+    np.testing.assert_array_equal(mini_reader.mask(payload, *shape, 15), classes)
+
+
+@settings(max_examples=60, deadline=None)
+@given(SHAPES, st.sampled_from(["uint8", "int16", "uint32", "float32", "float64"]), st.integers(0, 2**32 - 1))
+def test_exact_planes(shape, dtype, seed):
+    width = np.dtype(dtype).itemsize
+    noise = np.random.default_rng(seed).bytes(shape[0] * shape[1] * width)
+    values = np.frombuffer(noise, dtype).reshape(shape)
+    found = mini_reader.exact_plane(encode_plane(values), *shape, dtype)
+    assert found.tobytes() == values.tobytes()
+
+
+@settings(max_examples=60, deadline=None)
+@given(st.tuples(st.integers(1, 9), st.integers(1, 9)), st.integers(0, 2**32 - 1))
+def test_latents_of_ae16(size, seed):
+    rng = np.random.default_rng(seed)
+    spread = rng.choice([0.0, 0.3, 2.0, 40.0, 3000.0, 1e8], 6)[:, None, None]
+    indices = np.rint(rng.normal(0, 1, (6, *size)) * spread).astype(np.int32)
+    indices[rng.integers(6)] += np.add.outer(np.arange(size[0]), np.arange(size[1])).astype(np.int32) * 9
+    found = mini_reader.ae16_indices(planes.pack(indices), 6, 16 * size[0], 16 * size[1] - 15)
+    np.testing.assert_array_equal(found, indices)
+
+
+@settings(max_examples=60, deadline=None)
+@given(st.tuples(st.integers(1, 200), st.integers(1, 200)), st.integers(0, 2**32 - 1))
+def test_radiometric_corrections(shape, seed):
+    rng = np.random.default_rng(seed)
+    size = -(-shape[0] // 32), -(-shape[1] // 32)
+    cells = np.clip(np.rint(rng.normal(rng.integers(-50, 50), rng.choice([0.1, 3, 90]), size)), -300, 300)
+    payload = lock.encode_cells(cells.astype(np.int16))
+    np.testing.assert_array_equal(mini_reader.corrections(payload, *shape), cells)
+
+
+@settings(max_examples=100, deadline=None)
+@given(st.lists(st.binary(max_size=9), min_size=1, max_size=4), st.binary(max_size=3))
+def test_joined_payloads(payloads, more):
+    joined = join_payloads(payloads)
+    assert mini_reader.joined(joined, len(payloads)) == payloads
+    if joined and more:
+        with pytest.raises(mini_reader.Bad):
+            mini_reader.joined(joined + more, len(payloads))
+        with pytest.raises(CorruptError):
+            split_payloads(joined + more, len(payloads))
+
+
+@settings(max_examples=150, deadline=None)
+@given(st.integers(0, 3), st.integers(0, 200), st.integers(0, 255), st.integers(0, 12))
+def test_both_refuse_the_same_damage(kind, position, value, cut):
+    """A changed or missing byte of a payload: both readers refuse it, or read the same."""
+    rng = np.random.default_rng(7)
+    classes = rng.choice(np.array([0, 1, 3], np.uint8), (20, 30))
+    indices = np.rint(rng.normal(0, 3, (4, 3, 2))).astype(np.int32)
+    cells = rng.integers(-9, 9, (2, 3)).astype(np.int16)
+    values = rng.integers(0, 9, (20, 30)).astype(np.uint16)
+    payload, product, mini = (
+        (
+            validity.encode_classes(classes),
+            lambda data: validity.decode_classes(data, (20, 30), 3),
+            lambda data: mini_reader.mask(data, 20, 30, 3),
+        ),
+        (
+            planes.pack(indices),
+            lambda data: planes.unpack(data, (4, 3, 2)),
+            lambda data: mini_reader.ae16_indices(data, 4, 48, 32),
+        ),
+        (
+            lock.encode_cells(cells),
+            lambda data: lock.decode_cells(data, (64, 96)),
+            lambda data: mini_reader.corrections(data, 64, 96),
+        ),
+        (
+            encode_plane(values),
+            lambda data: decode_plane(data, (20, 30), "uint16"),
+            lambda data: mini_reader.exact_plane(data, 20, 30, "uint16"),
+        ),
+    )[kind]
+    bad = bytearray(payload)
+    bad[position % len(bad)] = value
+    bad = bytes(bad[: len(bad) - cut])
+    try:
+        expected = product(bad)
+    except CorruptError:
+        with pytest.raises(mini_reader.Bad):
+            mini(bad)
+    else:
+        np.testing.assert_array_equal(mini(bad), 0 if expected is None else expected)
+
+
+def test_whole_files(write_raster, tiny_model, tmp_path, monkeypatch):
+    """From the file to latents, masks and exact bands, group by group, beside the product."""
+    values = np.stack([speckled(300, 290, "uint8", 1), speckled(300, 290, "uint8", 2)])
+    values[0, 20:70, 100:260] = 0
+    source = write_raster(values, photometric="MINISBLACK", alpha="YES", nodata=0)
+    data = compress_small_groups(source, tmp_path / "a.sarz", tiny_model, monkeypatch)
+    sarzip.decompress(
+        tmp_path / "a.sarz", tmp_path / "b.tif", sarzip.DecompressOptions(model=str(tiny_model))
+    )
+    back = read_raster(tmp_path / "b.tif")
+    meta, frames, _ = mini_reader.read(data)
+    with (tmp_path / "a.sarz").open("rb") as file:
+        header = Reader(file).header
+    family = load_families(header, "cpu", str(tiny_model))[0]
+    alpha = np.zeros_like(back[1])
+    for ordinal, streams in enumerate(frames):
+        rows, cols, number = mini_reader.group_shape(meta, ordinal)
+        window = header.group_window(ordinal)
+        place = slice(window.row, window.row + rows), slice(window.col, window.col + cols)
+        about = meta["s"][number]
+        if about["m"] is None:
+            (payload,) = mini_reader.joined(streams[2], 1)
+            alpha[place] = mini_reader.exact_plane(payload, rows, cols, "uint8")
+            continue
+        (payload,) = mini_reader.joined(streams.get(1, b""), 1)
+        special = meta["b"][0]["v"]
+        classes = mini_reader.mask(payload, rows, cols, len(special))
+        np.testing.assert_array_equal(classes > 0, back[0][place] == special[0])
+        indices = mini_reader.ae16_indices(streams[2], family.channels, rows, cols)
+        shape = -(-rows // 16), -(-cols // 16)
+        latents = indices * family.gains[:, None, None] * np.float32(about["q"])
+        np.testing.assert_allclose(latents, family.decode(streams, shape, about["q"]), rtol=1e-6)
+        (payload,) = mini_reader.joined(streams.get(4, b""), 1)
+        cells = lock.decode_cells(payload, (rows, cols))
+        np.testing.assert_array_equal(
+            mini_reader.corrections(payload, rows, cols), 0 if cells is None else cells
+        )
+    np.testing.assert_array_equal(alpha, values[1])
+    np.testing.assert_array_equal(alpha, back[1])
