@@ -11,6 +11,7 @@ import torch
 from sarzip.codec import lapped16_net as net
 from sarzip.codec.family import LATENTS, SIDE
 from sarzip.codec.lapped16 import Lapped16Config, Lapped16Family
+from sarzip.codec.lapped16_train import build_trainable
 from sarzip.codec.lapped_export import export_network, fit_entropy
 from sarzip.codec.lapped_fold import FoldedTransform
 from sarzip.errors import CorruptError, ModelError
@@ -165,3 +166,32 @@ def test_weights_that_do_not_fit_are_refused(weights):
         Lapped16Family(Lapped16Config(), {k: v for k, v in weights.items() if k != "mean.weight"})
     with pytest.raises(ModelError):
         Lapped16Family(Lapped16Config(), weights, states=3)
+
+
+def test_training_ends_in_a_model_that_codes():
+    torch.manual_seed(0)
+    trainable = build_trainable({}, {})
+    optimiser = torch.optim.Adam(trainable.parameters(), 1e-3)
+    batch = torch.from_numpy(np.stack([_scene(64, 64, seed) for seed in range(2)]))[:, None]
+    for step in range(3):
+        trainable.set_progress(step / 2)
+        loss, logs = trainable.training_loss(batch)
+        optimiser.zero_grad()
+        loss.backward()
+        optimiser.step()
+        assert torch.isfinite(loss)
+        assert {"bpp", "side", "mse/step2"} == set(logs)
+    decoded, bits = trainable.evaluate(batch, 2.0)
+    assert decoded.shape == batch.shape
+    assert 0 < bits < 20
+    family = Lapped16Family(trainable.config(), trainable.export())
+    latents = _latents(family, _scene(64, 64))
+    streams = family.encode(latents, 2.0)
+    assert np.sqrt(np.mean((family.decode(streams, (4, 4), 2.0) - latents) ** 2)) < 1.2
+
+
+def test_unknown_settings_of_a_recipe_are_refused():
+    with pytest.raises(ModelError, match="unknown setting depth"):
+        build_trainable({"depth": 3}, {})
+    with pytest.raises(ModelError, match="step_low"):
+        build_trainable({}, {"step_low": 9.0, "step_high": 1.0})

@@ -19,13 +19,20 @@ from collections.abc import Mapping
 from dataclasses import dataclass, fields
 from typing import Any
 
+import numpy as np
 import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
 from sarzip.codec import lapped16_net as net
 from sarzip.codec import lapped_tilt
+from sarzip.codec.lapped_export import export_network, fit_entropy
 from sarzip.errors import ModelError
+
+COLLECT_FROM = 0.97
+"""Share of the training after which coefficients are kept."""
+COLLECTED = 12_000_000
+_KINDS = (np.float32, np.uint8, np.float32, np.uint8)
 
 
 @dataclass(frozen=True)
@@ -61,6 +68,8 @@ class Lapped16Trainable(nn.Module):
         super().__init__()
         self.network = net.Lapped16(config)
         self.settings = loss
+        self._collecting = False
+        self._kept: tuple[list[Any], list[Any], list[Any], list[Any]] = ([], [], [], [])
         self.tilt_basis: Tensor
         basis = torch.from_numpy(lapped_tilt.float_basis()).float()
         self.register_buffer("tilt_basis", basis, persistent=False)
@@ -74,11 +83,16 @@ class Lapped16Trainable(nn.Module):
         return net.TAPS + 7 * net.STRIDE
 
     def set_progress(self, fraction: float) -> None:
-        """Nothing changes over time."""
+        """Towards the end of training, keep coefficients and classes to fit the entropy coder's tables to."""
+        self._collecting = fraction >= COLLECT_FROM
 
     def export(self) -> dict[str, Tensor]:
-        """Parameters as trained; folded and made integer when the family is built."""
-        return {name: value.detach().cpu().contiguous() for name, value in self.network.state_dict().items()}
+        """The released tensors: folded, made integer, and tables fitted to what the last steps coded."""
+        coefficients, classes, side, side_classes = (
+            np.concatenate(part) if part else np.empty(0, kind)
+            for part, kind in zip(self._kept, _KINDS, strict=True)
+        )
+        return export_network(self.network) | fit_entropy(coefficients, classes, side, side_classes)
 
     def training_loss(self, batch: Tensor) -> tuple[Tensor, dict[str, Tensor]]:
         """batch: (N, 1, H, W) dB, H and W multiples of 32."""
@@ -114,6 +128,19 @@ class Lapped16Trainable(nn.Module):
         tilt = torch.linalg.solve(normal, right)
         return (tilt @ self.tilt_basis.T)[:, :, None, None]
 
+    @torch.no_grad()
+    def _keep(self, centred: Tensor, classes: Tensor, residual: Tensor, side_classes: Tensor) -> None:
+        """Remember one crop of a batch as an encoder would code it."""
+        if sum(part.size for part in self._kept[0]) >= COLLECTED:
+            return
+        moved = torch.round(classes) + torch.round(self._tilt(centred, net.class_scale(classes)))
+        units = _side_moves(residual, net.class_scale(side_classes)) / lapped_tilt.SIDE_UNIT
+        side_moved = torch.round(side_classes) + lapped_tilt.SIDE_UNIT * torch.round(units)
+        values = (centred, moved, residual, side_moved.expand_as(residual))
+        for kept, value, kind in zip(self._kept, values, _KINDS, strict=True):
+            limited = value[0] if kind is np.float32 else value[0].clamp(0, net.CLASSES - 1)
+            kept.append(limited.reshape(-1).float().cpu().numpy().astype(kind))
+
     def code(self, batch: Tensor, log_step: Tensor, noisy: bool) -> Coded:
         """Code a batch at log2 steps (N,); `noisy` takes the rate of noisy instead of rounded values."""
         model = self.network
@@ -144,6 +171,8 @@ class Lapped16Trainable(nn.Module):
             latents = (net.through(centred, rounded) + mean) * step
             wide = net.mirror(latents, 1, model.analysis.signs)
             decoded = net.synthesise(model.synthesis.synthesis_weight(), wide)
+            if noisy and self._collecting:
+                self._keep(centred, classes, whole - model.side_prior.predict(whole), side_classes)
         return Coded(decoded, latent_bits.sum((1, 2, 3)) / pixels, side_bits.sum((1, 2, 3)) / pixels)
 
 
