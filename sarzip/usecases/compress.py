@@ -24,6 +24,7 @@ from sarzip.codec.radiometry import DOMAINS, Radiometry, detect_domain, fit_radi
 from sarzip.container import Header, ModelRef, SetHeader, Writer
 from sarzip.errors import InputError, ModelError, UsageError
 from sarzip.raster import RasterSource
+from sarzip.usecases.achieved import BandError, measure_errors
 from sarzip.usecases.atomic import STANDARD_STREAM, binary_output, check_destination, naming
 from sarzip.usecases.encode import SceneEncoder
 from sarzip.usecases.models import ModelStore
@@ -31,7 +32,7 @@ from sarzip.usecases.rate import TOLERANCE, Fidelity, Goal, RateProbe, Work, fin
 from sarzip.usecases.runtime import Machine, choose_machine, peak_memory, torch_threads
 from sarzip.usecases.sarzfile import unchanged
 from sarzip.usecases.scene import EXACT, BandCoding, WorkPool
-from sarzip.usecases.verify import verify
+from sarzip.usecases.spool import standard_input
 
 REAL_DTYPES = ("uint8", "uint16", "int16", "float32", "float64")
 DEFAULT_MODEL = "ae16"
@@ -43,7 +44,7 @@ _SAMPLE_ROWS = 64
 _SAMPLE_VALUES = 1 << 21
 
 Progress = Callable[[int, int], None]
-"""Called with the number of frames finished and their total."""
+"""Called with the number of pixels finished (bands counted) and their total."""
 
 
 @dataclass(frozen=True)
@@ -65,7 +66,11 @@ class CompressOptions:
 
 @dataclass(frozen=True)
 class CompressReport:
-    """What was done. Sizes in bytes, bpp in bits per pixel and band, seconds of wall time."""
+    """What was done. Sizes in bytes, bpp in bits per pixel and band, seconds of wall time.
+
+    rmse_db, bias_p95_db: of the band with the largest, measured with `verify`; without it the error that a
+    search for a given RMSE ended with, or None. errors: of each band, with `verify`. notes: for the user.
+    """
 
     source: str
     output: str
@@ -84,6 +89,10 @@ class CompressReport:
     peak_memory: int
     domains: tuple[str, ...] = field(default=())
     reasons: tuple[str, ...] = field(default=())
+    rmse_db: float | None = None
+    bias_p95_db: float | None = None
+    errors: tuple[BandError, ...] = ()
+    notes: tuple[str, ...] = ()
 
 
 def compress(
@@ -92,11 +101,16 @@ def compress(
     options: CompressOptions = CompressOptions(),
     progress: Progress | None = None,
 ) -> CompressReport:
-    """Compress the raster `source` into `destination` ('-' is standard output).
+    """Compress the raster `source` ('-' is standard input) into `destination` ('-' is standard output).
 
     Raises InputError, UsageError, ModelError, TargetError or OutputError; nothing is left under the final
     name then.
     """
+    if str(source) == STANDARD_STREAM:
+        with standard_input() as spooled:
+            report = compress(spooled.path, destination, options, progress)
+        notes = report.notes if spooled.note is None else (spooled.note, *report.notes)
+        return replace(report, source=STANDARD_STREAM, notes=notes)
     started = time.perf_counter()
     if str(destination) == STANDARD_STREAM:
         if options.verify:
@@ -115,10 +129,11 @@ def compress(
                 size = coder.write(sink, step)
             else:
                 step, size = coder.write_to_goal(sink, Goal(options.fidelity, plan.pixels, source_bytes))
+            errors: tuple[BandError, ...] = ()
             if options.verify:
                 sink.flush()
                 with naming(str(destination)):
-                    verify(sink.name, deep=True, device=machine.device, threads=machine.threads)
+                    errors = measure_errors(sink.name, raster, options.model, machine)
     seconds = time.perf_counter() - started
     return CompressReport(
         source=str(source),
@@ -138,6 +153,10 @@ def compress(
         peak_memory=peak_memory(),
         domains=tuple(band.radiometry.domain for band in plan.bands),
         reasons=plan.reasons,
+        rmse_db=max((each.rmse_db for each in errors if each.rmse_db is not None), default=coder.rmse_db),
+        bias_p95_db=max((e.bias_p95_db for e in errors if e.bias_p95_db is not None), default=None),
+        errors=errors,
+        notes=raster.info.notes,
     )
 
 
@@ -191,6 +210,7 @@ class _Coder:
         self._plan = plan
         self._machine = machine
         self._progress = progress
+        self.rmse_db: float | None = None
 
     def write(self, sink: BinaryIO, step: float, summary: dict[str, Any] | None = None) -> int:
         """Write the whole file at a step in dB and return its size in bytes."""
@@ -199,10 +219,13 @@ class _Coder:
         writer = Writer(sink, header)
         encoder = SceneEncoder(self._raster, header, self._plan.bands, families, self._machine)
         with contextlib.closing(encoder.frames()) as frames:
-            for streams in frames:
+            done = 0
+            for ordinal, streams in enumerate(frames):
                 writer.write_frame(streams)
                 if self._progress:
-                    self._progress(writer.frames_written, header.frame_count)
+                    place = header.group_window(ordinal)
+                    done += place.width * place.height * len(header.sets[header.address(ordinal).set].bands)
+                    self._progress(done, self._plan.pixels)
         return writer.finish(summary)
 
     def write_to_goal(self, sink: BinaryIO, goal: Goal) -> tuple[float, int]:
@@ -218,6 +241,7 @@ class _Coder:
                 found = find_step(probe, goal, correction)
                 summary: dict[str, Any] = {"asked": goal.fidelity.option}
                 if goal.fidelity.kind == "rmse_db":
+                    self.rmse_db = found.value
                     summary["rmse_db"] = round(found.value, 4)
                 out.seek(0)
                 out.truncate()
