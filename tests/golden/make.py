@@ -1,0 +1,232 @@
+"""Makes the golden files: small `.sarz` of the current format with what they must decode to, for ever.
+
+    python tests/golden/make.py            writes tests/golden/<format>/ again, with the released models
+
+Run it when a format version or a released model is new, never to make a failing test pass: the files of a
+version that was released do not change any more. Scenes are simulated from a fixed seed.
+
+A folder holds `*.sarz`, for each a `*.npz` with the expected samples, and `golden.json` with hashes, header
+facts and, for files that must be refused, exit code and message.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import io
+import json
+import math
+import struct
+import sys
+import tempfile
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+from unittest import mock
+from zlib import crc32
+
+import numpy as np
+import rasterio
+
+sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
+
+from damage import parts_of, read_raster
+
+import sarzip
+from sarzip.container import (
+    FORMAT_MAJOR,
+    FORMAT_MINOR,
+    BandHeader,
+    Header,
+    ModelRef,
+    Reader,
+    SetHeader,
+    Writer,
+)
+from sarzip.usecases import compress as compress_module
+from sarzip.usecases.models import ModelStore
+from sarzip.usecases.verify import verify
+
+HERE = Path(__file__).resolve().parent
+PLACE = {"crs": "EPSG:32633", "transform": rasterio.Affine(10, 0, 5e5, 0, -10, 5e6)}
+
+
+@dataclass(frozen=True)
+class Scene:
+    """A simulated raster to compress. size: rows, columns."""
+
+    dtype: str
+    size: tuple[int, int]
+    bands: int = 1
+    nodata: float | None = None
+    options: dict[str, Any] | None = None
+    extra: str = ""
+    group: int = 1024
+
+
+SCENES = {
+    "u16": Scene("uint16", (70, 90), nodata=0),
+    "u16-groups": Scene("uint16", (30, 520), nodata=65535, group=256),
+    "u8-alpha": Scene("uint8", (40, 50), 2, options={"photometric": "MINISBLACK", "alpha": "YES"}),
+    "i16-db": Scene("int16", (40, 60), nodata=-32768, extra="db"),
+    "f32-power": Scene("float32", (48, 64), 2, nodata=math.nan, extra="odd"),
+    "f32-db": Scene("float32", (33, 47), nodata=-9999.0, extra="db"),
+    "f64": Scene("float64", (20, 30)),
+    "u16-mask": Scene("uint16", (50, 40), extra="mask"),
+    "u16-coarse": Scene("uint16", (64, 64), extra="coarse"),
+}
+
+
+def pixels(scene: Scene, rng: np.random.Generator) -> np.ndarray:
+    """Speckle on a smooth field with bright points; nodata at a border and in a hole."""
+    rows, columns = scene.size
+    y, x = np.mgrid[:rows, :columns]
+    field = 2 + np.sin(x / 17) + np.cos(y / 23)
+    power = field * rng.gamma(4, 0.25, (scene.bands, rows, columns))
+    power[:, rows // 2, columns // 2] = 5000
+    if scene.extra == "db":
+        values = 10 * np.log10(0.05 * power) * (100 if scene.dtype == "int16" else 1)
+    elif np.dtype(scene.dtype).kind == "f":
+        values = 0.05 * power
+    else:
+        values = np.clip(60 * np.sqrt(power), 1, np.iinfo(scene.dtype).max - 1)
+    values = values.astype(scene.dtype)
+    if scene.nodata is not None:
+        values[:, :, : columns // 8] = scene.nodata
+        values[:, 5:9, -9:] = scene.nodata
+    if scene.extra == "odd":
+        values[0, 20, 20:24] = [math.inf, -math.inf, 0, math.nan]
+    if scene.options:
+        values[-1] = 255 * (x > 9)
+    return values
+
+
+def make_scenes(folder: Path, model: str) -> dict[str, Any]:
+    """Files of one model; what golden.json says about them."""
+    about = {}
+    for number, (name, scene) in enumerate(SCENES.items()):
+        values = pixels(scene, np.random.default_rng(number))
+        path = folder / f"{model}-{name}.sarz"
+        with tempfile.TemporaryDirectory() as work:
+            source, back = Path(work) / "scene.tif", Path(work) / "back.tif"
+            rows, columns = scene.size
+            profile = {"width": columns, "height": rows, "count": scene.bands, "dtype": scene.dtype}
+            profile |= PLACE | (scene.options or {})
+            with rasterio.open(source, "w", driver="GTiff", nodata=scene.nodata, **profile) as dataset:
+                dataset.write(values)
+                dataset.update_tags(made="golden")
+                if scene.extra == "mask":
+                    dataset.write_mask(255 * (values[0] > 100).astype(np.uint8))
+            with mock.patch.object(
+                compress_module, "Header", lambda s=scene, **f: Header(**f, group=s.group)
+            ):
+                quality = sarzip.usecases.rate.Fidelity("quality", 20 if scene.extra == "coarse" else 70)
+                options = sarzip.CompressOptions(
+                    quality, "db" if scene.extra == "db" else "auto", model=model, device="cpu", force=True
+                )
+                sarzip.compress(source, path, options)
+            sarzip.decompress(path, back, sarzip.DecompressOptions("cpu", 1, True))
+            np.savez_compressed(path.with_suffix(".npz"), samples=read_raster(back))
+        about[path.name] = describe(path)
+    return about
+
+
+def describe(path: Path) -> dict[str, Any]:
+    """Facts of a file that every later version has to find again."""
+    header = sarzip.inspect(path)
+    report = verify(path, True, "cpu", 1)
+    return {
+        "sha256": hashlib.sha256(path.read_bytes()).hexdigest(),
+        "models": [model["sha256"] for model in header.models],
+        "size": [header.width, header.height],
+        "bands": [
+            [band.dtype, band.domain, [repr(value) for value in band.specials]] for band in header.bands
+        ],
+        "integers_sha256": report.integers_sha256,
+        "mask_sha256": report.mask_sha256,
+    }
+
+
+def container_file() -> bytes:
+    """Everything the container can hold at once, without any model."""
+    bands = (
+        BandHeader("uint16", "amplitude", 0.5, 43.25, (0, 65535)),
+        BandHeader("float32", "power", 1e-4, -9.5, (math.nan, -math.inf, -0.0), {"unit": 2}),
+        BandHeader("complex_int16", "complex"),
+        BandHeader("float64", "exact"),
+    )
+    sets = (SetHeader((1, 0), 1, 1.5, {"a": [1, None]}), SetHeader((3, 2), None))
+    models = (ModelRef("ae16", "0f" * 32), ModelRef("lapped16-2.x", "1e" * 32))
+    header = Header(600, 300, bands, sets, models, 256, 2, {"e": 32633, "m": {"é": "ü"}}, "golden")
+    sink = io.BytesIO()
+    writer = Writer(sink, header)
+    for ordinal in range(header.frame_count):
+        writer.write_frame({1: b"", 2: bytes([ordinal]) * 40, 200: b"may be skipped"} if ordinal % 5 else {})
+    writer.finish({"rmse_db": 1.25})
+    return sink.getvalue()
+
+
+def must_fail(good: bytes) -> dict[str, tuple[bytes, int, str]]:
+    """Files that are refused: bytes, exit code, what the message has to say."""
+
+    def head(**changes: int) -> bytes:
+        fields = {"major": good[12], "minor": good[13], "flags": 0} | changes
+        new = good[:12] + struct.pack("<BBH", *fields.values()) + good[16:24]
+        return new + struct.pack("<I", crc32(new)) + good[28:]
+
+    def with_streams(extra: dict[int, bytes]) -> bytes:
+        reader, sink = Reader(io.BytesIO(good)), io.BytesIO()
+        writer = Writer(sink, reader.header)
+        for _, streams in reader:
+            writer.write_frame(streams | extra)
+        writer.finish()
+        return sink.getvalue()
+
+    parts = parts_of(good)
+    flipped = bytearray(parts[2])
+    flipped[len(flipped) // 2] ^= 1
+    doubled = [*parts[:3], *parts[2:]]
+    header = Reader(io.BytesIO(good)).header
+    sink = io.BytesIO()
+    renamed = [ModelRef(model.id, "00" * 32) for model in header.models]
+    writer = Writer(sink, Header(**{**vars(header), "models": renamed}))
+    for _, streams in Reader(io.BytesIO(good)):
+        writer.write_frame(streams)
+    writer.finish()
+    return {
+        "empty": (b"", 4, "the file is empty"),
+        "no-sarz": (b"II*\0" + bytes(60), 4, "not a .sarz file"),
+        "newer-major": (head(major=FORMAT_MAJOR + 1), 4, f"newer sarzip (format {FORMAT_MAJOR + 1}.0"),
+        "unknown-flag": (head(flags=1), 4, "newer sarzip (format flags 0x0001)"),
+        "unknown-stream": (with_streams({99: b"x"}), 4, "newer sarzip: stream of unknown kind 99"),
+        "no-latents": (with_streams({2: b""}), 4, "latents"),
+        "flipped": (b"".join([*parts[:2], bytes(flipped), *parts[3:]]), 4, "group 0"),
+        "truncated": (good[:-1], 4, "truncated or damaged"),
+        "cut": (good[: len(good) // 2], 4, "trunc"),
+        "doubled": (b"".join(doubled), 4, "its trailer says"),
+        "other-model": (sink.getvalue(), 6, "hash 000000000000"),
+    }
+
+
+def main() -> None:
+    folder = HERE / f"{FORMAT_MAJOR}.{FORMAT_MINOR}"
+    folder.mkdir(exist_ok=True)
+    for path in folder.iterdir():
+        path.unlink()
+    golden: dict[str, Any] = {"made_by": f"sarzip {sarzip.__version__}", "files": {}, "must_fail": {}}
+    models = [card.id for card in ModelStore().list()]
+    for model in models:
+        golden["files"] |= make_scenes(folder, model)
+    container = container_file()
+    (folder / "container.sarz").write_bytes(container)
+    golden["container_sha256"] = hashlib.sha256(container).hexdigest()
+    good = (folder / f"{models[0]}-u8-alpha.sarz").read_bytes()
+    for name, (data, code, message) in must_fail(good).items():
+        (folder / f"bad-{name}.sarz").write_bytes(data)
+        golden["must_fail"][f"bad-{name}.sarz"] = [code, message]
+    (folder / "golden.json").write_text(json.dumps(golden, indent=1) + "\n")
+    total = sum(path.stat().st_size for path in folder.iterdir())
+    print(f"{folder}: {len(golden['files'])} files of {', '.join(models)}, {total} bytes in all")
+
+
+if __name__ == "__main__":
+    main()

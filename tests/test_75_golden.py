@@ -1,0 +1,120 @@
+"""Golden files of every format version: good ones decode to what they always did, bad ones keep failing.
+
+Integers out of the entropy decoder, masks, special values and exact bands must be the same to the last bit.
+Samples behind a floating-point network may differ by rounding: one unit of integer types, 0.01 dB of others.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import io
+import json
+import math
+from pathlib import Path
+
+import mini_reader
+import numpy as np
+import pytest
+from damage import read_raster
+
+import sarzip
+from sarzip.cli import run
+from sarzip.container import FORMAT_MAJOR, FORMAT_MINOR, Reader, StreamReader
+from sarzip.container.salvage import SalvageReader
+from sarzip.usecases.models import ModelStore
+from sarzip.usecases.verify import TOLERANCE_DB, verify
+
+FOLDER = Path(__file__).parent / "golden"
+GOLDEN = {path.parent.name: json.loads(path.read_text()) for path in sorted(FOLDER.glob("*/golden.json"))}
+FILES = [(version, name) for version, golden in GOLDEN.items() for name in golden["files"]]
+BAD = [(version, name) for version, golden in GOLDEN.items() for name in golden["must_fail"]]
+
+
+def test_there_are_files_of_the_current_format():
+    assert f"{FORMAT_MAJOR}.{FORMAT_MINOR}" in GOLDEN
+    assert sum(path.stat().st_size for path in FOLDER.rglob("*") if path.is_file()) < 300_000
+
+
+def test_every_released_model_has_golden_files():
+    used = {digest for version, name in FILES for digest in GOLDEN[version]["files"][name]["models"]}
+    missing = {card.sha256 for card in ModelStore().list()} - used
+    assert not missing, "a released model has no golden files: run tests/golden/make.py"
+
+
+@pytest.mark.parametrize(("version", "name"), FILES)
+def test_they_decode_to_what_they_always_did(version, name, tmp_path):
+    path, expected = FOLDER / version / name, GOLDEN[version]["files"][name]
+    assert hashlib.sha256(path.read_bytes()).hexdigest() == expected["sha256"], "a golden file was changed"
+    about = sarzip.inspect(path)
+    assert [about.width, about.height] == expected["size"]
+    assert [model["sha256"] for model in about.models] == expected["models"]
+    bands = [[band.dtype, band.domain, [repr(value) for value in band.specials]] for band in about.bands]
+    assert bands == expected["bands"]
+    report = verify(path, True, "cpu", 1)
+    assert list(report.integers_sha256) == expected["integers_sha256"]
+    assert report.mask_sha256 == expected["mask_sha256"]
+    sarzip.decompress(path, tmp_path / "a.tif", sarzip.DecompressOptions("cpu", 1))
+    samples = read_raster(tmp_path / "a.tif")
+    wanted = np.load(path.with_suffix(".npz"))["samples"]
+    assert samples.dtype == wanted.dtype and samples.shape == wanted.shape
+    for band, found, right in zip(about.bands, samples, wanted, strict=True):
+        compare(band, found, right)
+
+
+def compare(band, found: np.ndarray, right: np.ndarray) -> None:
+    """Special values and exact bands to the bit, other samples within the tolerance."""
+    if band.domain == "exact":
+        np.testing.assert_array_equal(found, right)
+        return
+    for special in band.specials:
+        same = np.isnan(right) if math.isnan(special) else right == special
+        np.testing.assert_array_equal(np.isnan(found) if math.isnan(special) else found == special, same)
+    if right.dtype.kind in "iu":
+        assert np.abs(found.astype(np.int64) - right).max() <= 1
+        assert np.mean(found != right) < 0.01
+        return
+    valid = np.isfinite(right) & ~np.isin(right, [v for v in band.specials if math.isfinite(v)])
+    factor = {"amplitude": 20.0, "power": 10.0, "db": 0.0}[band.domain]
+    a, b = found[valid].astype(np.float64), right[valid].astype(np.float64)
+    difference = a - b if band.domain == "db" else factor * np.log10(a / b)
+    assert np.abs(difference).max() < TOLERANCE_DB
+
+
+@pytest.mark.parametrize(("version", "name"), FILES)
+def test_all_readers_agree_on_them(version, name):
+    data = (FOLDER / version / name).read_bytes()
+    frames = [streams for _, streams in Reader(io.BytesIO(data))]
+    assert frames == [streams for _, streams in StreamReader(io.BytesIO(data))]
+    assert frames == mini_reader.read(data)[1]
+    salvaged = SalvageReader(io.BytesIO(data))
+    assert frames == [salvaged.read_frame(ordinal) for ordinal in range(len(frames))]
+    assert salvaged.problems == ()
+
+
+@pytest.mark.parametrize("version", GOLDEN)
+def test_everything_the_container_holds(version):
+    """No model is needed for this one, so that it outlives them all."""
+    data = (FOLDER / version / "container.sarz").read_bytes()
+    assert hashlib.sha256(data).hexdigest() == GOLDEN[version]["container_sha256"]
+    reader = Reader(io.BytesIO(data))
+    header = reader.header
+    assert (header.width, header.height, header.group, header.parts) == (600, 300, 256, 2)
+    assert [band.dtype for band in header.bands] == ["uint16", "float32", "complex_int16", "float64"]
+    assert [each.bands for each in header.sets] == [(1, 0), (3, 2)]
+    assert [repr(value) for value in header.bands[1].specials] == ["nan", "-inf", "-0.0"]
+    assert header.raster == {"e": 32633, "m": {"é": "ü"}} and reader.summary == {"rmse_db": 1.25}
+    meta, frames, summary = mini_reader.read(data)
+    assert frames == [streams for _, streams in reader] and summary == reader.summary
+    assert meta["m"][1][0] == "lapped16-2.x"
+    for ordinal, streams in enumerate(frames):
+        full = {1: b"", 2: bytes([ordinal]) * 40, 200: b"may be skipped"}
+        assert streams == (full if ordinal % 5 else {})
+
+
+@pytest.mark.parametrize(("version", "name"), BAD)
+def test_bad_files_keep_failing(version, name, tmp_path, capfd):
+    code, message = GOLDEN[version]["must_fail"][name]
+    source = str(FOLDER / version / name)
+    assert run(["decompress", source, "-o", str(tmp_path / "a.tif"), "--device", "cpu"]) == code
+    said = capfd.readouterr().err
+    assert message in said and said.count("\n") == 1 and list(tmp_path.iterdir()) == []
