@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import os
 import sys
 
 
 def main() -> None:
     """Run the command line and exit with its code."""
+    # Groups are what sarzip runs in parallel; numpy's matrix products must not start threads below that.
+    os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
     from sarzip.cli import run
 
     sys.exit(run(sys.argv[1:]))

@@ -123,11 +123,12 @@ class Lapped16Reader:
         x = _shuffle(x, shape).reshape(-1, 4 * shape[0] * shape[1])
         x = _activate(self._layers["mid"] @ x + self._biases["mid"])
         x = self._layers["last"] @ x
-        x += _row(self._knots["last"], index, 1 << (steps.SUM_BITS - 1))
+        # Adding the shift to the sums is exact wherever it matters: what needs more than 24 bits is clipped.
+        beyond = steps.classes_beyond(index, len(self._knots["last"])) << steps.SUM_BITS
+        x += _row(self._knots["last"], index, (1 << (steps.SUM_BITS - 1)) + beyond)
         x *= np.float32(1.0 / (1 << steps.SUM_BITS))
-        np.floor(x, out=x)
-        x += np.float32(steps.classes_beyond(index, len(self._knots["last"])))
-        np.clip(x, 0, _CLASSES - 1, out=x)
+        np.maximum(x, 0, out=x)
+        np.minimum(x, _CLASSES - 1, out=x)
         return x.astype(np.uint8).reshape(-1, 2 * shape[0], 2 * shape[1])
 
     def _model(self, prefix: str) -> EntropyModel:
