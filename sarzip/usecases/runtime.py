@@ -15,6 +15,7 @@ from typing import TypeVar
 from sarzip.errors import UsageError
 
 T = TypeVar("T")
+_THREAD_START_SECONDS = 1.0
 
 
 @dataclass(frozen=True)
@@ -61,7 +62,7 @@ def torch_threads(count: int) -> Iterator[None]:
 def prefetch(items: Iterable[T], depth: int = 1) -> Generator[T, None, None]:
     """Iterate `items` in a thread of its own, at most `depth` finished items ahead."""
     ready: queue.Queue[tuple[str, T | BaseException | None]] = queue.Queue(depth)
-    stop = threading.Event()
+    begun, stop = threading.Event(), threading.Event()
 
     def put(kind: str, value: T | BaseException | None) -> bool:
         while not stop.is_set():
@@ -73,6 +74,9 @@ def prefetch(items: Iterable[T], depth: int = 1) -> Generator[T, None, None]:
         return False
 
     def produce() -> None:
+        begun.set()
+        if stop.is_set():
+            return
         try:
             for item in items:
                 if not put("item", item):
@@ -82,8 +86,8 @@ def prefetch(items: Iterable[T], depth: int = 1) -> Generator[T, None, None]:
             put("error", error)
 
     producer = threading.Thread(target=produce, daemon=True, name="sarzip-prefetch")
-    producer.start()
     try:
+        producer.start()
         while True:
             kind, value = ready.get()
             if kind == "item":
@@ -94,7 +98,9 @@ def prefetch(items: Iterable[T], depth: int = 1) -> Generator[T, None, None]:
                 return
     finally:
         stop.set()
-        producer.join()
+        # A signal may arrive within start() itself; the thread then runs, or it never will.
+        if begun.wait(_THREAD_START_SECONDS):
+            producer.join()
 
 
 def peak_memory() -> int:
