@@ -92,8 +92,9 @@ def test_error_stays_near_the_step(family, shape, states):
     latents = _latents(family, _scene(16 * rows, 16 * columns))
     coder = family.with_states(states)
     for step in (0.3, 2.0, 9.0):
-        streams = coder.encode(latents, step)
+        streams, promised = coder.code(latents, step)
         decoded = family.decode(streams, shape, step)
+        np.testing.assert_array_equal(promised, decoded)
         error = float(np.sqrt(np.mean((decoded - latents) ** 2)))
         assert error < 0.6 * step
         estimate = coder.estimate(latents, step)

@@ -99,7 +99,12 @@ class Ae16Family:
 
     def encode(self, latents: NDArray[np.float32], step: float) -> dict[int, bytes]:
         """One group of latents (C, h, w), quantised with a step in dB, to its only stream."""
-        return {LATENTS: planes.pack(quantise(latents, self._widths(step)))}
+        return self.code(latents, step)[0]
+
+    def code(self, latents: NDArray[np.float32], step: float) -> tuple[dict[int, bytes], NDArray[np.float32]]:
+        """What encode gives, and what decode will make of it."""
+        indices = quantise(latents, self._widths(step))
+        return {LATENTS: planes.pack(indices)}, dequantise(indices, self._widths(step))
 
     def decode(
         self, streams: Mapping[int, bytes], shape: tuple[int, int], step: float

@@ -169,8 +169,14 @@ class EntropyModel:
 
     def encode(self, coef: NDArray[np.float32], cls: NDArray[np.uint8], lam: float | None = None) -> bytes:
         """Quantise and code coef float32 (n,) in steps with classes uint8 (n,); b'' when n is 0."""
+        return self.code(coef, cls, lam)[0]
+
+    def code(
+        self, coef: NDArray[np.float32], cls: NDArray[np.uint8], lam: float | None = None
+    ) -> tuple[bytes, NDArray[np.float32]]:
+        """What encode gives, and what decode will make of it."""
         if coef.size == 0:
-            return b""
+            return b"", np.empty(0, np.float32)
         index, active, exceptions = self._search(coef, cls, self.lam if lam is None else lam)
         words, raw = encode_indices(index, active, self.tables, self.n_states)
         head = bytearray([self.n_states])
@@ -181,7 +187,7 @@ class EntropyModel:
             _put_varint(head, 2 * abs(point) - (point < 0))
             last = position
         _put_varint(head, len(raw))
-        return bytes(head) + words + raw
+        return bytes(head) + words + raw, self.reconstruct(self._place(index, cls, exceptions), cls)
 
     def decode_lattice(self, data: bytes, cls: NDArray[np.uint8]) -> NDArray[np.int32]:
         """Exact lattice points int32 (n,) of a stream for classes uint8 (n,); CorruptError when

@@ -38,6 +38,10 @@ class Family(Protocol):
         """Quantise one group of latents (C, h, w) with a step in dB and entropy-code it into streams."""
         ...
 
+    def code(self, latents: NDArray[np.float32], step: float) -> tuple[dict[int, bytes], NDArray[np.float32]]:
+        """What encode gives, and the dequantised latents (C, h, w) that decode will make of it."""
+        ...
+
     def decode(
         self, streams: Mapping[int, bytes], shape: tuple[int, int], step: float
     ) -> NDArray[np.float32]:

@@ -50,13 +50,14 @@ class _Prior:
 @dataclass(frozen=True, eq=False)
 class _Plan:
     """A group before quantisation: side residual float32 (n,) and its classes, centred latents in steps
-    (256, h·w), their classes uint8 (256, h·w), head of the side stream.
+    (256, h·w), their classes uint8 (256, h·w), the means (M, h, w), head of the side stream.
     """
 
     residual: NDArray[np.float32]
     side_classes: NDArray[np.uint8]
     centred: NDArray[np.float32]
     classes: NDArray[np.uint8]
+    means: NDArray[np.float32]
     head: bytes
 
 
@@ -136,13 +137,24 @@ class Lapped16Family:
 
     def encode(self, latents: NDArray[np.float32], step: float) -> dict[int, bytes]:
         """One group of latents (256, h, w), quantised with a step in dB, to its two streams."""
+        return self.code(latents, step)[0]
+
+    def code(self, latents: NDArray[np.float32], step: float) -> tuple[dict[int, bytes], NDArray[np.float32]]:
+        """What encode gives, and what decode will make of it."""
         plan = self._plan(latents, step)
         side = self._side_model.encode(plan.residual, plan.side_classes, 0.0)
         model = self._latent_models[self.states]
-        return {
-            SIDE: plan.head + side,
-            LATENTS: model.encode(plan.centred.reshape(-1), plan.classes.reshape(-1)),
-        }
+        data, values = model.code(plan.centred.reshape(-1), plan.classes.reshape(-1))
+        streams = {SIDE: plan.head + side, LATENTS: data}
+        return streams, self._uncentred(values.reshape(latents.shape), plan.means, step)
+
+    def _uncentred(
+        self, values: NDArray[np.float32], means: NDArray[np.float32], step: float
+    ) -> NDArray[np.float32]:
+        """Coefficients (256, h, w) in steps about their means to latents, in place."""
+        values[: self.config.means] += means
+        values *= np.float32(step)
+        return values
 
     def estimate(self, latents: NDArray[np.float32], step: float) -> Estimate:
         """Bits of both streams, without writing them, and squared error in dB², summed over the latents."""
@@ -172,9 +184,7 @@ class Lapped16Family:
         self._hyper.tilt(prior.classes, tilt)
         model = self._latent_models[peek_states(streams[LATENTS])]
         values = model.decode(streams[LATENTS], prior.classes.reshape(-1)).reshape(self.channels, *shape)
-        values[: self.config.means] += prior.means
-        values *= np.float32(step)
-        return values
+        return self._uncentred(values, prior.means, step)
 
     def _plan(self, latents: NDArray[np.float32], step: float) -> _Plan:
         """Everything about a group that coding it needs, before quantisation."""
@@ -183,6 +193,7 @@ class Lapped16Family:
         prior = self._prior(side, (latents.shape[1], latents.shape[2]), step)
         centred = units.reshape(self.channels, -1)
         centred[: self.config.means] -= prior.means.reshape(self.config.means, -1)
+        lapped_tilt.swap_squares(units[0])
         tilt = lapped_tilt.fit(centred, prior.classes, ratios(), net.CLASS_STEP)
         self._hyper.tilt(prior.classes, tilt)
         residual = self._hyper.residual(side)
@@ -194,6 +205,7 @@ class Lapped16Family:
             side_classes=self._side_classes(moves, (side.shape[1], side.shape[2]), step),
             centred=centred,
             classes=prior.classes,
+            means=prior.means,
             head=lapped_tilt.pack(tilt, moves),
         )
 

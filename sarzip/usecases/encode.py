@@ -206,9 +206,7 @@ class SignalSetEncoder:
 
     def code(self, group: AnalysedGroup, step: float) -> EncodedGroup:
         """Payload streams of an analysed group at a step in dB, and what the decoder will make of them."""
-        streams = self.family.encode(group.latents, step)
-        _, rows, columns = group.latents.shape
-        latents = self.family.decode(streams, (rows, columns), step)
+        streams, latents = self.family.code(group.latents, step)
         masks = join_payloads([validity.encode_classes(classes) for classes in group.classes])
         if masks:
             streams = streams | {StreamKind.MASK: masks}
