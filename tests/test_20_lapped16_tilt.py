@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
+import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
+from sarzip.codec import lapped16_net as net
 from sarzip.codec import lapped_tilt
 from sarzip.codec.lapped_export import ratios
 from sarzip.errors import CorruptError
@@ -76,3 +78,19 @@ def test_fit_stays_at_zero_without_evidence():
     coefficients = rng.standard_normal((256, 4)).astype(np.float32)
     k = np.full(coefficients.shape, round(np.log(1 / 0.06) / WIDTH), np.uint8)
     assert np.abs(lapped_tilt.fit(coefficients, k, ratios(), WIDTH)).max() <= 1
+
+
+@pytest.mark.parametrize("shape", [(1, 1), (2, 2), (5, 4), (6, 7)])
+def test_squares_swap_back_and_gather_what_is_smooth(shape):
+    plane = np.random.default_rng(0).standard_normal(shape).astype(np.float32)
+    there = plane.copy()
+    lapped_tilt.swap_squares(there)
+    assert np.sum(there**2) == pytest.approx(np.sum(plane**2), rel=1e-5)
+    if min(shape) % 2 == 0 and max(shape) % 2 == 0:
+        same = net.swap_squares(torch.from_numpy(plane)[None, None])
+        np.testing.assert_allclose(same[0, 0].numpy(), there, atol=1e-6)
+    lapped_tilt.swap_squares(there)
+    np.testing.assert_allclose(there, plane, atol=1e-6)
+    flat = np.ones((4, 4), np.float32)
+    lapped_tilt.swap_squares(flat)
+    assert np.count_nonzero(np.abs(flat) > 1e-6) == 4

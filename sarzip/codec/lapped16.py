@@ -152,6 +152,7 @@ class Lapped16Family:
         self, values: NDArray[np.float32], means: NDArray[np.float32], step: float
     ) -> NDArray[np.float32]:
         """Coefficients (256, h, w) in steps about their means to latents, in place."""
+        lapped_tilt.swap_squares(values[0])
         values[: self.config.means] += means
         values *= np.float32(step)
         return values

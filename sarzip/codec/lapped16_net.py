@@ -108,6 +108,14 @@ def _mirror_axis(planes: Tensor, halo: int, axis: int, sign: Tensor | None) -> T
     return torch.cat([before, planes, after], axis)
 
 
+def swap_squares(planes: Tensor) -> Tensor:
+    """Haar transform of the 2×2 squares of the lowest channel of (B, C, h, w), h and w even; self-inverse."""
+    low = planes[:, :1]
+    a, b, c, d = low[..., ::2, ::2], low[..., ::2, 1::2], low[..., 1::2, ::2], low[..., 1::2, 1::2]
+    parts = torch.cat([a + b + c + d, a - b + c - d, a + b - c - d, a - b - c + d], 1)
+    return torch.cat([F.pixel_shuffle(0.5 * parts, 2), planes[:, 1:]], 1)
+
+
 def through(value: Tensor, target: Tensor) -> Tensor:
     """`target` forward, gradient to `value`."""
     return value + (target - value).detach()

@@ -102,6 +102,7 @@ class Lapped16Reader:
         lapped_tilt.shift(classes, lapped_tilt.offsets(tilt, self._tilt), _CLASSES - 1)
         model = self._model(f"latents{peek_states(streams[LATENTS])}.")
         latents = model.decode(streams[LATENTS], classes.reshape(-1)).reshape(self.channels, h, w)
+        lapped_tilt.swap_squares(latents[0])
         means = _shuffle(self._mean @ _neighbourhoods(side.astype(np.float32)), half)
         latents[: len(means)] += means[:, :h, :w]
         latents *= np.float32(step)

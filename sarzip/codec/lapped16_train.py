@@ -162,13 +162,13 @@ class Lapped16Trainable(nn.Module):
             side_bits = net.gaussian_bits(residual, net.class_scale(side_classes))
             classes, means = model.hyper(whole, weights)
             mean = F.pad(means, (0, 0, 0, 0, 0, net.CHANNELS - means.shape[1]))
-            centred = units - mean
+            centred = net.swap_squares(units - mean)
             if not noisy:
                 classes = torch.round(classes) + torch.round(self._tilt(centred, net.class_scale(classes)))
             scale = net.class_scale(classes)
             rounded = _dead_zone(centred, self.settings.dead_zone)
             latent_bits = net.gaussian_bits(centred + _noise(centred) if noisy else rounded, scale)
-            latents = (net.through(centred, rounded) + mean) * step
+            latents = (net.swap_squares(net.through(centred, rounded)) + mean) * step
             wide = net.mirror(latents, 1, model.analysis.signs)
             decoded = net.synthesise(model.synthesis.synthesis_weight(), wide)
             if noisy and self._collecting:
