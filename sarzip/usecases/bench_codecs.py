@@ -190,7 +190,8 @@ class SarzipCodec:
             start = time.perf_counter()
             compress(scene.path, packed, options)
             middle = time.perf_counter()
-            decompress(packed, restored, DecompressOptions(self.options.device, self.options.threads))
+            how = DecompressOptions(self.options.device, self.options.threads, model=self.options.model)
+            decompress(packed, restored, how)
             end = time.perf_counter()
             return Coded(packed.stat().st_size, _read(restored, scene), middle - start, end - middle)
 
