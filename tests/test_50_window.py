@@ -3,9 +3,7 @@
 from __future__ import annotations
 
 import contextlib
-import hashlib
 import io
-import json
 from pathlib import Path
 
 import numpy as np
@@ -16,6 +14,7 @@ from rasterio.control import GroundControlPoint
 from rasterio.rpc import RPC
 from rasterio.transform import Affine
 from rasterio.warp import transform_bounds
+from untrained import write_lapped_model
 
 import sarzip
 from sarzip import DecompressOptions
@@ -36,23 +35,7 @@ PLACE = {"crs": "EPSG:32633", "transform": Affine(10, 0, 5e5, 0, -10, 5e6)}
 
 @pytest.fixture(scope="session")
 def lapped_model(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Folder of an untrained lapped16: its transform reconstructs, its tables are Gaussian."""
-    import torch
-    from safetensors.numpy import save
-
-    from sarzip.codec import lapped16_net as net
-    from sarzip.codec.lapped_export import export_network, fit_entropy
-
-    torch.manual_seed(5)
-    empty = (np.empty(0, np.float32), np.empty(0, np.uint8))
-    tensors = export_network(net.Lapped16(net.Lapped16Config())) | fit_entropy(*empty, *empty)
-    content = save({name: value.numpy() for name, value in tensors.items()})
-    folder = tmp_path_factory.mktemp("models") / "lapped"
-    folder.mkdir()
-    (folder / "model.safetensors").write_bytes(content)
-    card = {"id": "lapped", "family": "lapped16", "sha256": hashlib.sha256(content).hexdigest(), "config": {}}
-    (folder / "card.json").write_text(json.dumps(card))
-    return folder
+    return write_lapped_model(tmp_path_factory.mktemp("models") / "lapped")
 
 
 @pytest.fixture(params=["ae16", "lapped16"])
