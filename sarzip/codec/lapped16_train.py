@@ -26,6 +26,7 @@ from torch.nn import functional as F
 
 from sarzip.codec import lapped16_net as net
 from sarzip.codec import lapped_tilt
+from sarzip.codec.lapped16_augment import augment
 from sarzip.codec.lapped_export import export_network, fit_entropy
 from sarzip.errors import ModelError
 
@@ -37,12 +38,13 @@ _KINDS = (np.float32, np.uint8, np.float32, np.uint8)
 
 @dataclass(frozen=True)
 class Lapped16Loss:
-    """Range of steps (dB), weight of mse / step², dead zone (0 rounds to nearest)."""
+    """Range of steps (dB), weight of mse / step², dead zone (0 rounds to nearest), whether crops are changed."""
 
     step_low: float = 0.4
     step_high: float = 24.0
     weight: float = 8.5
     dead_zone: float = 0.08
+    augment: bool = True
 
     def __post_init__(self) -> None:
         """Reject an empty range (ModelError)."""
@@ -96,6 +98,8 @@ class Lapped16Trainable(nn.Module):
 
     def training_loss(self, batch: Tensor) -> tuple[Tensor, dict[str, Tensor]]:
         """batch: (N, 1, H, W) dB, H and W multiples of 32."""
+        if self.settings.augment:
+            batch = augment(batch)
         low, high = math.log2(self.settings.step_low), math.log2(self.settings.step_high)
         log_step = low + (high - low) * torch.rand(batch.shape[0], device=batch.device)
         coded = self.code(batch, log_step, noisy=True)
