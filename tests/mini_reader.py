@@ -203,10 +203,11 @@ def check_metadata(meta: dict[str, Any], newer: bool) -> None:  # 5.2; adds the 
     for band in meta["b"]:
         fill(band, BAND_KEYS, newer)
         need(len(band["v"]) <= 255, "special values")
+        need(0 <= band["f"] <= 1e150 and abs(band["c"]) <= 3000, "floor or centre")
     used: list[int] = []
     for each in meta["s"]:
         fill(each, SET_KEYS | {"b": (LIST, list(range(len(meta["b"]))))}, newer)
-        need(each["b"] and each["q"] >= 0 and all(type(band) is int for band in each["b"]), "set")
+        need(each["b"] and 0 <= each["q"] <= 1e4 and all(type(band) is int for band in each["b"]), "set")
         need(each["m"] is None or 0 <= each["m"] < len(meta["m"]), "set without model")
         used += each["b"]
     need(sorted(used) == list(range(len(meta["b"]))), "bands of the sets")

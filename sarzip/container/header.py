@@ -91,6 +91,10 @@ class BandHeader:
             raise InputError(f"radiometric domain {self.domain[:80]!r} is not a lower-case name")
         _set(self, "floor", _finite(self.floor, "radiometric floor"))
         _set(self, "centre", _finite(self.centre, "radiometric centre"))
+        if not 0 <= self.floor <= limits.MAX_FLOOR:
+            raise InputError(f"radiometric floor {self.floor:g} is not within 0 to {limits.MAX_FLOOR:g}")
+        if abs(self.centre) > limits.MAX_CENTRE_DB:
+            raise InputError(f"radiometric centre {self.centre:g} dB is beyond {limits.MAX_CENTRE_DB:g} dB")
         specials = tuple(_special(value, self.dtype) for value in self.specials)
         if len(specials) > limits.MAX_SPECIALS:
             raise InputError(f"{len(specials)} special values in a band exceed {limits.MAX_SPECIALS}")
@@ -116,8 +120,8 @@ class SetHeader:
         if self.model is not None:
             _set(self, "model", _integer(self.model, "model index"))
         _set(self, "step", _finite(self.step, "step"))
-        if self.step < 0:
-            raise InputError("step is negative")
+        if not 0 <= self.step <= limits.MAX_STEP_DB:
+            raise InputError(f"step {self.step:g} dB is not within 0 to {limits.MAX_STEP_DB:g} dB")
 
 
 @dataclass(frozen=True)

@@ -19,6 +19,12 @@ MAX_PARTS = 32
 MAX_SPECIALS = 255
 """Special values of a band: their class numbers 1..255 fit one byte beside class 0, valid."""
 
+MAX_FLOOR = 1e150
+MAX_CENTRE_DB = 3e3
+MAX_STEP_DB = 1e4
+"""Parameters of the radiometric transform and the quantiser: squares and powers of them have to be
+finite in float64."""
+
 MAX_FRAMES = 2**22
 MAX_STREAMS = 64
 """Streams in one data frame."""

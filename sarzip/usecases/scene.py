@@ -14,10 +14,16 @@ from sarzip.codec import lock, validity
 from sarzip.codec.grid import Grid
 from sarzip.codec.radiometry import DOMAINS, Radiometry
 from sarzip.container import BandHeader, Header
-from sarzip.errors import CorruptError
+from sarzip.errors import CorruptError, InputError
 
 EXACT = "exact"
 """The domain of bands that no network touches."""
+
+_SAMPLE_TYPES = (
+    *(f"{kind}int{bits}" for kind in ("", "u") for bits in (8, 16, 32, 64)),
+    "float32",
+    "float64",
+)
 
 T = TypeVar("T")
 R = TypeVar("R")
@@ -48,11 +54,12 @@ class BandCoding:
         cells: NDArray[np.int16] | None = None,
     ) -> NDArray[Any]:
         """Decoded signal of a group, its class map and its radiometric correction to samples of the dtype."""
-        if cells is not None:
-            signal = np.array(signal, np.float32, order="C")
-            lock.apply_correction(signal, self.power(signal, classes), cells)
-        values = self.radiometry.inverse(signal, self.dtype)
-        validity.restore(values, classes, self.specials, self.shared_zero)
+        with np.errstate(all="ignore"):  # absurd parameters of a hostile file are clipped without a word
+            if cells is not None:
+                signal = np.array(signal, np.float32, order="C")
+                lock.apply_correction(signal, self.power(signal, classes), cells)
+            values = self.radiometry.inverse(signal, self.dtype)
+            validity.restore(values, classes, self.specials, self.shared_zero)
         return values
 
     def to_header(self) -> BandHeader:
@@ -69,7 +76,13 @@ class BandCoding:
 
     @classmethod
     def from_header(cls, band: BandHeader) -> BandCoding:
-        """Rebuild it from a file's header. Raises CorruptError for parameters that make no sense."""
+        """Rebuild it from a file's header.
+
+        Raises InputError for sample types that this version cannot make, CorruptError for parameters that
+        make no sense.
+        """
+        if band.dtype not in _SAMPLE_TYPES:
+            raise InputError(f"has samples of type {band.dtype}, which this version of sarzip cannot restore")
         unit = band.extra.get("unit", 1.0)
         if (
             band.domain not in (*DOMAINS, EXACT)
