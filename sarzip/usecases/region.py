@@ -23,7 +23,7 @@ from sarzip.codec.grid import STRIDE, Window, ceil_to, fold
 from sarzip.codec.lossless import decode_plane
 from sarzip.codec.radiometry import DOMAINS
 from sarzip.codec.reduced import LinearSynthesis, box_classes, box_mean, box_median
-from sarzip.container import Header, StreamKind
+from sarzip.container import Header, StreamKind, require_known
 from sarzip.errors import CorruptError
 from sarzip.usecases.decode import MASK_BAND, DecodedBlock
 from sarzip.usecases.models import ModelStore
@@ -31,6 +31,15 @@ from sarzip.usecases.runtime import Machine, choose_machine, torch_threads
 from sarzip.usecases.sarzfile import Frames
 from sarzip.usecases.scene import BandCoding, WorkPool, grid_of, split_payloads
 from sarzip.usecases.window import Region
+
+# A stream that is not here would be needed for the right pixels.
+_KNOWN_STREAMS = (
+    StreamKind.MASK,
+    StreamKind.LATENTS,
+    StreamKind.SIDE,
+    StreamKind.RADIOMETRY,
+    StreamKind.DATASET_MASK,
+)
 
 # Up to so many groups torch takes longer to start than it saves.
 _FEW_GROUPS = 16
@@ -208,6 +217,7 @@ class RegionDecoder:
         self, key: Key, streams: Mapping[int, bytes]
     ) -> tuple[NDArray[np.float32] | None, Mapping[int, bytes]]:
         row, column, number = key
+        require_known(streams, _KNOWN_STREAMS)
         coder = self._coders.get(number)
         if coder is None:
             return None, streams
