@@ -2,15 +2,14 @@
 
 from __future__ import annotations
 
-import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from sarzip.cli import render
+from sarzip.cli import batch_view, render
 from sarzip.cli.options import Device, Force, Json, Quiet, Threads
-from sarzip.errors import SarzipError, UsageError
+from sarzip.errors import UsageError
 
 if TYPE_CHECKING:
     from sarzip.usecases.compress import CompressOptions
@@ -18,9 +17,20 @@ if TYPE_CHECKING:
 
 
 def compress(
-    sources: Annotated[list[str], typer.Argument(metavar="SRC...", help="Rasters that GDAL can open.")],
+    sources: Annotated[
+        list[str],
+        typer.Argument(
+            metavar="SRC...", help="Rasters that GDAL can open, folders of rasters, URLs, or '-' for stdin."
+        ),
+    ],
     output: Annotated[
-        str, typer.Option("-o", "--output", metavar="DST", help="File, folder for many, or '-' for stdout.")
+        str,
+        typer.Option(
+            "-o",
+            "--output",
+            metavar="DST",
+            help="File, or '-' for stdout; for many a folder, which is created if it ends with '/'.",
+        ),
     ],
     quality: Annotated[
         float | None, typer.Option("--quality", metavar="Q", help="0 (smallest) to 100 (finest); default 60.")
@@ -41,33 +51,41 @@ def compress(
     device: Device = "auto",
     threads: Threads = 0,
     verify: Annotated[
-        bool, typer.Option("--verify", help="Decode the result and check it before saying done.")
+        bool, typer.Option("--verify", help="Decode the result, check it and measure its error.")
     ] = False,
     force: Force = False,
+    resume: Annotated[
+        bool, typer.Option("--resume", help="Skip scenes whose output is there, complete and up to date.")
+    ] = False,
+    recursive: Annotated[
+        bool, typer.Option("--recursive", help="Rasters in subfolders too; DST gets the same subfolders.")
+    ] = False,
+    jobs: Annotated[
+        int, typer.Option("--jobs", metavar="N", help="Scenes at a time; they share the threads.")
+    ] = 1,
+    scheduler: Annotated[
+        str | None,
+        typer.Option("--scheduler", metavar="ADDRESS", help="Let the workers of this Dask cluster do it."),
+    ] = None,
     json: Json = False,
     quiet: Quiet = False,
 ) -> int:
     """Compress rasters into .sarz files."""
+    from sarzip.usecases.batch import BatchOptions, Job, is_folder, plan_jobs
     from sarzip.usecases.compress import CompressOptions
 
     if json and output == "-":
         raise UsageError("--json and -o - both need stdout; write to a file")
     given = {"quality": quality, "bpp": bpp, "ratio": ratio, "size": _bytes(size), "rmse_db": rmse_db}
     options = CompressOptions(_fidelity(given), domain, effort, model, device, threads, force, verify)
-    if len(sources) == 1 and not Path(output).is_dir():
+    single = len(sources) == 1 and not is_folder(output) and not Path(sources[0]).is_dir()
+    if single and not resume and scheduler is None:
         _compress_one(sources[0], output, options, json, quiet)
         return 0
-    if not Path(output).is_dir():
-        raise UsageError(f"{output}: several inputs need an existing folder as output")
-    code = 0
-    for source in sources:
-        target = Path(output) / (Path(source).stem + ".sarz")
-        try:
-            _compress_one(source, str(target), options, json, quiet)
-        except SarzipError as error:
-            print(f"sarzip: {error}", file=sys.stderr)
-            code = code or error.exit_code
-    return code
+    if "-" in (*sources, output):
+        raise UsageError("'-' is for a single scene, without --resume and --scheduler")
+    many = (Job(sources[0], output),) if single else plan_jobs(sources, output, recursive)
+    return batch_view.run(many, BatchOptions(options, resume, jobs, scheduler), json, quiet)
 
 
 def _fidelity(given: dict[str, float | None]) -> Fidelity:
@@ -99,11 +117,8 @@ def _compress_one(source: str, target: str, options: CompressOptions, json: bool
     if json:
         render.print_json(report)
         return
+    for note in report.notes:
+        render.say(note, quiet)
     for band, (domain, reason) in enumerate(zip(report.domains, report.reasons, strict=True), start=1):
         render.say(f"{source}: band {band} is {domain} ({reason})", quiet)
-    render.say(
-        f"{target}: {render.size(report.output_bytes)}, {report.bpp:.3g} bpp, {report.ratio:.3g}:1, step "
-        f"{report.step_db:g} dB, {report.seconds:.1f} s ({report.mpix_per_s:.1f} MPix/s on {report.device}), "
-        f"peak memory {render.size(report.peak_memory)}",
-        quiet,
-    )
+    render.say(batch_view.describe(report), quiet)

@@ -72,7 +72,7 @@ def train(
     """Train a model; call it again with the same folder to continue."""
     from sarzip.usecases.train import Watch, train
 
-    with render.progress_bar("training", quiet) as progress:
+    with render.progress_bar("training", quiet, pixels=False) as progress:
 
         def event(event: Event) -> None:
             if progress:

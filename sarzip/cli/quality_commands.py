@@ -100,7 +100,7 @@ def sample(
     from sarzip.usecases.sample import SampleOptions, sample
 
     options = SampleOptions(like, size, width, height, looks, form, seed, threads, force)
-    with render.progress_bar("simulating", quiet or json) as progress:
+    with render.progress_bar("simulating", quiet or json, pixels=False) as progress:
         report = sample(output, options, progress)
     if json:
         render.print_json(report)
