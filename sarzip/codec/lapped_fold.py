@@ -26,21 +26,24 @@ _BLOCK = 128
 @compiled("void(float32[:,:], int64, int64, int64, float32[:,:,::1])")
 def _fold(signal, first, count, width, parts):  # type: ignore[no-untyped-def]
     """Windows of latents first .. first + count (row-major, `width` a row) to parts (4, count, 576)."""
+    even = np.empty(TAPS, np.float32)
+    odd = np.empty(TAPS, np.float32)
     for n in range(count):
         top = (first + n) // width * STRIDE
         left = (first + n) % width * STRIDE
         for a in range(HALF):
             upper = signal[top + a, left : left + TAPS]
             lower = signal[top + TAPS - 1 - a, left : left + TAPS]
+            for b in range(TAPS):
+                even[b] = upper[b] + lower[b]
+                odd[b] = upper[b] - lower[b]
             at = a * HALF
             for b in range(HALF):
-                c = TAPS - 1 - b
-                even_left, even_right = upper[b] + lower[b], upper[c] + lower[c]
-                odd_left, odd_right = upper[b] - lower[b], upper[c] - lower[c]
-                parts[0, n, at + b] = even_left + even_right
-                parts[1, n, at + b] = even_left - even_right
-                parts[2, n, at + b] = odd_left + odd_right
-                parts[3, n, at + b] = odd_left - odd_right
+                parts[0, n, at + b] = even[b] + even[TAPS - 1 - b]
+                parts[1, n, at + b] = even[b] - even[TAPS - 1 - b]
+            for b in range(HALF):
+                parts[2, n, at + b] = odd[b] + odd[TAPS - 1 - b]
+                parts[3, n, at + b] = odd[b] - odd[TAPS - 1 - b]
 
 
 @compiled("void(float32[:,:,::1], int64, int64, int64, float32[:,::1])")
