@@ -155,3 +155,50 @@ def test_whole_files(write_raster, tiny_model, tmp_path, monkeypatch):
         )
     np.testing.assert_array_equal(alpha, values[1])
     np.testing.assert_array_equal(alpha, back[1])
+
+
+@pytest.fixture(scope="module")
+def lapped16():
+    """An untrained lapped16 whose hyperprior is shaken, and its tensors as arrays."""
+    import torch
+
+    from sarzip.codec import lapped16_net as net
+    from sarzip.codec.lapped16 import Lapped16Config, Lapped16Family
+    from sarzip.codec.lapped_export import export_network, fit_entropy
+
+    torch.manual_seed(11)
+    empty = (np.empty(0, np.float32), np.empty(0, np.uint8))
+    weights = export_network(net.Lapped16(Lapped16Config())) | fit_entropy(*empty, *empty)
+    for name, value in weights.items():
+        if name.startswith("hyper.") and name.endswith("weight"):
+            noise = torch.randint(-9, 10, value.shape)
+            weights[name] = (value.int() + noise).clamp(-127, 127).to(torch.int8)
+    weights["mean.weight"] = torch.randn(weights["mean.weight"].shape) * 0.05
+    arrays = {
+        name: value.float().numpy() if value.dtype == torch.bfloat16 else value.numpy()
+        for name, value in weights.items()
+    }
+    return Lapped16Family(Lapped16Config(), weights), arrays
+
+
+@pytest.mark.parametrize("states", [1, 8, 64])
+@pytest.mark.parametrize(
+    ("size", "step"), [((16, 16), 0.03), ((75, 40), 1.3), ((33, 130), 9.9), ((64, 48), 700.0)]
+)
+def test_latents_of_lapped16(size, step, states, lapped16):
+    import mini_lapped16
+
+    family, arrays = lapped16
+    family = family.with_states(states)
+    shape = -(-size[0] // 16), -(-size[1] // 16)
+    rng = np.random.default_rng(states)
+    latents = (rng.normal(0, 8, (256, *shape)) * np.geomspace(20, 0.1, 256)[:, None, None]).astype(np.float32)
+    latents[200, 0, 0] = 5000
+    streams = family.encode(latents, step)
+    found = mini_lapped16.latents(arrays, streams[3], streams[2], size, step)
+    np.testing.assert_allclose(found, family.decode(streams, shape, step), rtol=2e-5, atol=2e-5 * step)
+    for kind in (2, 3):
+        bad = dict(streams)
+        bad[kind] = streams[kind][: len(streams[kind]) // 2]
+        with pytest.raises((mini_reader.Bad, KeyError)):
+            mini_lapped16.latents(arrays, bad[3], bad[2], size, step)
