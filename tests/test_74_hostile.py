@@ -21,6 +21,7 @@ from conftest import speckled
 from damage import parts_of, read_raster
 
 import sarzip
+import sarzip.usecases.salvage
 from sarzip.cli import run
 from sarzip.container import BandHeader, Header, Reader, SetHeader, Writer
 from sarzip.container.metadata import encode_header
@@ -234,6 +235,35 @@ def test_scenes_far_larger_than_the_file(tiny_model, tmp_path, capfd):
         for more in (b"", tail, bytes(5000)):
             code, _ = outcome(data + more, tiny_model, tmp_path, capfd, 16 << 20)
             assert code == 4
+
+
+def test_rows_of_groups_that_do_not_fit_into_memory(good, tiny_model, tmp_path, monkeypatch):
+    """Groups of zeros take next to nothing in the file; what they unfold to is known beforehand."""
+    from sarzip.codec import planes
+    from sarzip.errors import InputError
+    from sarzip.usecases import memory
+
+    header = dataclasses.replace(good[0], width=8192 * 40, height=8192, group=8192)
+    zeros = planes.pack(np.zeros((8, 512, 512), np.int32))
+    data = packed(header, [{2: zeros}] * 40)
+    assert len(data) < 8000
+    path = tmp_path / "a.sarz"
+    path.write_bytes(data)
+    wanted = 8 * 4 * 512 * 512 * 40
+    monkeypatch.setattr(memory, "available_memory", lambda: wanted - 1)
+    tracemalloc.start()
+    options = sarzip.DecompressOptions("cpu", 1, model=str(tiny_model))
+    for call in (
+        lambda: sarzip.decompress(path, tmp_path / "a.tif", options),
+        lambda: sarzip.usecases.salvage.salvage(path, tmp_path / "a.tif", options),
+        lambda: sarzip.verify(path, True, "cpu", 1, str(tiny_model)),
+    ):
+        with pytest.raises(InputError, match=r"needs about 0.3 GB of memory .* --window"):
+            call()
+    assert tracemalloc.get_traced_memory()[1] < 16 << 20
+    tracemalloc.stop()
+    assert list(tmp_path.iterdir()) == [path]
+    assert memory.latent_memory(good[0], [None]) == 0
 
 
 def test_a_good_file_passes(good, tiny_model, tmp_path, capfd):

@@ -16,6 +16,7 @@ from sarzip.codec.grid import STRIDE, Window
 from sarzip.codec.lossless import decode_plane
 from sarzip.container import Header, StreamKind, require_known
 from sarzip.errors import CorruptError
+from sarzip.usecases.memory import check_memory
 from sarzip.usecases.models import ModelStore
 from sarzip.usecases.neighbours import LatentRow, NeighbouredRow, with_neighbours
 from sarzip.usecases.runtime import Machine, torch_threads
@@ -53,6 +54,7 @@ class SceneDecoder:
         self._grid = grid_of(header)
         self._bands = [BandCoding.from_header(band) for band in header.bands]
         self._families = load_families(header, machine.device, model, trust)
+        check_memory(header, self._families)
 
     def blocks(self, frames: Frames) -> Iterator[DecodedBlock]:
         """Decode all frames, which must come in the order of the file, into blocks in raster order."""

@@ -297,7 +297,7 @@ def _frames(reader: SalvageReader) -> Iterator[Mapping[int, bytes]]:
 def _seekable(source: str | os.PathLike[str]) -> Iterator[BinaryIO]:
     """The source itself, or a copy of what a pipe brings."""
     with open_input(source) as file:
-        if str(source) != STANDARD_STREAM:
+        if str(source) != STANDARD_STREAM and file.seekable():
             yield file
             return
         with tempfile.TemporaryFile() as spool:
