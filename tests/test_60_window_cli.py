@@ -241,10 +241,29 @@ class _Ranges(http.server.SimpleHTTPRequestHandler):
         pass
 
 
-@pytest.fixture
-def server(tmp_path) -> Iterator[str]:
+class _NoRanges(http.server.SimpleHTTPRequestHandler):
+    """Serves whole files, each in one piece; stops in the middle of 'broken.sarz'."""
+
+    def do_GET(self) -> None:
+        broken = self.path.endswith("broken.sarz")
+        data = Path(self.translate_path(self.path.replace("broken", "a"))).read_bytes()
+        self.send_response(200)
+        self.end_headers()
+        self.wfile.write(data[: len(data) // 2] if broken else data)
+
+    def do_HEAD(self) -> None:
+        self.send_error(405)
+
+    def log_message(self, *arguments: object) -> None:
+        pass
+
+
+@pytest.fixture(params=[_Ranges])
+def server(request, tmp_path, monkeypatch) -> Iterator[str]:
+    for name in ("http_proxy", "HTTP_PROXY", "all_proxy", "ALL_PROXY"):
+        monkeypatch.delenv(name, raising=False)
     _Ranges.served.clear()
-    handler = functools.partial(_Ranges, directory=str(tmp_path))
+    handler = functools.partial(request.param, directory=str(tmp_path))
     with http.server.ThreadingHTTPServer(("127.0.0.1", 0), handler) as serving:
         thread = threading.Thread(target=serving.serve_forever, daemon=True)
         thread.start()
@@ -253,10 +272,8 @@ def server(tmp_path) -> Iterator[str]:
         thread.join()
 
 
-def test_ranges_over_http(packed, model, server, tmp_path, capsys, monkeypatch):
+def test_ranges_over_http(packed, model, server, tmp_path, capsys):
     pytest.importorskip("aiohttp")
-    for name in ("http_proxy", "HTTP_PROXY", "all_proxy", "ALL_PROXY"):
-        monkeypatch.delenv(name, raising=False)
     window = ["--window", "1200,1050,30,30", "--model", model]
     near = report_of(capsys, "decompress", packed, "-o", tmp_path / "near.tif", *window)
     far = report_of(capsys, "decompress", f"{server}/a.sarz", "-o", tmp_path / "far.tif", *window)
@@ -267,3 +284,18 @@ def test_ranges_over_http(packed, model, server, tmp_path, capsys, monkeypatch):
         np.testing.assert_array_equal(a.read(), b.read())
     assert run(["info", f"{server}/missing.sarz"]) == 3
     assert "missing.sarz" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("server", [_NoRanges], indirect=True)
+def test_servers_without_ranges_are_read_like_pipes(packed, model, server, tmp_path, capsys):
+    pytest.importorskip("aiohttp")
+    window = ["--window", "1200,1050,30,30", "--model", model]
+    report_of(capsys, "decompress", packed, "-o", tmp_path / "near.tif", *window)
+    far = report_of(capsys, "decompress", f"{server}/a.sarz", "-o", tmp_path / "far.tif", *window)
+    assert far["bytes_read"] == packed.stat().st_size
+    with rasterio.open(tmp_path / "near.tif") as a, rasterio.open(tmp_path / "far.tif") as b:
+        np.testing.assert_array_equal(a.read(), b.read())
+    command = ["decompress", f"{server}/broken.sarz", "-o", tmp_path / "no.tif", *window]
+    assert run(list(map(str, command))) in (3, 4)
+    error = capsys.readouterr().err
+    assert "broken.sarz" in error and error.count("\n") == 1 and not (tmp_path / "no.tif").exists()

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import contextlib
+import io
 from collections.abc import Iterator
-from typing import BinaryIO
+from typing import Any, BinaryIO, cast
 
 from sarzip.errors import InputError, SarzipError
 
@@ -37,7 +38,43 @@ def open_url(url: str) -> Iterator[BinaryIO]:
             raise
         except Exception as error:  # every fsspec backend has exceptions of its own
             raise InputError(f"{url}: cannot be opened ({error or type(error).__name__})") from error
-        yield file
+        yield cast(BinaryIO, _Remote(file))
+
+
+class _Remote(io.RawIOBase):
+    """A file of fsspec that says itself whether it can seek, and whose faults are OSErrors."""
+
+    def __init__(self, file: Any) -> None:
+        self._file = file
+        # Servers without ranges do not tell a size either; fsspec calls their streams seekable all the same.
+        self._seekable = getattr(file, "size", 0) is not None and file.seekable()
+
+    def read(self, size: int = -1) -> bytes:
+        with _faults():
+            return bytes(self._file.read(size))
+
+    def seek(self, offset: int, whence: int = 0) -> int:
+        with _faults():
+            return int(self._file.seek(offset, whence))
+
+    def tell(self) -> int:
+        return int(self._file.tell())
+
+    def seekable(self) -> bool:
+        return bool(self._seekable)
+
+    def readable(self) -> bool:
+        return True
+
+
+@contextlib.contextmanager
+def _faults() -> Iterator[None]:
+    try:
+        yield
+    except OSError:
+        raise
+    except Exception as error:  # of aiohttp, botocore and the like
+        raise OSError(str(error) or type(error).__name__) from error
 
 
 def _options(url: str) -> dict[str, object]:
