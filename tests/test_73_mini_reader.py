@@ -202,3 +202,20 @@ def test_latents_of_lapped16(size, step, states, lapped16):
         bad[kind] = streams[kind][: len(streams[kind]) // 2]
         with pytest.raises((mini_reader.Bad, KeyError)):
             mini_lapped16.latents(arrays, bad[3], bad[2], size, step)
+
+
+def test_integers_of_lapped16(lapped16):
+    """What verify hashes is what the mini reader finds: hyper-latents, then lattice points."""
+    import mini_lapped16
+
+    family, arrays = lapped16
+    latents = np.random.default_rng(3).normal(0, 9, (256, 3, 5)).astype(np.float32)
+    streams = family.encode(latents, 2.0)
+    seen = []
+    with pytest.MonkeyPatch.context() as patch:
+        real = mini_lapped16.lattice
+        patch.setattr(mini_lapped16, "lattice", lambda *more: seen.append(real(*more)) or seen[-1])
+        mini_lapped16.latents(arrays, streams[3], streams[2], (48, 80), 2.0)
+    integers = family.integers(streams, (3, 5), 2.0)
+    assert integers.dtype == np.int32
+    np.testing.assert_array_equal(integers[seen[0].size :], seen[1])

@@ -169,6 +169,22 @@ class Lapped16Family:
         self, streams: Mapping[int, bytes], shape: tuple[int, int], step: float
     ) -> NDArray[np.float32]:
         """Streams of one group to dequantised latents (256, h, w); CorruptError if undecodable."""
+        _, lattice, prior = self._entropy_decode(streams, shape, step)
+        model = self._latent_models[peek_states(streams[LATENTS])]
+        values = model.reconstruct(lattice, prior.classes.reshape(-1)).reshape(self.channels, *shape)
+        return self._uncentred(values, prior.means, step)
+
+    def integers(
+        self, streams: Mapping[int, bytes], shape: tuple[int, int], step: float
+    ) -> NDArray[np.int32]:
+        """Hyper-latents and lattice points int32 (n,) of one group, which are the same on every device."""
+        side, lattice, _ = self._entropy_decode(streams, shape, step)
+        return np.concatenate([side.reshape(-1), lattice])
+
+    def _entropy_decode(
+        self, streams: Mapping[int, bytes], shape: tuple[int, int], step: float
+    ) -> tuple[NDArray[np.int32], NDArray[np.int32], _Prior]:
+        """Hyper-latents (S, ceil(h/2), ceil(w/2)), lattice points (256 · h · w,) and the prior of a group."""
         if LATENTS not in streams or SIDE not in streams:
             raise CorruptError("a group has no latents or no side information")
         if not (np.isfinite(step) and step > 0):
@@ -184,8 +200,7 @@ class Lapped16Family:
         prior = self._prior(side, shape, step)
         self._hyper.tilt(prior.classes, tilt)
         model = self._latent_models[peek_states(streams[LATENTS])]
-        values = model.decode(streams[LATENTS], prior.classes.reshape(-1)).reshape(self.channels, *shape)
-        return self._uncentred(values, prior.means, step)
+        return side, model.decode_lattice(streams[LATENTS], prior.classes.reshape(-1)), prior
 
     def _plan(self, latents: NDArray[np.float32], step: float) -> _Plan:
         """Everything about a group that coding it needs, before quantisation."""
