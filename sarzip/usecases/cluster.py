@@ -72,7 +72,9 @@ def run_on_cluster(
             )
             tasks[future] = job
         try:
-            for future in distributed.as_completed(tasks):
+            with client.as_current():
+                finished = distributed.as_completed(tasks)
+            for future in finished:
                 job = tasks[future]
                 outcome = _outcome(future, job, options.resume)
                 leftovers[job].remove()
