@@ -180,10 +180,10 @@ def spread(planes: np.ndarray) -> np.ndarray:
     return out
 
 
-def latents(
+def integers(
     model: Model, side: bytes, stream: bytes, size: tuple[int, int], step: float
-) -> np.ndarray:  # 9.3
-    """Latents float64 (256, h, w) of a group; size: its rows and columns of pixels."""
+) -> tuple[np.ndarray, np.ndarray, np.ndarray]:  # 9.3
+    """Hyper-latents (S, H, W), lattice points and classes (256, h, w) of a group of `size` pixels."""
     h, w = -(-size[0] // 16), -(-size[1] // 16)
     rows, cols = -(-h // 2), -(-w // 2)
     index = step_index(step)
@@ -202,16 +202,24 @@ def latents(
     moved = model["hyper.tilt.basis"].astype(np.int64) @ np.array(tilt) + 32 >> 6
     classes = np.clip(classes + moved[:, None, None], 0, 63)
     need(stream and stream[0] in (1, *FEEDBACK), "number of states")
-    prefix = f"latents{stream[0]}."
-    points = lattice(model, prefix, stream, classes.reshape(-1))
-    found = values(model, prefix, points, classes.reshape(-1)).reshape(256, h, w)
+    points = lattice(model, f"latents{stream[0]}.", stream, classes.reshape(-1))
+    return y, points.reshape(256, h, w), classes
+
+
+def latents(
+    model: Model, side: bytes, stream: bytes, size: tuple[int, int], step: float
+) -> np.ndarray:  # 9.3
+    """Latents float64 (256, h, w) of a group; size: its rows and columns of pixels."""
+    y, points, classes = integers(model, side, stream, size, step)
+    _, h, w = points.shape
+    found = values(model, f"latents{stream[0]}.", points, classes)
     plane = found[0]
     for i in range(0, h - 1, 2):
         for j in range(0, w - 1, 2):
             a, b, c, d = plane[i, j], plane[i, j + 1], plane[i + 1, j], plane[i + 1, j + 1]
             plane[i, j], plane[i, j + 1] = (a + b + c + d) / 2, (a - b + c - d) / 2
             plane[i + 1, j], plane[i + 1, j + 1] = (a + b - c - d) / 2, (a - b - c + d) / 2
-    weight = model["mean.weight"].astype(np.float64).reshape(-1, 9 * number)
+    weight = model["mean.weight"].astype(np.float64).reshape(-1, 9 * len(y))
     means = spread(np.tensordot(weight, neighbourhoods(y), 1))
     found[: len(means)] += means[:, :h, :w]
     return found * step

@@ -181,9 +181,15 @@ def lapped16():
     return Lapped16Family(Lapped16Config(), weights), arrays
 
 
-@pytest.mark.parametrize("states", [1, 8, 64])
 @pytest.mark.parametrize(
-    ("size", "step"), [((16, 16), 0.03), ((75, 40), 1.3), ((33, 130), 9.9), ((64, 48), 700.0)]
+    ("size", "step", "states"),
+    [
+        ((16, 16), 0.03, 8),
+        ((75, 40), 1.3, 64),
+        ((33, 130), 9.9, 1),
+        ((64, 48), 700.0, 64),
+        ((40, 40), 4.0, 8),
+    ],
 )
 def test_latents_of_lapped16(size, step, states, lapped16):
     import mini_lapped16
@@ -211,11 +217,7 @@ def test_integers_of_lapped16(lapped16):
     family, arrays = lapped16
     latents = np.random.default_rng(3).normal(0, 9, (256, 3, 5)).astype(np.float32)
     streams = family.encode(latents, 2.0)
-    seen = []
-    with pytest.MonkeyPatch.context() as patch:
-        real = mini_lapped16.lattice
-        patch.setattr(mini_lapped16, "lattice", lambda *more: seen.append(real(*more)) or seen[-1])
-        mini_lapped16.latents(arrays, streams[3], streams[2], (48, 80), 2.0)
+    hyper, points, _ = mini_lapped16.integers(arrays, streams[3], streams[2], (48, 80), 2.0)
     integers = family.integers(streams, (3, 5), 2.0)
     assert integers.dtype == np.int32
-    np.testing.assert_array_equal(integers[seen[0].size :], seen[1])
+    np.testing.assert_array_equal(integers, np.concatenate([hyper.reshape(-1), points.reshape(-1)]))
