@@ -1,8 +1,13 @@
-"""Damage of whole files: exit code 4 that names the group, never a wrong pixel, nothing left behind."""
+"""Damage of whole files: exit code 4 that names the group, never a wrong pixel, nothing left behind.
+
+SARZIP_FLIPS multiplies the number of samples: `SARZIP_FLIPS=100 pytest tests/test_70_damage.py -s` says how
+many pieces of damage were tried.
+"""
 
 from __future__ import annotations
 
 import itertools
+import os
 import random
 from collections.abc import Callable
 from pathlib import Path
@@ -13,8 +18,18 @@ from conftest import speckled
 from damage import compress_small_groups, parts_of, pipe, read_raster
 
 import sarzip
+import sarzip.usecases.compress
 from sarzip.errors import CorruptError
 from sarzip.usecases.verify import verify
+
+TIMES = int(os.environ.get("SARZIP_FLIPS", "1"))
+TRIED = {"verified": 0, "decompressed": 0}
+
+
+@pytest.fixture(scope="module", autouse=True)
+def tally():
+    yield
+    print(f"\ndamage refused: {TRIED['verified']} by verify, {TRIED['decompressed']} by decompress")
 
 
 @pytest.fixture(scope="module")
@@ -54,6 +69,7 @@ def refused(data: bytes, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> tup
     for source in (str(path), pipe(monkeypatch, data)):
         with pytest.raises(CorruptError) as caught:
             verify(source)
+        TRIED["verified"] += 1
         messages.append(str(caught.value))
         assert "\n" not in messages[-1] and len(messages[-1]) < 400
     return messages[0], messages[1]
@@ -65,6 +81,7 @@ def not_decompressed(data: bytes, model: Path, tmp_path: Path, monkeypatch: pyte
     path.write_bytes(data)
     output.mkdir(exist_ok=True)
     for source in (str(path), pipe(monkeypatch, data)):
+        TRIED["decompressed"] += 1
         with pytest.raises(CorruptError):
             sarzip.decompress(source, output / "a.tif", sarzip.DecompressOptions("cpu", 1, model=str(model)))
         assert list(output.iterdir()) == []
@@ -89,10 +106,26 @@ def test_every_byte_of_a_small_file(small, tmp_path, monkeypatch):
 
 def test_sampled_flips_never_decode(scene, tiny_model, tmp_path, monkeypatch):
     source = random.Random(1)
-    for _ in range(40):
+    for _ in range(40 * TIMES):
         bad = bytearray(scene)
         bad[source.randrange(len(bad))] ^= source.randrange(1, 256)
         not_decompressed(bytes(bad), tiny_model, tmp_path, monkeypatch)
+
+
+def test_sampled_flips_of_a_larger_file(tiny_model, tmp_path, monkeypatch, write_raster):
+    """Groups of the usual size, one random bit at a time; file and pipe name the same group."""
+    source, target = write_raster(speckled(1100, 2100)[None]), tmp_path / "a.sarz"
+    quality = sarzip.usecases.compress.Fidelity("quality", 95.0)
+    sarzip.compress(source, target, sarzip.CompressOptions(quality, model=str(tiny_model)))
+    good, source = target.read_bytes(), random.Random(3)
+    first = sum(map(len, parts_of(good)[:2]))
+    last = len(good) - sum(map(len, parts_of(good)[-2:]))
+    for _ in range(40 * TIMES):
+        bad = bytearray(good)
+        position = source.randrange(len(bad))
+        bad[position] ^= 1 << source.randrange(8)
+        messages = refused(bytes(bad), tmp_path, monkeypatch)
+        assert not first <= position < last or "group" in messages[0]
 
 
 def edits(data: bytes, source: random.Random) -> dict[str, bytes]:
@@ -114,11 +147,11 @@ def edits(data: bytes, source: random.Random) -> dict[str, bytes]:
 
 def test_sampled_edits_of_every_kind(scene, tiny_model, tmp_path, monkeypatch):
     source = random.Random(2)
-    for number in range(60):
+    for number in range(60 * TIMES):
         for bad in edits(scene, source).values():
             if bad != scene:
                 refused(bad, tmp_path, monkeypatch)
-                if number == 0:
+                if number < TIMES:
                     not_decompressed(bad, tiny_model, tmp_path, monkeypatch)
 
 
