@@ -23,6 +23,10 @@ _WHERE = {
     "CompressReport": "sarzip.usecases.compress",
     "compress": "sarzip.usecases.compress",
     "Fidelity": "sarzip.usecases.rate",
+    "BatchOptions": "sarzip.usecases.batch",
+    "Outcome": "sarzip.usecases.batch",
+    "plan_jobs": "sarzip.usecases.batch",
+    "run_batch": "sarzip.usecases.batch",
     "DecompressOptions": "sarzip.usecases.decompress",
     "DecompressReport": "sarzip.usecases.decompress",
     "decompress": "sarzip.usecases.decompress",
@@ -35,6 +39,7 @@ _WHERE = {
 
 if TYPE_CHECKING:
     from sarzip.errors import SarzipError
+    from sarzip.usecases.batch import BatchOptions, Outcome, plan_jobs, run_batch
     from sarzip.usecases.compare import Comparison, compare
     from sarzip.usecases.compress import CompressOptions, CompressReport, compress
     from sarzip.usecases.decompress import DecompressOptions, DecompressReport, decompress
@@ -43,18 +48,22 @@ if TYPE_CHECKING:
     from sarzip.usecases.verify import verify
 
 __all__ = [
+    "BatchOptions",
     "Comparison",
     "CompressOptions",
     "CompressReport",
     "DecompressOptions",
     "DecompressReport",
     "Fidelity",
+    "Outcome",
     "SarzipError",
     "__version__",
     "compare",
     "compress",
     "decompress",
     "inspect",
+    "plan_jobs",
+    "run_batch",
     "verify",
 ]
 

@@ -251,7 +251,7 @@ def test_closing_the_batch_stops_the_workers(write_raster, tiny_model, tmp_path)
 
 def test_leftovers_of_others_stay(tmp_path):
     before, after = tmp_path / ".a.11111111.sarzip-part.sarz", tmp_path / ".a.22222222.sarzip-part.sarz"
-    other, done = tmp_path / ".ab.11111111.sarzip-part.sarz", tmp_path / "a.sarz"
+    other, done = tmp_path / ".a.b.11111111.sarzip-part.sarz", tmp_path / "a.sarz"
     touch(before)
     leftovers = Leftovers(Job("a.tif", str(done)))
     touch(after, other, done)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import os
+import re
 import secrets
 import sys
 from collections.abc import Iterator
@@ -41,6 +42,12 @@ def atomic_path(destination: str | os.PathLike[str], force: bool = False) -> Ite
     finally:
         with contextlib.suppress(OSError):
             part.unlink(missing_ok=True)
+
+
+def is_part_of(path: Path, final: Path) -> bool:
+    """Whether `path` is a temporary file that atomic_path makes for `final`."""
+    name = rf"\.{re.escape(final.stem)}\.[0-9a-f]{{8}}{re.escape(PART_SUFFIX + final.suffix)}"
+    return path.parent == final.parent and re.fullmatch(name, path.name) is not None
 
 
 def check_destination(final: Path, force: bool) -> None:

@@ -15,7 +15,7 @@ from pathlib import Path
 from urllib.parse import unquote, urlsplit
 
 from sarzip.errors import InputError, OutputError, SarzipError, UsageError
-from sarzip.usecases.atomic import PART_SUFFIX, STANDARD_STREAM
+from sarzip.usecases.atomic import STANDARD_STREAM, is_part_of
 from sarzip.usecases.compress import CompressOptions, CompressReport, Progress, compress
 from sarzip.usecases.remote import is_url
 from sarzip.usecases.resume import why_not_done
@@ -181,14 +181,9 @@ class Leftovers:
                 path.unlink()
 
     def _found(self) -> list[Path]:
-        start = f".{self._output.stem}."
         with contextlib.suppress(OSError):
-            return [p for p in self._output.parent.iterdir() if p.name.startswith(start) and _is_part(p)]
+            return [path for path in self._output.parent.iterdir() if is_part_of(path, self._output)]
         return []
-
-
-def _is_part(path: Path) -> bool:
-    return PART_SUFFIX in path.suffixes
 
 
 class Tally:
