@@ -5,8 +5,9 @@ threads.
 lives in `encode` and `decode` of one group: the hyperprior that selects the entropy coder's tables, the
 means and the quantiser.
 
-Streams of a group: SIDE holds the hyper-latents, one per 2×2 latents, LATENTS the quantised latents
-(entropy.py).
+Streams of a group: SIDE starts with the tilt and the moves of the side information's classes (lapped_tilt);
+then come the hyper-latents, one per 2×2 latents, as differences to their prediction (hyperprior). LATENTS
+holds the quantised latents (entropy), the lowest channel as Haar squares.
 """
 
 from __future__ import annotations
