@@ -14,6 +14,7 @@ from sarzip.container import BandHeader, Header, SetHeader
 from sarzip.raster.crop import Part, crop_metadata
 from sarzip.raster.locate import pixel_bounds
 from sarzip.raster.tags import Gcps, Metadata, decode, encode
+from sarzip.simulate import ground_points, preset
 from sarzip.usecases.window import SCALES, Selection, resolve
 
 NUMBERS = st.floats(-1e3, 1e3).filter(lambda value: abs(value) > 1e-3)
@@ -124,6 +125,24 @@ def test_boxes_hold_the_pixels_that_made_them(transform, column, row, width, hei
     assert last_row >= row + height - slack and last_column >= column + width - slack
     if b == d == 0:
         assert last_row - first_row == pytest.approx(height, abs=slack)
+
+
+def test_control_points_are_interpolated_to_a_pixel():
+    """Each inner point of a Sentinel-1 geometry is found from the others."""
+    points = np.array(
+        [(p.row, p.column, p.longitude, p.latitude, p.height) for p in ground_points(preset("s1-grdh"))]
+    )
+    inner = [k for k in range(len(points)) if 0 < k // 21 < 9 and 0 < k % 21 < 20][::19]
+    for left_out in inner:
+        rest = np.delete(points, left_out, axis=0)
+        names = tuple(map(str, range(len(rest))))
+        meta = replace(Metadata.plain(1), gcps=Gcps(rest, names, names, "EPSG:4326"))
+        row, column, x, y, _ = points[left_out]
+        box = (x - 1e-7, y - 1e-7, x + 1e-7, y + 1e-7)
+        first_row, first_column, last_row, last_column = pixel_bounds(meta, box)
+        assert (first_row + last_row) / 2 == pytest.approx(row, abs=1.0)
+        assert (first_column + last_column) / 2 == pytest.approx(column, abs=1.0)
+        assert last_row - first_row < 0.01
 
 
 @given(st.integers(1, 3000), st.integers(1, 3000), st.data(), st.sampled_from(SCALES))

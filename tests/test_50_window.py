@@ -420,3 +420,13 @@ def test_url_without_fsspec_names_the_extra(monkeypatch):
     monkeypatch.setitem(__import__("sys").modules, "fsspec", None)
     with pytest.raises(InputError, match=r"sarzip\[remote\]"):
         sarzip.inspect("https://example.com/a.sarz")
+
+
+def test_more_than_the_memory_is_refused(lapped_model, write_raster, tmp_path, monkeypatch):
+    packed = tmp_path / "a.sarz"
+    source = write_raster(speckled(300, 520)[None])
+    sarzip.compress(source, packed, sarzip.CompressOptions(model=str(lapped_model)))
+    monkeypatch.setattr("sarzip.usecases.region.available_memory", lambda: 1000)
+    with pytest.raises(InputError, match=r"a\.sarz: needs about .* free"):
+        part_of(packed, lapped_model, window=(0, 0, 5, 5))
+    assert not (tmp_path / "part.tif").exists()

@@ -22,13 +22,15 @@ from sarzip.container import Header
 from sarzip.errors import InputError, UsageError
 from sarzip.usecases.atomic import atomic_path, check_destination, naming
 from sarzip.usecases.decode import MASK_BAND
-from sarzip.usecases.region import RegionDecoder, Setup, load_coders
+from sarzip.usecases.region import RegionDecoder, Setup, check_need, load_coders
 from sarzip.usecases.sarzfile import SarzPart, open_part
 from sarzip.usecases.scene import BandCoding
 from sarzip.usecases.window import Region, Selection, resolve
 
 _LOW, _HIGH = 2.0, 98.0
 _OPAQUE = 255
+# Decibels, validity, and what shrinking and stretching them makes on the way.
+_BYTES_PER_SAMPLE = 20
 
 
 @dataclass(frozen=True)
@@ -143,6 +145,7 @@ def _decode(part: SarzPart, region: Region, options: PreviewOptions) -> _Image:
     )
     decoder = RegionDecoder(header, region, coders, machine)
     shape = (len(region.bands), region.rows, region.columns)
+    check_need(region.samples * _BYTES_PER_SAMPLE, f"{region.columns}x{region.rows} samples")
     image = _Image(np.zeros(shape, np.float32), np.ones(shape, np.bool_))
     for block in decoder.blocks(part.frames(decoder.ordinals)):
         place = block.window

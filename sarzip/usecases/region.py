@@ -24,8 +24,9 @@ from sarzip.codec.lossless import decode_plane
 from sarzip.codec.radiometry import DOMAINS
 from sarzip.codec.reduced import LinearSynthesis, box_classes, box_mean, box_median
 from sarzip.container import Header, StreamKind, require_known
-from sarzip.errors import CorruptError
+from sarzip.errors import CorruptError, InputError
 from sarzip.usecases.decode import MASK_BAND, DecodedBlock
+from sarzip.usecases.memory import available_memory
 from sarzip.usecases.models import ModelStore
 from sarzip.usecases.runtime import Machine, choose_machine, torch_threads
 from sarzip.usecases.sarzfile import Frames
@@ -61,6 +62,7 @@ class Setup:
 class Decoding(Protocol):
     """The part of a model family (codec.family) that reading needs."""
 
+    channels: int
     inputs: int
     synthesis_halo: int
     mirror_signs: NDArray[np.float32]
@@ -132,6 +134,7 @@ class RegionDecoder:
         self._latents = (-(-header.height // STRIDE), -(-header.width // STRIDE))
         self._tiles = self._find_tiles()
         self._needs = {tile: self._needed(tile) for tile in self._tiles}
+        check_need(self._latent_bytes(), f"groups of {header.group}x{header.group} pixels")
         self._ready: dict[Key, tuple[NDArray[np.float32] | None, Mapping[int, bytes]]] = {}
 
     @property
@@ -166,6 +169,19 @@ class RegionDecoder:
             # One more step lets the reader check what comes after the last frame.
             if next(frames, None) is not None:
                 raise CorruptError("has more groups than its header announces")
+
+    def _latent_bytes(self) -> int:
+        """Most bytes of latents that are held at a time."""
+
+        def size(key: Key) -> int:
+            coder, (rows, columns) = self._coders.get(key[2]), self._grid.latent_shape(key[0], key[1])
+            return 0 if coder is None else 4 * rows * columns * coder.family.channels
+
+        held = []
+        for row in {tile[0] for tile in self._tiles}:
+            needed = [self._needs[tile] for tile in self._tiles if tile[0] == row]
+            held.append(sum(map(size, set().union(*needed))))
+        return max(held)
 
     def _torch(self, workers: int) -> contextlib.AbstractContextManager[None]:
         """Bounds the threads of torch where it is used."""
@@ -359,6 +375,15 @@ def _within(outer: Window, inner: Window, unit: int = 1) -> tuple[slice, slice]:
     """Where a rectangle lies in an array of another one with a value for each unit×unit pixels."""
     top, left = (inner.row - outer.row) // unit, (inner.column - outer.column) // unit
     return slice(top, top - (-inner.rows // unit)), slice(left, left - (-inner.columns // unit))
+
+
+def check_need(need: int, what: str) -> None:
+    """InputError if decoding needs more bytes than are free, where that is known."""
+    free = available_memory()
+    if free is not None and need > free:
+        raise InputError(
+            f"needs about {need / 1e9:.1f} GB of memory for {what}; {free / 1e9:.1f} GB are free"
+        )
 
 
 def _is_light(coder: Coder) -> bool:
