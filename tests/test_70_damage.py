@@ -213,3 +213,28 @@ def test_the_intact_file_decodes_alike_from_file_and_pipe(scene, tiny_model, tmp
         rasters.append(read_raster(tmp_path / "a.tif"))
     np.testing.assert_array_equal(*rasters)
     assert not rasters[0][0, :20, :33].any()
+
+
+def test_windows_of_a_damaged_file(scene, tiny_model, tmp_path):
+    """A window that needs the damaged group is refused, one that does not has the right pixels."""
+    from sarzip.usecases.window import Selection
+
+    good, bad = tmp_path / "good.sarz", tmp_path / "bad.sarz"
+    good.write_bytes(scene)
+    parts = parts_of(scene)
+    parts[2 + 2] = bytes(len(parts[4]))  # group 2: rows 0-255, columns 512-599
+    bad.write_bytes(b"".join(parts))
+    for scale in (1, 4):
+        for window, fine in (((0, 0, 200, 120), True), ((520, 8, 40, 40), False), ((500, 0, 12, 40), False)):
+            selection = Selection(window, scale=scale)
+            options = sarzip.DecompressOptions("cpu", 1, True, str(tiny_model), selection=selection)
+            sarzip.decompress(good, tmp_path / "good.tif", options)
+            if fine:
+                sarzip.decompress(bad, tmp_path / "bad.tif", options)
+                expected = read_raster(tmp_path / "good.tif")
+                np.testing.assert_array_equal(read_raster(tmp_path / "bad.tif"), expected)
+                (tmp_path / "bad.tif").unlink()
+                continue
+            with pytest.raises(CorruptError, match="group 2"):
+                sarzip.decompress(bad, tmp_path / "bad.tif", options)
+            assert not (tmp_path / "bad.tif").exists()
