@@ -32,8 +32,9 @@ def pixel_bounds(meta: Metadata, bounds: Bounds, crs: str | None = None) -> Boun
 
     With ground control points the map is the thin plate spline through them (where there are more than 2000,
     the polynomial that GDAL fits), evaluated along the rectangle's sides: exact at the points; between them
-    it knows neither relief nor anything else finer than their spacing. Left out one at a time, the inner
-    points of a simulated Sentinel-1 GRD geometry are found to a pixel from the others.
+    it knows neither relief nor anything else finer than their spacing. Left out one at a time, the points of
+    a simulated Sentinel-1 GRD geometry are found from the others to a quarter of a pixel inside their grid,
+    and to a pixel and a half next to its corners.
 
     Raises UsageError where the rectangle is impossible or the raster has no georeferencing.
     """
