@@ -8,7 +8,7 @@ pixels for the encoder and in latents for the decoder. So coding by groups equal
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -103,17 +103,42 @@ class Extension:
         Two whole strips and the last rows of a third are held at a time. All strips but the last must have
         the same number of rows, a multiple of `multiple` and not less than the halo.
         """
-        above: NDArray[Any] | None = None
-        current: NDArray[Any] | None = None
-        top = 0
-        for following in strips:
-            if current is not None:
-                yield HaloStrip(self, top, above, current, following)
-                top += current.shape[1]
-                above = current[:, current.shape[1] - self.halo :].copy()
-            current = following
+        for (strip,) in strips_together([self], ([each] for each in strips)):
+            yield strip
+
+
+def strips_together(
+    extensions: Sequence[Extension], rows: Iterable[Sequence[NDArray[Any]]]
+) -> Iterator[list[HaloStrip]]:
+    """The same for several planes at once: an item of `rows` holds the next strip of each of them.
+
+    (Not itertools.tee, which keeps up to 57 items alive.)
+    """
+    above: list[NDArray[Any] | None] = [None] * len(extensions)
+    current: Sequence[NDArray[Any]] | None = None
+    top = 0
+    for following in rows:
         if current is not None:
-            yield HaloStrip(self, top, above, current, None)
+            yield _halo_strips(extensions, top, above, current, following)
+            top += current[0].shape[1]
+            above = [
+                strip[:, strip.shape[1] - extension.halo :].copy()
+                for strip, extension in zip(current, extensions, strict=True)
+            ]
+        current = following
+    if current is not None:
+        yield _halo_strips(extensions, top, above, current, [None] * len(extensions))
+
+
+def _halo_strips(
+    extensions: Sequence[Extension],
+    top: int,
+    above: Sequence[NDArray[Any] | None],
+    current: Sequence[NDArray[Any]],
+    below: Sequence[NDArray[Any] | None],
+) -> list[HaloStrip]:
+    parts = zip(extensions, above, current, below, strict=True)
+    return [HaloStrip(extension, top, upper, strip, lower) for extension, upper, strip, lower in parts]
 
 
 @dataclass(frozen=True, eq=False)

@@ -18,7 +18,7 @@ from sarzip.container import Header, StreamKind, require_known
 from sarzip.errors import CorruptError
 from sarzip.usecases.memory import check_memory
 from sarzip.usecases.models import ModelStore
-from sarzip.usecases.neighbours import LatentRow, NeighbouredRow, with_neighbours
+from sarzip.usecases.neighbours import LatentRow, LatentRowBuilder, NeighbouredRow, with_neighbours
 from sarzip.usecases.runtime import Machine, torch_threads
 from sarzip.usecases.sarzfile import Frames
 from sarzip.usecases.scene import BandCoding, WorkPool, grid_of, split_payloads
@@ -86,14 +86,10 @@ class SceneDecoder:
                     if streams is None:
                         raise CorruptError("ends before its last group")
                     items.append((row, column, number, streams))
-            groups = list(pool.map(lambda item: self._entropy_decode(*item), items))
-            yield [
-                LatentRow(
-                    np.concatenate([latents for latents, _ in groups[number :: len(sets)]], axis=2),
-                    tuple(streams for _, streams in groups[number :: len(sets)]),
-                )
-                for number in sets
-            ]
+            builders = [LatentRowBuilder(self._grid, row) for _ in sets]
+            for number, group in enumerate(pool.map(lambda item: self._entropy_decode(*item), items)):
+                builders[number % len(sets)].add(*group)
+            yield [each.row() for each in builders]
 
     def _entropy_decode(
         self, row: int, column: int, number: int, streams: Mapping[int, bytes]

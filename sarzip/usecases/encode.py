@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import itertools
 from collections.abc import Generator, Iterator
 from dataclasses import dataclass, replace
 from typing import Any, Protocol
@@ -13,11 +12,11 @@ from numpy.typing import NDArray
 
 from sarzip.codec import lock, validity
 from sarzip.codec.family import Family
-from sarzip.codec.grid import STRIDE, Extension, Grid, HaloStrip, Window, ceil_to, fold
+from sarzip.codec.grid import STRIDE, Extension, Grid, HaloStrip, Window, ceil_to, fold, strips_together
 from sarzip.codec.lossless import encode_plane
 from sarzip.container import Header, StreamKind
 from sarzip.raster import RasterSource
-from sarzip.usecases.neighbours import LatentRow, with_neighbours
+from sarzip.usecases.neighbours import LatentRow, LatentRowBuilder, with_neighbours
 from sarzip.usecases.runtime import Machine, prefetch, torch_threads
 from sarzip.usecases.scene import BandCoding, WorkPool, grid_of, join_payloads
 
@@ -109,13 +108,10 @@ class SceneEncoder:
                 for column in range(self._grid.columns)
                 for each, prepared in zip(sets, prepared_sets, strict=True)
             )
-            groups = list(pool.map(lambda task: task[0].encode(*task[1:]), tasks))
-            yield [
-                LatentRow(
-                    np.concatenate([group.latents for group in chosen], axis=2), tuple(map(_light, chosen))
-                )
-                for chosen in (groups[number :: len(sets)] for number in range(len(sets)))
-            ]
+            rows_of_sets = [LatentRowBuilder(self._grid, row) for _ in sets]
+            for number, group in enumerate(pool.map(lambda task: task[0].encode(*task[1:]), tasks)):
+                rows_of_sets[number % len(sets)].add(group.latents, _light(group))
+            yield [each.row() for each in rows_of_sets]
 
 
 def _light(group: EncodedGroup) -> EncodedGroup:
@@ -143,13 +139,9 @@ class SignalSetEncoder:
 
     def rows(self) -> Iterator[_ExtendedRow]:
         """For each row of groups: signal and class maps with what lies around them."""
-        signals, maps = itertools.tee(self._strips())
         extension = Extension(self._grid.height, self._grid.width, STRIDE, self.family.analysis_halo)
-        return map(
-            _ExtendedRow,
-            extension.strips(signal for signal, _ in signals),
-            extension.strips(classes for _, classes in maps),
-        )
+        for strips in strips_together([extension, extension], self._strips()):
+            yield _ExtendedRow(*strips)
 
     def _strips(self) -> Iterator[tuple[NDArray[np.float32], NDArray[np.uint8]]]:
         """Filled signal (bands, rows, width) and class maps of the same shape, strip by strip."""

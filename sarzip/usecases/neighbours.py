@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import itertools
+from collections import deque
 from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
@@ -11,7 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from sarzip.codec.family import Family
-from sarzip.codec.grid import Extension, HaloStrip
+from sarzip.codec.grid import STRIDE, Extension, Grid, HaloStrip, strips_together
 
 
 @dataclass(frozen=True)
@@ -20,6 +20,30 @@ class LatentRow:
 
     latents: NDArray[np.float32]
     groups: tuple[Any, ...]
+
+
+class LatentRowBuilder:
+    """Collects the groups of one row and set from left to right, each copied to its place at once."""
+
+    def __init__(self, grid: Grid, row: int) -> None:
+        self._grid = grid
+        self._row = row
+        self._latents: NDArray[np.float32] | None = None
+        self._groups: list[Any] = []
+
+    def add(self, latents: NDArray[np.float32], group: Any) -> None:
+        """The next group: its latents (C, h, w) and what else belongs to it."""
+        if self._latents is None:
+            width = -(-self._grid.width // STRIDE)
+            self._latents = np.empty((*latents.shape[:2], width), np.float32)
+        left = self._grid.window(self._row, len(self._groups)).column // STRIDE
+        self._latents[:, :, left : left + latents.shape[2]] = latents
+        self._groups.append(group)
+
+    def row(self) -> LatentRow:
+        """The whole row."""
+        assert self._latents is not None
+        return LatentRow(self._latents, tuple(self._groups))
 
 
 @dataclass(frozen=True)
@@ -37,13 +61,16 @@ def with_neighbours(
 
     size: rows and columns of latents of the scene.
     """
-    *copies, originals = itertools.tee(rows, len(families) + 1)
+    waiting: deque[list[tuple[Any, ...]]] = deque()
 
-    def extended(number: int) -> Iterator[HaloStrip]:
-        family = families[number]
-        halo, signs = (family.synthesis_halo, family.mirror_signs) if family else (0, None)
-        latents = (row[number].latents for row in copies[number])
-        return Extension(*size, 1, halo, signs).strips(latents)
+    def latents() -> Iterator[list[NDArray[np.float32]]]:
+        for row in rows:
+            waiting.append([each.groups for each in row])
+            yield [each.latents for each in row]
 
-    for row, *strips in zip(originals, *map(extended, range(len(families))), strict=True):
-        yield [NeighbouredRow(strip, each.groups) for strip, each in zip(strips, row, strict=True)]
+    extensions = [
+        Extension(*size, 1, family.synthesis_halo, family.mirror_signs) if family else Extension(*size, 1, 0)
+        for family in families
+    ]
+    for strips in strips_together(extensions, latents()):
+        yield list(map(NeighbouredRow, strips, waiting.popleft()))

@@ -60,44 +60,39 @@ def torch_threads(count: int) -> Iterator[None]:
 
 
 def prefetch(items: Iterable[T], depth: int = 1) -> Generator[T, None, None]:
-    """Iterate `items` in a thread of its own, at most `depth` finished items ahead."""
-    ready: queue.Queue[tuple[str, T | BaseException | None]] = queue.Queue(depth)
+    """Iterate `items` in a thread of its own, at most `depth` items ahead, the one in the making included."""
+    ready: queue.SimpleQueue[tuple[str, T | BaseException | None]] = queue.SimpleQueue()
+    room = threading.Semaphore(depth)
     begun, stop = threading.Event(), threading.Event()
-
-    def put(kind: str, value: T | BaseException | None) -> bool:
-        while not stop.is_set():
-            try:
-                ready.put((kind, value), timeout=0.1)
-                return True
-            except queue.Full:
-                continue
-        return False
 
     def produce() -> None:
         begun.set()
-        if stop.is_set():
-            return
+        iterator = iter(items)
         try:
-            for item in items:
-                if not put("item", item):
-                    return
-            put("end", None)
+            while room.acquire() and not stop.is_set():
+                # Put at once: a name here would keep the item alive while waiting for room.
+                ready.put(("item", next(iterator)))
+        except StopIteration:
+            ready.put(("end", None))
         except BaseException as error:  # handed to the consumer, which raises it
-            put("error", error)
+            ready.put(("error", error))
 
     producer = threading.Thread(target=produce, daemon=True, name="sarzip-prefetch")
     try:
         producer.start()
         while True:
             kind, value = ready.get()
+            room.release()
             if kind == "item":
                 yield value  # type: ignore[misc]
+                del value
             elif kind == "error":
                 raise value  # type: ignore[misc]
             else:
                 return
     finally:
         stop.set()
+        room.release()
         # A signal may arrive within start() itself; the thread then runs, or it never will.
         if begun.wait(_THREAD_START_SECONDS):
             producer.join()
