@@ -376,3 +376,24 @@ def test_progress_counts_every_pixel(write_raster, tiny_model, tmp_path):
     )
     assert [done for done, _ in seen] == sorted(done for done, _ in seen)
     assert seen[-1] == (values.size, values.size)
+
+
+def test_workers_share_the_gpus_and_the_cores(monkeypatch):
+    import torch
+
+    from sarzip.usecases.workers import _own_device
+
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: True)
+    monkeypatch.setattr(torch.cuda, "device_count", lambda: 2)
+    devices = {
+        asked: [_own_device(sarzip.CompressOptions(device=asked), number) for number in range(3)]
+        for asked in ("auto", "cuda", "cuda:1", "cpu")
+    }
+    assert devices == {
+        "auto": ["cuda:0", "cuda:1", "cuda:0"],
+        "cuda": ["cuda:0", "cuda:1", "cuda:0"],
+        "cuda:1": ["cuda:1"] * 3,
+        "cpu": ["cpu"] * 3,
+    }
+    shares = [batch.with_threads(sarzip.CompressOptions(threads=8), count).threads for count in (1, 3, 16)]
+    assert shares == [8, 2, 1]
