@@ -21,6 +21,7 @@ from sarzip.errors import CorruptError
 ZERO_RUN = 16
 _MAX_CLASSES = 15
 _LEVEL = 9
+_FILL_WIDTH = 4096
 
 
 def special_values(dtype: np.dtype[Any] | str, nodata: float | int | None) -> tuple[float | int, ...]:
@@ -176,9 +177,15 @@ def fill(signal: NDArray[np.float32], invalid: NDArray[np.bool_]) -> None:
 
     A pyramid of masked means is built until no hole is left; each hole takes the value of the finest level
     that knows one, bilinearly enlarged. Without any valid pixel the result is zero, the centre of the band.
+    Wide planes are filled in pieces, which bounds the memory.
     """
-    if not invalid.any():
-        return
+    for left in range(0, signal.shape[1], _FILL_WIDTH):
+        piece = np.s_[:, left : left + _FILL_WIDTH]
+        if invalid[piece].any():
+            _fill_piece(signal[piece], invalid[piece])
+
+
+def _fill_piece(signal: NDArray[np.float32], invalid: NDArray[np.bool_]) -> None:
     signal[invalid] = 0
     weight = (~invalid).astype(np.float32)
     if not weight.any():
