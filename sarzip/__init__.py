@@ -35,6 +35,9 @@ _WHERE = {
     "inspect": "sarzip.usecases.inspect",
     "verify": "sarzip.usecases.verify",
     "SarzipError": "sarzip.errors",
+    "Selection": "sarzip.usecases.window",
+    "PreviewOptions": "sarzip.usecases.preview",
+    "preview": "sarzip.usecases.preview",
 }
 
 if TYPE_CHECKING:
@@ -44,8 +47,10 @@ if TYPE_CHECKING:
     from sarzip.usecases.compress import CompressOptions, CompressReport, compress
     from sarzip.usecases.decompress import DecompressOptions, DecompressReport, decompress
     from sarzip.usecases.inspect import inspect
+    from sarzip.usecases.preview import PreviewOptions, preview
     from sarzip.usecases.rate import Fidelity
     from sarzip.usecases.verify import verify
+    from sarzip.usecases.window import Selection
 
 __all__ = [
     "BatchOptions",
@@ -56,7 +61,9 @@ __all__ = [
     "DecompressReport",
     "Fidelity",
     "Outcome",
+    "PreviewOptions",
     "SarzipError",
+    "Selection",
     "__version__",
     "compare",
     "compress",
