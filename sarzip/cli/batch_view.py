@@ -83,7 +83,8 @@ def _summarise(outcomes: Sequence[Outcome], seconds: float, quiet: bool) -> None
     if reports:
         pixels = sum(report.width * report.height * report.bands for report in reports)
         written, read = (sum(sizes) for sizes in zip(*map(_sizes, reports), strict=True))
-        line += f", {render.size(read)} to {render.size(written)}, {pixels / seconds / 1e6:.1f} MPix/s"
+        sizes = f"{render.size(read)} to " * bool(read) + render.size(written)  # URLs do not tell their size
+        line += f", {sizes}, {pixels / seconds / 1e6:.1f} MPix/s"
     render.say(line)
 
 
