@@ -70,6 +70,7 @@ __all__ = [
     "decompress",
     "inspect",
     "plan_jobs",
+    "preview",
     "run_batch",
     "verify",
 ]
