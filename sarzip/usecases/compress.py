@@ -35,7 +35,7 @@ from sarzip.usecases.scene import EXACT, BandCoding, WorkPool
 from sarzip.usecases.spool import standard_input
 
 REAL_DTYPES = ("uint8", "uint16", "int16", "float32", "float64")
-DEFAULT_MODEL = "ae16"
+DEFAULT_MODEL = "lapped16"
 DEFAULT_FIDELITY = Fidelity("quality", 60.0)
 # A sample may miss the size of a large scene; each attempt corrects it by what the last one missed.
 _ATTEMPTS = 4
@@ -120,7 +120,7 @@ def compress(
     _refuse_same_file(source, destination)
     machine = choose_machine(options.device, options.threads)
     source_bytes = Path(source).stat().st_size if Path(source).is_file() else 0
-    with naming(str(source)), RasterSource.open(str(source)) as raster:
+    with naming(str(source)), RasterSource.open(str(source), machine.threads) as raster:
         plan = plan_scene(raster, options, machine)
         with binary_output(destination, options.force) as sink, unchanged(source):
             coder = _Coder(raster, plan, machine, progress)
