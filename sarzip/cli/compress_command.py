@@ -46,7 +46,7 @@ def compress(
     domain: Annotated[
         str, typer.Option("--domain", help="What the values are: auto, amplitude, power or db.")
     ] = "auto",
-    model: Annotated[str, typer.Option("--model", help="Released model or path of a model folder.")] = "lapped16",
+    model: Annotated[str, typer.Option("--model", help="Released model, or a model's folder.")] = "lapped16",
     effort: Annotated[str, typer.Option("--effort", help="fast (quicker) or best (smaller).")] = "best",
     device: Device = "auto",
     threads: Threads = 0,

@@ -173,6 +173,12 @@ def synthesise(weight: Tensor, latents: Tensor) -> Tensor:
     return F.pixel_shuffle(F.conv2d(latents, weight), STRIDE)
 
 
+class BiasedConv(nn.Conv2d):
+    """A convolution that has a bias, and says so to the type checker."""
+
+    bias: Tensor
+
+
 class HyperAnalysis(nn.Module):
     """Latents in steps (B, 256, h, w), h and w even, to hyper-latents (B, side, h/2, w/2) before rounding."""
 
@@ -180,11 +186,11 @@ class HyperAnalysis(nn.Module):
         super().__init__()
         width = config.analysis_width
         self.means = config.means
-        self.inward = nn.Conv2d(CHANNELS + config.means, width, 1)
+        self.inward = BiasedConv(CHANNELS + config.means, width, 1)
         self.knots = nn.Parameter(torch.zeros(KNOTS, width))
-        self.down = nn.Conv2d(width, width, 2, 2)
-        self.mix = nn.Conv2d(width, width, 3, padding=1, padding_mode="replicate")
-        self.out = nn.Conv2d(width, config.side, 1)
+        self.down = BiasedConv(width, width, 2, 2)
+        self.mix = BiasedConv(width, width, 3, padding=1, padding_mode="replicate")
+        self.out = BiasedConv(width, config.side, 1)
         self.direct = nn.Conv2d(config.means, config.side, 2, 2, bias=False)
         with torch.no_grad():
             self.out.bias.zero_()
@@ -218,10 +224,10 @@ class HyperSynthesis(nn.Module):
         super().__init__()
         side, hidden = config.side, config.hidden
         self.means = config.means
-        self.first = nn.Conv2d(side, hidden, 3)
-        self.up = nn.Conv2d(hidden, 4 * hidden, 1)
-        self.mid = nn.Conv2d(hidden, hidden, 1)
-        self.last = nn.Conv2d(hidden, CHANNELS, 1)
+        self.first = BiasedConv(side, hidden, 3)
+        self.up = BiasedConv(hidden, 4 * hidden, 1)
+        self.mid = BiasedConv(hidden, hidden, 1)
+        self.last = BiasedConv(hidden, CHANNELS, 1)
         self.first_knots = nn.Parameter(torch.zeros(KNOTS, hidden))
         self.first_classes: Tensor
         self.register_buffer("first_classes", _first_classes(), persistent=False)

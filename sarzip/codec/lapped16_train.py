@@ -38,7 +38,7 @@ _KINDS = (np.float32, np.uint8, np.float32, np.uint8)
 
 @dataclass(frozen=True)
 class Lapped16Loss:
-    """Range of steps (dB), weight of mse / step², dead zone (0 rounds to nearest), whether crops are changed."""
+    """Range of steps (dB), weight of mse / step², dead zone (0: nearest), whether crops are changed."""
 
     step_low: float = 0.4
     step_high: float = 24.0

@@ -26,7 +26,7 @@ def check_memory(header: Header, families: Sequence[Family | None]) -> None:
     need = latent_memory(header, families)
     if free is not None and need > free:
         raise InputError(
-            f"needs about {need / 1e9:.1f} GB of memory for rows of {header.group}x{header.group} groups over "
+            f"needs about {need / 1e9:.1f} GB of memory for groups of {header.group}x{header.group} over "
             f"{header.width} columns, and {free / 1e9:.1f} GB are free; decode a --window of it"
         )
 
