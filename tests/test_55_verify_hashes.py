@@ -5,8 +5,6 @@ from __future__ import annotations
 import hashlib
 import json
 import random
-import subprocess
-import sys
 
 import numpy as np
 import pytest
@@ -14,6 +12,7 @@ from conftest import speckled
 from damage import compress_small_groups, read_raster
 
 import sarzip
+from sarzip.cli import run
 from sarzip.codec.grid import Window
 from sarzip.container import BandHeader, Header, Reader, SetHeader
 from sarzip.usecases.decode import DecodedBlock, SceneDecoder
@@ -110,8 +109,8 @@ def test_small_differences_of_floats_keep_the_rounded_hash():
     assert len(set(exact)) == 4 and len(set(rounded[:3])) == 1 and rounded[3] != rounded[0]
 
 
-def test_json(packed, tiny_model):
+def test_json(packed, tiny_model, capfd):
     path, raster = packed(speckled(40, 50)[None])
-    command = [sys.executable, "-m", "sarzip", "verify", path, "--deep", "--json", "--model", tiny_model]
-    report = json.loads(subprocess.run(command, capture_output=True, check=True).stdout)
+    assert run(["verify", str(path), "--deep", "--json", "--model", str(tiny_model), "--device", "cpu"]) == 0
+    report = json.loads(capfd.readouterr().out)
     assert report["decoded_sha256"] == [sha256(raster[0])] and report["tolerance_db"] == 0.01

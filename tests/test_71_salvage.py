@@ -8,8 +8,6 @@ import io
 import itertools
 import json
 import random
-import subprocess
-import sys
 import time
 from pathlib import Path
 
@@ -21,6 +19,7 @@ from conftest import speckled
 from damage import compress_small_groups, parts_of, pipe, read_raster
 
 import sarzip
+from sarzip.cli import run
 from sarzip.container import BandHeader, Header, ModelRef, Reader, SetHeader, Writer
 from sarzip.container.salvage import SalvageReader
 from sarzip.errors import CorruptError, ModelError, UsageError
@@ -309,17 +308,18 @@ def test_refusals_leave_nothing(scene, tiny_model, tmp_path):
     assert list(tmp_path.iterdir()) == [path]
 
 
-def test_command_line(scene, tiny_model, tmp_path):
+def test_command_line(scene, tiny_model, tmp_path, capfd):
     path, output, mask = tmp_path / "a.sarz", tmp_path / "a.tif", tmp_path / "mask.tif"
     path.write_bytes(scene[0][: len(scene[0]) // 2])
-    command = [sys.executable, "-m", "sarzip", "decompress", path, "-o", output, "--model", tiny_model]
-    plain = subprocess.run(command, capture_output=True, check=False)
-    assert plain.returncode == 4 and not output.exists()
-    command += ["--salvage", "--salvage-mask", mask, "--json"]
-    done = subprocess.run(command, capture_output=True, check=False)
-    assert done.returncode == 4 and output.exists() and mask.exists()
-    assert done.stderr.count(b"\n") == 1 and b"salvaged" in done.stderr
-    report = json.loads(done.stdout)
+    command = ["decompress", str(path), "-o", str(output), "--model", str(tiny_model), "--device", "cpu"]
+    assert run(command) == 4 and not output.exists()
+    capfd.readouterr()
+    assert run([*command, "--salvage", "--salvage-mask", str(mask), "--json"]) == 4
+    assert output.exists() and mask.exists()
+    said = capfd.readouterr()
+    assert said.err.count("\n") == 1 and "salvaged" in said.err
+    report = json.loads(said.out)
     assert report["lost"][-1]["group"] == 8 and report["fill"] == [NODATA, NODATA]
     with rasterio.open(mask) as dataset:
         assert dataset.crs.to_epsg() == 32633
+    assert run([*command, "--salvage-mask", str(mask)]) == 2
