@@ -74,9 +74,9 @@ def test_joined_payloads(payloads, more):
 
 
 @settings(max_examples=150, deadline=None)
-@given(st.integers(0, 3), st.integers(0, 200), st.integers(0, 255), st.integers(0, 12))
+@given(st.integers(0, 3), st.integers(0, 200), st.integers(0, 255), st.integers(-3, 12))
 def test_both_refuse_the_same_damage(kind, position, value, cut):
-    """A changed or missing byte of a payload: both readers refuse it, or read the same."""
+    """A changed byte, missing or further bytes of a payload: both readers refuse it, or read the same."""
     rng = np.random.default_rng(7)
     classes = rng.choice(np.array([0, 1, 3], np.uint8), (20, 30))
     indices = np.rint(rng.normal(0, 3, (4, 3, 2))).astype(np.int32)
@@ -106,7 +106,7 @@ def test_both_refuse_the_same_damage(kind, position, value, cut):
     )[kind]
     bad = bytearray(payload)
     bad[position % len(bad)] = value
-    bad = bytes(bad[: len(bad) - cut])
+    bad = bytes(bad[: len(bad) - cut]) if cut >= 0 else bytes(payload) + bytes([value]) * -cut
     try:
         expected = product(bad)
     except CorruptError:

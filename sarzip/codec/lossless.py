@@ -32,7 +32,7 @@ def decode_plane(payload: bytes, shape: tuple[int, int], dtype: np.dtype[Any] | 
     try:
         if zstandard.frame_content_size(payload) != size:
             raise CorruptError("exact plane has the wrong size")
-        raw = zstandard.ZstdDecompressor().decompress(payload, max_output_size=size)
+        raw = zstandard.ZstdDecompressor().decompress(payload, max_output_size=size, allow_extra_data=False)
     except zstandard.ZstdError as error:
         raise CorruptError(f"exact plane does not decompress ({error})") from None
     planes = np.frombuffer(raw, np.uint8).reshape(kind.itemsize, -1)

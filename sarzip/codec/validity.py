@@ -157,7 +157,7 @@ def decode_classes(payload: bytes, shape: tuple[int, int], specials: int) -> NDA
         if zstandard.frame_content_size(payload[1 + count :]) != plane_bytes * count:
             raise CorruptError("mask stream has the wrong size")
         raw = zstandard.ZstdDecompressor().decompress(
-            payload[1 + count :], max_output_size=plane_bytes * count
+            payload[1 + count :], max_output_size=plane_bytes * count, allow_extra_data=False
         )
     except zstandard.ZstdError as error:
         raise CorruptError(f"mask stream does not decompress ({error})") from None
