@@ -70,6 +70,9 @@ class BenchBand:
         values = db if divisor is None else 10.0 ** (db / divisor)
         if self.values.dtype.kind in "iu":
             info = np.iinfo(self.values.dtype)
+            if divisor is not None:
+                # Zeros are coded at the clamp; between it and 1 the nearer one in dB is taken, as elsewhere.
+                values = np.where(values < np.sqrt(self.floor), 0, values)
             values = np.clip(np.rint(values), info.min, info.max)
         return values.astype(self.values.dtype)
 
