@@ -221,3 +221,39 @@ def test_integers_of_lapped16(lapped16):
     integers = family.integers(streams, (3, 5), 2.0)
     assert integers.dtype == np.int32
     np.testing.assert_array_equal(integers, np.concatenate([hyper.reshape(-1), points.reshape(-1)]))
+
+
+def test_damaged_streams_of_lapped16(lapped16):
+    """Whatever happens to the streams of a group: CorruptError from both decoders, or the same latents."""
+    import random
+    import sys
+    from pathlib import Path
+
+    sys.path.insert(0, str(Path(__file__).parent / "fuzz"))
+    from fuzz_container import mutate
+
+    from sarzip.codec.lapped16_reader import Lapped16Reader
+
+    family, arrays = lapped16
+    decoders = (family.decode, Lapped16Reader(arrays).decode)
+    latents = np.random.default_rng(3).normal(0, 9, (256, 3, 2)).astype(np.float32)
+    seeds = [family.with_states(states).encode(latents, 2.0) for states in (1, 8, 64)]
+    source = random.Random(5)
+    cases = [seeds[1] | {2: bytes([states]) + seeds[1][2][1:]} for states in (0, 1, 2, 4, 16, 32, 64, 255)]
+    for _ in range(100):
+        streams, kind = source.choice(seeds), source.choice((2, 3))
+        others = [b"\0" + each[kind] for each in seeds]
+        cases.append(streams | {kind: mutate(b"\0" + streams[kind], others, source)[1:]})
+    refused = 0
+    for case in cases:
+        found = []
+        for decode in decoders:
+            try:
+                found.append(decode(case, (3, 2), 2.0))
+            except CorruptError:
+                found.append(None)
+        assert (found[0] is None) == (found[1] is None)
+        refused += found[0] is None
+        if found[0] is not None:
+            np.testing.assert_allclose(found[0], found[1], rtol=1e-4, atol=1e-3)
+    assert refused > 80

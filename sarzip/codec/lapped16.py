@@ -24,7 +24,7 @@ from torch.nn import functional as F
 
 from sarzip.codec import lapped16_net as net
 from sarzip.codec import lapped_tilt, lapped_transform
-from sarzip.codec.entropy import Estimate, peek_states
+from sarzip.codec.entropy import EntropyModel, Estimate, peek_states
 from sarzip.codec.family import LATENTS, SIDE
 from sarzip.codec.hyperprior import IntegerHyper
 from sarzip.codec.hyperprior_steps import FRACTIONS, spread_side, step_index
@@ -171,7 +171,7 @@ class Lapped16Family:
     ) -> NDArray[np.float32]:
         """Streams of one group to dequantised latents (256, h, w); CorruptError if undecodable."""
         _, lattice, prior = self._entropy_decode(streams, shape, step)
-        model = self._latent_models[peek_states(streams[LATENTS])]
+        model = self._latent_model(streams[LATENTS])
         values = model.reconstruct(lattice, prior.classes.reshape(-1)).reshape(self.channels, *shape)
         return self._uncentred(values, prior.means, step)
 
@@ -200,8 +200,15 @@ class Lapped16Family:
             raise CorruptError("side information holds impossible values")
         prior = self._prior(side, shape, step)
         self._hyper.tilt(prior.classes, tilt)
-        model = self._latent_models[peek_states(streams[LATENTS])]
+        model = self._latent_model(streams[LATENTS])
         return side, model.decode_lattice(streams[LATENTS], prior.classes.reshape(-1)), prior
+
+    def _latent_model(self, data: bytes) -> EntropyModel:
+        """The entropy model that a stream was written with; CorruptError when there is none."""
+        try:
+            return self._latent_models[peek_states(data)]
+        except KeyError:
+            raise CorruptError("entropy coded data is for a quantiser that the model lacks") from None
 
     def _plan(self, latents: NDArray[np.float32], step: float) -> _Plan:
         """Everything about a group that coding it needs, before quantisation."""

@@ -100,7 +100,10 @@ class Lapped16Reader:
             raise CorruptError("side information holds impossible values")
         classes = np.ascontiguousarray(self.classes(side, step)[:, :h, :w]).reshape(self.channels, -1)
         lapped_tilt.shift(classes, lapped_tilt.offsets(tilt, self._tilt), _CLASSES - 1)
-        model = self._model(f"latents{peek_states(streams[LATENTS])}.")
+        prefix = f"latents{peek_states(streams[LATENTS])}."
+        if prefix + "head" not in self._weights:
+            raise CorruptError("entropy coded data is for a quantiser that the model lacks")
+        model = self._model(prefix)
         latents = model.decode(streams[LATENTS], classes.reshape(-1)).reshape(self.channels, h, w)
         lapped_tilt.swap_squares(latents[0])
         means = _shuffle(self._mean @ _neighbourhoods(side.astype(np.float32)), half)
