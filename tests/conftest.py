@@ -9,6 +9,11 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from hypothesis import settings
+
+# The first example of a test pays for compiling and importing; a busy machine for everything else.
+settings.register_profile("untimed", deadline=None)
+settings.load_profile("untimed")
 
 DATA = Path(os.environ.get("SARZIP_DATA", Path(__file__).resolve().parents[2] / "shared" / "data"))
 
