@@ -35,6 +35,7 @@ from sarzip.codec.hyperprior_steps import (
     TOP_HIDDEN,
     WEIGHT_BITS,
     classes_beyond,
+    integrate,
     interpolate_knots,
     side_row,
     step_index,
@@ -43,21 +44,6 @@ from sarzip.codec.jit import compiled
 from sarzip.errors import ModelError
 
 EXACT = 1 << 24
-
-
-@compiled("void(int32[:,:,::1], int32[:,::1])")
-def _integrate(side, weights):  # type: ignore[no-untyped-def]
-    """Residuals to hyper-latents in place: add the prediction from left, above and above-left (weights in
-    1/16).
-    """
-    for c in range(side.shape[0]):
-        a, b, d = weights[c, 0], weights[c, 1], weights[c, 2]
-        for i in range(side.shape[1]):
-            for j in range(side.shape[2]):
-                left = side[c, i, j - 1] if j else np.int32(0)
-                above = side[c, i - 1, j] if i else np.int32(0)
-                corner = side[c, i - 1, j - 1] if i and j else np.int32(0)
-                side[c, i, j] += (a * left + b * above + d * corner + 8) >> 4
 
 
 @compiled("void(float32[:,::1], int64[::1], int64, int64, uint8[:,::1])")
@@ -125,7 +111,7 @@ class IntegerHyper:
     def integrate(self, residual: NDArray[np.int32]) -> NDArray[np.int32]:
         """Inverse of `residual`."""
         side = np.ascontiguousarray(residual, np.int32).copy()
-        _integrate(side, self._prediction)
+        integrate(side, self._prediction)
         return side
 
     def side_row(self, step: float) -> NDArray[np.uint8]:

@@ -11,6 +11,8 @@ import math
 import numpy as np
 from numpy.typing import NDArray
 
+from sarzip.codec.jit import compiled
+
 SIDE_CLIP = 31
 WEIGHT_BITS = 6
 HIDDEN_BITS = 4
@@ -69,3 +71,18 @@ def spread_side(
 ) -> NDArray[np.uint8]:
     """Classes uint8 (S · positions,) from a row of classes and a group's moves (S,) in classes."""
     return np.repeat(np.clip(row + moves, 0, top).astype(np.uint8), positions)
+
+
+@compiled("void(int32[:,:,::1], int32[:,::1])")
+def integrate(side, weights):  # type: ignore[no-untyped-def]
+    """Residuals to hyper-latents in place: add the prediction from left, above and above-left (weights in
+    1/16).
+    """
+    for c in range(side.shape[0]):
+        a, b, d = weights[c, 0], weights[c, 1], weights[c, 2]
+        for i in range(side.shape[1]):
+            for j in range(side.shape[2]):
+                left = side[c, i, j - 1] if j else np.int32(0)
+                above = side[c, i - 1, j] if i else np.int32(0)
+                corner = side[c, i - 1, j - 1] if i and j else np.int32(0)
+                side[c, i, j] += (a * left + b * above + d * corner + 8) >> 4

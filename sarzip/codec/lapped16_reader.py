@@ -18,7 +18,6 @@ from sarzip.codec import hyperprior_steps as steps
 from sarzip.codec import lapped_tilt
 from sarzip.codec.entropy import EntropyModel, peek_states
 from sarzip.codec.family import LATENTS, SIDE
-from sarzip.codec.jit import compiled
 from sarzip.codec.lapped_transform import mirror_signs
 from sarzip.codec.reduced import LinearSynthesis
 from sarzip.errors import CorruptError, ModelError
@@ -27,21 +26,6 @@ KERNEL = "synthesis.kernel"
 SIDE_LIMIT = 1023
 _CLASSES = 64
 _LAYERS = ("first", "up", "mid", "last")
-
-
-@compiled("void(int32[:,:,::1], int32[:,::1])")
-def _integrate(side, weights):  # type: ignore[no-untyped-def]
-    """Residuals to hyper-latents in place: add the prediction from left, above and above-left (weights in
-    1/16).
-    """
-    for c in range(side.shape[0]):
-        a, b, d = weights[c, 0], weights[c, 1], weights[c, 2]
-        for i in range(side.shape[1]):
-            for j in range(side.shape[2]):
-                left = side[c, i, j - 1] if j else np.int32(0)
-                above = side[c, i - 1, j] if i else np.int32(0)
-                corner = side[c, i - 1, j - 1] if i and j else np.int32(0)
-                side[c, i, j] += (a * left + b * above + d * corner + 8) >> 4
 
 
 class Lapped16Reader:
@@ -95,7 +79,7 @@ class Lapped16Reader:
         classes = steps.spread_side(row, moved, half[0] * half[1], _CLASSES - 1)
         lattice = self._model("side.").decode_lattice(streams[SIDE][start:], classes)
         side = np.ascontiguousarray(lattice.reshape(-1, *half))
-        _integrate(side, self._prediction)
+        steps.integrate(side, self._prediction)
         if side.size and max(int(side.max()), -int(side.min())) > SIDE_LIMIT:
             raise CorruptError("side information holds impossible values")
         classes = np.ascontiguousarray(self.classes(side, step)[:, :h, :w]).reshape(self.channels, -1)
