@@ -379,12 +379,10 @@ def test_progress_counts_every_pixel(write_raster, tiny_model, tmp_path):
 
 
 def test_workers_share_the_gpus_and_the_cores(monkeypatch):
-    import torch
-
+    from sarzip.usecases import workers
     from sarzip.usecases.workers import _own_device
 
-    monkeypatch.setattr(torch.cuda, "is_available", lambda: True)
-    monkeypatch.setattr(torch.cuda, "device_count", lambda: 2)
+    monkeypatch.setattr(workers, "cuda_devices", lambda: 2)
     devices = {
         asked: [_own_device(sarzip.CompressOptions(device=asked), number) for number in range(3)]
         for asked in ("auto", "cuda", "cuda:1", "cpu")

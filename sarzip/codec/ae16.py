@@ -80,6 +80,10 @@ class Ae16Family:
             latents[:, top : top + height, left : left + width] = self._run(run, part)
         return latents
 
+    def reduced(self, scale: int) -> None:
+        """The network is not linear: there is no way around the pixels."""
+        return None
+
     def synthesise(self, latents: NDArray[np.float32]) -> NDArray[np.float32]:
         """Latents (C, h+2s, w+2s), s the synthesis halo, to signal (inputs, 16h, 16w) in dB."""
         halo = self.synthesis_halo

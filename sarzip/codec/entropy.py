@@ -21,28 +21,20 @@ point target survives where the scale was predicted wrongly.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
 
 from sarzip.codec.jit import compiled
 from sarzip.codec.rans import LANES, MACHINES, decode_indices, encode_indices, plan
-from sarzip.codec.tables import COUNTED, CodeTables, build_tables
+from sarzip.codec.tables import CodeTables
 from sarzip.codec.trellis import LIMIT, lattice_points, quantise_clean
 from sarzip.errors import CorruptError, ModelError
 
 CENTROIDS = 4  # |t| = 1, 2, 3 and more have their own shift
 SHIFT_UNIT = 1.0 / 128  # of the lattice spacing
 EXCEPTION_BITS = 40.0  # what an exception costs, about: position and value
-
-# Lattice spacing in steps, by number of states: at equal step the three then give about the same distortion.
-SPACING = {1: 1.0, 4: 0.62, 8: 0.62, 16: 0.62, 32: 0.62, 64: 0.62}
-# Lagrange multiplier in squared lattice spacings per bit: the measured optimum on lapped transform
-# coefficients of Sentinel-1 training scenes, from 0.1 to 3 bits per coefficient. Much more makes fitting
-# collapse towards zeros.
-LAMBDA = {1: 0.12, 4: 0.3, 8: 0.3, 16: 0.3, 32: 0.3, 64: 0.3}
-
 
 @compiled("int64(float32[::1], uint8[::1], int64[::1], int64, float32, float32, float32[::1])")
 def _gather(coef, cls, start, zero_below, scale, outlier, u):  # type: ignore[no-untyped-def]
@@ -81,27 +73,23 @@ def _histogram(cls, counts):  # type: ignore[no-untyped-def]
         counts[i & 3, cls[i]] += 1
 
 
+@compiled("void(float32[::1], uint8[::1], int64[::1], int64, float32[::1])")
+def _scatter_values(values, cls, start, zero_below, out):  # type: ignore[no-untyped-def]
+    """The same for reconstructed values."""
+    at = start.copy()
+    for i in range(cls.shape[0]):
+        c = np.int64(cls[i])
+        out[i] = values[at[c]]
+        at[c] += np.int64(c >= zero_below)
+
+
 @compiled("void(int32[::1], uint8[::1], float32, float32[:,::1], float32[::1])")
-def _values(lattice, cls, spacing, centroids, out):  # type: ignore[no-untyped-def]
-    for i in range(lattice.shape[0]):
-        t = lattice[i]
+def _values(points, cls, spacing, centroids, out):  # type: ignore[no-untyped-def]
+    for i in range(cls.shape[0]):
+        t = points[i]
         a = abs(t)
         v = np.float32(a) + centroids[cls[i], min(a, np.int32(4))]
         out[i] = spacing * (-v if t < 0 else v)
-
-
-@compiled("void(int32[::1], uint8[::1], uint8[::1], uint8[::1], uint8[::1], int64[:,:,::1])")
-def _count(index, cls, shift, following, quantiser, counts):  # type: ignore[no-untyped-def]
-    state = np.zeros(LANES, np.uint8)
-    last = counts.shape[2] - 1
-    for i in range(index.shape[0]):
-        c = cls[i]
-        k = np.int64(index[i])
-        s = np.int64(state[i & (LANES - 1)])
-        r = np.int64(shift[c])
-        value = abs((k + ((1 << r) >> 1)) >> r)
-        counts[c, quantiser[s], min(value, last)] += 1
-        state[i & (LANES - 1)] = following[2 * s + (k & 1)]
 
 
 @dataclass(frozen=True, eq=False)
@@ -163,18 +151,19 @@ class EntropyModel:
     ) -> Estimate:
         """Rate and distortion of coding coef without writing a stream: what a search of the step
         evaluates."""
-        done = self.quantise(coef, cls, lam)
-        error = self.reconstruct(done.lattice, cls) - coef
-        return Estimate(done.bits, float(np.dot(error, error)))
+        index, active, exceptions = self._search(coef, cls, self.lam if lam is None else lam)
+        bits = plan(index, active, self.tables, self.n_states).bits + 8 * 19
+        error = self._reconstruct(index, active, cls, exceptions, 1.0) - coef
+        return Estimate(bits + EXCEPTION_BITS * len(exceptions), float(np.dot(error, error)))
 
     def encode(self, coef: NDArray[np.float32], cls: NDArray[np.uint8], lam: float | None = None) -> bytes:
         """Quantise and code coef float32 (n,) in steps with classes uint8 (n,); b'' when n is 0."""
-        return self.code(coef, cls, lam)[0]
+        return self.code(coef, cls, lam=lam)[0]
 
     def code(
-        self, coef: NDArray[np.float32], cls: NDArray[np.uint8], lam: float | None = None
+        self, coef: NDArray[np.float32], cls: NDArray[np.uint8], step: float = 1.0, lam: float | None = None
     ) -> tuple[bytes, NDArray[np.float32]]:
-        """What encode gives, and what decode will make of it."""
+        """What encode gives, and what decode will make of it, times the step."""
         if coef.size == 0:
             return b"", np.empty(0, np.float32)
         index, active, exceptions = self._search(coef, cls, self.lam if lam is None else lam)
@@ -187,16 +176,30 @@ class EntropyModel:
             _put_varint(head, 2 * abs(point) - (point < 0))
             last = position
         _put_varint(head, len(raw))
-        return bytes(head) + words + raw, self.reconstruct(self._place(index, cls, exceptions), cls)
+        return bytes(head) + words + raw, self._reconstruct(index, active, cls, exceptions, step)
 
     def decode_lattice(self, data: bytes, cls: NDArray[np.uint8]) -> NDArray[np.int32]:
         """Exact lattice points int32 (n,) of a stream for classes uint8 (n,); CorruptError when
         undecodable."""
+        index, _, exceptions = self._decode(data, cls)
+        return self._place(index, cls, exceptions)
+
+    def decode(self, data: bytes, cls: NDArray[np.uint8], step: float = 1.0) -> NDArray[np.float32]:
+        """Coefficients float32 (n,) in steps, times `step`, of a stream for classes uint8 (n,); CorruptError
+        when undecodable."""
+        index, active, exceptions = self._decode(data, cls)
+        return self._reconstruct(index, active, cls, exceptions, step)
+
+    def _decode(
+        self, data: bytes, cls: NDArray[np.uint8]
+    ) -> tuple[NDArray[np.int32], NDArray[np.uint8], list[tuple[int, int]]]:
+        """Indices and classes of the coded coefficients in coding order; exceptions (position, lattice
+        point)."""
         self._check(cls)
         if cls.size == 0:
             if data:
                 raise CorruptError("entropy coded data where there are no coefficients")
-            return np.empty(0, np.int32)
+            return np.empty(0, np.int32), np.empty(0, np.uint8), []
         if not data or data[0] != self.n_states:
             raise CorruptError("entropy coded data is for another quantiser than the model's")
         exceptions, at = _get_exceptions(data, cls.size)
@@ -212,22 +215,27 @@ class EntropyModel:
         for position, _ in exceptions:
             if cls[position] >= self.zero_below:
                 raise CorruptError("an exception replaces a coded coefficient")
-        return self._place(index, cls, exceptions)
+        return index, active, exceptions
 
-    def decode(self, data: bytes, cls: NDArray[np.uint8]) -> NDArray[np.float32]:
-        """Coefficients float32 (n,) in steps of a stream for classes uint8 (n,); CorruptError when
-        undecodable."""
-        return self.reconstruct(self.decode_lattice(data, cls), cls)
-
-    def reconstruct(self, lattice: NDArray[np.int32], cls: NDArray[np.uint8]) -> NDArray[np.float32]:
-        """Coefficients float32 (n,) in steps of lattice points int32 (n,)."""
-        self._check(cls)
+    def _reconstruct(
+        self,
+        index: NDArray[np.int32],
+        active: NDArray[np.uint8],
+        cls: NDArray[np.uint8],
+        exceptions: list[tuple[int, int]],
+        step: float,
+    ) -> NDArray[np.float32]:
+        """Coefficients (n,) in steps, times `step`, of indices and classes in coding order."""
         shifts = np.zeros((self.tables.classes, CENTROIDS + 1), np.float32)
         shifts[:, 1:] = self.centroids * np.float32(SHIFT_UNIT)
-        out = np.empty(lattice.size, np.float32)
-        _values(
-            np.ascontiguousarray(lattice), np.ascontiguousarray(cls), np.float32(self.spacing), shifts, out
-        )
+        spacing = np.float32(self.spacing * step)
+        values = np.zeros(index.size + 1, np.float32)
+        _values(lattice_points(index, self.n_states), active, spacing, shifts, values)
+        out = np.empty(cls.size, np.float32)
+        _scatter_values(values, cls, self._order(cls)[1], self.zero_below, out)
+        for position, point in exceptions:
+            shift = shifts[cls[position], min(abs(point), CENTROIDS)]
+            out[position] = spacing * np.copysign(np.float32(abs(point)) + shift, np.float32(point))
         return out
 
     def to_arrays(self, prefix: str = "entropy.") -> dict[str, NDArray[np.generic]]:
@@ -309,84 +317,6 @@ def peek_states(data: bytes) -> int:
     if not data or data[0] not in MACHINES:
         raise CorruptError("entropy coded data names no known quantiser")
     return data[0]
-
-
-@dataclass(frozen=True)
-class FitConfig:
-    """How tables are fitted: precision of the tables, shape of the start tables (2 Gaussian, 1 Laplacian),
-    rounds of quantise-count-rebuild, and the share of nonzero values below which a class is not coded at
-    all."""
-
-    bits: int = 14
-    shape: float = 1.5
-    rounds: int = 6
-    zero_share: float = 3e-4
-
-
-def parametric_model(
-    ratios: NDArray[np.float64], n_states: int, config: FitConfig = FitConfig(), lam: float | None = None
-) -> EntropyModel:
-    """Model without data: class k is a generalised Gaussian with sigma/step = ratios[k]; every class is
-    coded."""
-    spacing = SPACING[n_states]
-    quantisers = 1 if n_states == 1 else 2
-    # each of the two quantisers of the trellis has twice the lattice's spacing
-    sigma = np.asarray(ratios, np.float64) / (spacing * quantisers)
-    tables = build_tables(sigma, quantisers, config.bits, config.shape)
-    centroids = np.zeros((tables.classes, CENTROIDS), np.int8)
-    return EntropyModel(tables, n_states, spacing, LAMBDA[n_states] if lam is None else lam, 0, centroids)
-
-
-def fit_model(
-    coef: NDArray[np.float32], cls: NDArray[np.uint8], start: EntropyModel, config: FitConfig = FitConfig()
-) -> EntropyModel:
-    """Fit tables, centroid shifts and zero classes of `start` to training coefficients (n,) with their
-    classes.
-
-    Alternates quantising with the current tables and counting what came out. Classes without data keep
-    `start`'s scale as a prior. coef in steps, at many steps mixed, as they will be coded.
-    """
-    model = replace(start, zero_below=0, centroids=np.zeros_like(start.centroids))
-    classes, quantisers = model.tables.classes, model.tables.quantisers
-    number = np.bincount(cls, minlength=classes)[:classes]
-    power = np.bincount(cls, weights=coef.astype(np.float64) ** 2, minlength=classes)[:classes]
-    sigma = model.tables.prior_sigma()
-    measured = np.sqrt(power / np.maximum(number, 1)) / (model.spacing * quantisers)
-    sigma = np.where(number >= 1000, np.maximum(measured, 0.02), sigma)
-    model = replace(model, tables=build_tables(sigma, quantisers, config.bits, config.shape))
-    machine = MACHINES[model.n_states]
-    lattice = np.zeros(cls.size, np.int32)
-    counts = np.zeros((classes, quantisers, COUNTED), np.int64)
-    for _ in range(config.rounds):
-        index, active, _ = model._search(coef, cls, model.lam)
-        lattice = model._place(index, cls, [])
-        counts = np.zeros((classes, quantisers, COUNTED), np.int64)
-        _count(index, active, model.tables.shift, machine.next, machine.quantiser, counts)
-        model = replace(model, tables=build_tables(sigma, quantisers, config.bits, config.shape, counts))
-    centroids = _fit_centroids(coef / np.float32(model.spacing), cls, lattice, classes)
-    seen = np.maximum(counts.sum(axis=(1, 2)), 1)
-    quiet = (counts[:, :, 1:].sum(axis=(1, 2)) / seen < config.zero_share) & (number >= 1000)
-    # all classes up to the last of the quiet ones that come before any that is not; classes without data say
-    # nothing
-    known = [c for c in range(classes) if number[c] >= 1000]
-    loud = next((c for c in known if not quiet[c]), classes)
-    below = max((c + 1 for c in known if c < loud), default=0)
-    return replace(model, zero_below=below, centroids=centroids)
-
-
-def _fit_centroids(
-    u: NDArray[np.float32], cls: NDArray[np.uint8], lattice: NDArray[np.int32], classes: int
-) -> NDArray[np.int8]:
-    """Mean of |u| - |t| by class and |t| = 1, 2, 3, >= 4, shrunk towards 0 where few were seen: int8
-    (classes, 4)."""
-    nonzero = lattice != 0
-    t = np.abs(lattice[nonzero]).astype(np.int64)
-    error = (u[nonzero] * np.sign(lattice[nonzero]) - t).astype(np.float64)
-    cell = cls[nonzero].astype(np.int64) * CENTROIDS + np.minimum(t, CENTROIDS) - 1
-    total = np.bincount(cell, weights=error, minlength=classes * CENTROIDS)
-    number = np.bincount(cell, minlength=classes * CENTROIDS)
-    mean = total / (number + 50.0)
-    return np.clip(np.round(mean / SHIFT_UNIT), -127, 127).astype(np.int8).reshape(classes, CENTROIDS)
 
 
 def _put_varint(out: bytearray, value: int) -> None:

@@ -28,7 +28,7 @@ def build_family(
             from sarzip.codec.lapped16 import DEFAULT_STATES, Lapped16Config, Lapped16Family
 
             states = 1 if effort == "fast" else DEFAULT_STATES
-            return Lapped16Family(Lapped16Config(**config), weights, device, states)
+            return Lapped16Family(Lapped16Config(**config), weights, states)
     except (TypeError, KeyError, RuntimeError) as error:
         raise ModelError(f"weights of family '{name}' do not fit their card ({error})") from error
     raise ModelError(f"model family '{name}' is unknown to this version of sarzip; a newer one may have it")

@@ -8,6 +8,8 @@ from typing import Protocol
 import numpy as np
 from numpy.typing import NDArray
 
+from sarzip.codec.reduced import LinearSynthesis
+
 LATENTS = 2
 SIDE = 3
 
@@ -46,6 +48,10 @@ class Family(Protocol):
         self, streams: Mapping[int, bytes], shape: tuple[int, int], step: float
     ) -> NDArray[np.float32]:
         """Streams of one group to dequantised latents (C, h, w). Raises CorruptError."""
+        ...
+
+    def reduced(self, scale: int) -> LinearSynthesis | None:
+        """Synthesis of the means over boxes of scale × scale pixels; None where it takes the pixels first."""
         ...
 
     def synthesise(self, latents: NDArray[np.float32]) -> NDArray[np.float32]:

@@ -22,13 +22,12 @@ from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
-import torch
+from numpy.lib.stride_tricks import sliding_window_view
 from numpy.typing import NDArray
-from torch import Tensor
-from torch.nn import functional as F
 
 from sarzip.codec import lapped_tilt
 from sarzip.codec.hyperprior_steps import (
+    CLASSES,
     HIDDEN_BITS,
     SIDE_CLIP,
     SUM_BITS,
@@ -38,66 +37,65 @@ from sarzip.codec.hyperprior_steps import (
     integrate,
     interpolate_knots,
     side_row,
+    spread_side,
     step_index,
 )
 from sarzip.codec.jit import compiled
 from sarzip.errors import ModelError
 
 EXACT = 1 << 24
+LAYERS = ("first", "up", "mid", "last")
 
 
-@compiled("void(float32[:,::1], int64[::1], int64, int64, uint8[:,::1])")
+@compiled("void(float32[:,::1], int64[::1], int64, int64, uint8[:,:,::1])")
 def _classify(sums, bias, beyond, top, out):  # type: ignore[no-untyped-def]
+    """Sums (C, positions of the hyper-latents' padded grid) to classes (C, h, w), rounded, in 0..top."""
+    h, w = out.shape[1], out.shape[2]
+    wide = 2 * ((w + 1) // 2)
     for c in range(sums.shape[0]):
         half = np.int32(bias[c] + (1 << (SUM_BITS - 1)))
-        for i in range(sums.shape[1]):
-            value = ((np.int32(sums[c, i]) + half) >> SUM_BITS) + np.int32(beyond)
-            out[c, i] = np.uint8(min(max(value, np.int32(0)), np.int32(top)))
+        for i in range(h):
+            for j in range(w):
+                value = ((np.int32(sums[c, i * wide + j]) + half) >> SUM_BITS) + np.int32(beyond)
+                out[c, i, j] = np.uint8(min(max(value, np.int32(0)), np.int32(top)))
 
 
 class IntegerHyper:
-    """Integer networks and predictors; immutable, thread-safe. Weights: see `lapped16_export`."""
+    """Integer networks and predictors; immutable, thread-safe. Weights: see `lapped_export`."""
 
-    def __init__(self, weights: Mapping[str, Any], classes: int, device: str = "cpu") -> None:
-        """weights: integer arrays by name. classes: number of scale classes. ModelError if sums could be
-        inexact.
-        """
-        self._classes = classes
-        self._device = torch.device(device)
-        self._knots_first = _integers(weights["hyper.first.knots"])
-        self._knots_last = _integers(weights["hyper.last.knots"])
-        self._knots_side = _integers(weights["hyper.side.knots"])
-        self._prediction = np.ascontiguousarray(_integers(weights["hyper.side.prediction"]))
-        self._layers: dict[str, Tensor] = {}
-        self._biases: dict[str, Tensor] = {}
-        for name in ("first", "up", "mid", "last"):
-            matrix = _integers(weights[f"hyper.{name}.weight"])
-            self._layers[name] = torch.from_numpy(matrix.astype(np.float32)).to(self._device)
-        for name in ("up", "mid"):
-            bias = _integers(weights[f"hyper.{name}.bias"])
-            self._biases[name] = torch.from_numpy(bias.astype(np.float32))[:, None].to(self._device)
-        self._tilt = np.asarray(weights["hyper.tilt.basis"]).astype(np.int8)
-        if self._tilt.shape != (len(self._layers["last"]), lapped_tilt.COUNT):
+    def __init__(self, weights: Mapping[str, Any]) -> None:
+        """weights: integer arrays by name. ModelError if one is missing or sums could be inexact."""
+        self.knots = {name: _integers(weights, f"hyper.{name}.knots") for name in ("first", "last", "side")}
+        self._prediction = np.ascontiguousarray(_integers(weights, "hyper.side.prediction"))
+        self.layers = {name: self._layer(weights, name) for name in LAYERS}
+        self.biases = {
+            name: _integers(weights, f"hyper.{name}.bias").astype(np.float32)[:, None]
+            for name in ("up", "mid")
+        }
+        self._tilt = _integers(weights, "hyper.tilt.basis").astype(np.int8)
+        if self._tilt.shape != (len(self.layers["last"]), lapped_tilt.COUNT):
             raise ModelError("lapped16: basis of the tilt of the wrong shape")
         self._check()
 
+    @staticmethod
+    def _layer(weights: Mapping[str, Any], name: str) -> NDArray[np.float32]:
+        return np.ascontiguousarray(_integers(weights, f"hyper.{name}.weight"), np.float32)
+
     def tilt(self, classes: NDArray[np.uint8], tilt: NDArray[np.int64]) -> None:
         """Move classes uint8 (256, n) in place by a group's tilt int64 (16,)."""
-        lapped_tilt.shift(classes, lapped_tilt.offsets(tilt, self._tilt), self._classes - 1)
+        lapped_tilt.shift(classes, lapped_tilt.offsets(tilt, self._tilt), CLASSES - 1)
 
     @property
     def side_channels(self) -> int:
         """Hyper-latent channels."""
-        return int(self._knots_side.shape[1])
+        return int(self.knots["side"].shape[1])
 
     def _check(self) -> None:
         largest = {"first": SIDE_CLIP << HIDDEN_BITS, "up": TOP_HIDDEN, "mid": TOP_HIDDEN, "last": TOP_HIDDEN}
-        knots = {"first": self._knots_first, "last": self._knots_last}
-        for name, matrix in self._layers.items():
-            bias = np.abs(knots[name]).max() if name in knots else int(self._biases[name].abs().max())
-            if float(matrix.abs().max()) > 127 or float(matrix.abs().sum(1).max()) * largest[
-                name
-            ] + bias >= EXACT - (1 << SUM_BITS):
+        for name, matrix in self.layers.items():
+            bias = np.abs(self.biases.get(name, self.knots.get(name))).max()  # type: ignore[arg-type]
+            sums = np.abs(matrix).sum(1).max() * largest[name] + bias
+            if np.abs(matrix).max() > 127 or sums >= EXACT - (1 << SUM_BITS):
                 raise ModelError(f"lapped16: layer '{name}' of the hyperprior is not exact in float32")
 
     def residual(self, side: NDArray[np.int32]) -> NDArray[np.int32]:
@@ -116,38 +114,59 @@ class IntegerHyper:
 
     def side_row(self, step: float) -> NDArray[np.uint8]:
         """Classes uint8 (S,) of the residuals of the hyper-latents before a group moves them."""
-        return side_row(self._knots_side, step, self._classes)
+        return side_row(self.knots["side"], step, CLASSES)
 
-    def classes(self, side: NDArray[np.int32], step: float) -> NDArray[np.uint8]:
-        """Hyper-latents int32 (S, h, w) to classes uint8 (256, 2h, 2w)."""
+    def side_classes(self, moves: NDArray[np.int64], half: tuple[int, int], step: float) -> NDArray[np.uint8]:
+        """Classes uint8 (S · positions,) of the residuals, moved by a group's moves (S,)."""
+        moved = moves * lapped_tilt.SIDE_UNIT
+        return spread_side(self.side_row(step), moved, half[0] * half[1], CLASSES - 1)
+
+    def classes(self, side: NDArray[np.int32], shape: tuple[int, int], step: float) -> NDArray[np.uint8]:
+        """Hyper-latents int32 (S, ceil(h/2), ceil(w/2)) to classes uint8 (256, h · w)."""
+        out = np.empty((len(self.layers["last"]), *shape), np.uint8)
         index = step_index(step)
-        _, h, w = side.shape
-        clipped = torch.from_numpy(np.clip(side, -SIDE_CLIP, SIDE_CLIP).astype(np.float32)).to(self._device)
-        padded = F.pad(clipped[None], (1, 1, 1, 1), mode="replicate")
-        columns = F.unfold(padded, 3)[0]
-        first = (self._layers["first"] @ columns).mul_(1 << HIDDEN_BITS)
-        x = _activate(first.add_(self._row(self._knots_first, index)))
-        x = _activate((self._layers["up"] @ x).add_(self._biases["up"]))
-        x = F.pixel_shuffle(x.reshape(1, -1, h, w), 2).reshape(-1, 4 * h * w)
-        x = _activate((self._layers["mid"] @ x).add_(self._biases["mid"]))
-        sums = (self._layers["last"] @ x).cpu().numpy()
-        out = np.empty(sums.shape, np.uint8)
-        beyond = classes_beyond(index, len(self._knots_last))
-        _classify(sums, interpolate_knots(self._knots_last, index), beyond, self._classes - 1, out)
-        return out.reshape(-1, 2 * h, 2 * w)
+        beyond = classes_beyond(index, len(self.knots["last"]))
+        bias = interpolate_knots(self.knots["last"], index)
+        _classify(self.sums(side, index), bias, beyond, CLASSES - 1, out)
+        return out.reshape(len(out), -1)
 
-    def _row(self, knots: NDArray[np.int32], index: int) -> Tensor:
-        row = interpolate_knots(knots, index).astype(np.float32)
-        return torch.from_numpy(row)[:, None].to(self._device)
+    def sums(self, side: NDArray[np.int32], index: int) -> NDArray[np.float32]:
+        """Sums (256, 4 · positions) of the last layer, without its bias, at a step index."""
+        half = (side.shape[1], side.shape[2])
+        x = self.layers["first"] @ neighbourhoods(np.clip(side, -SIDE_CLIP, SIDE_CLIP).astype(np.float32))
+        x *= np.float32(1 << HIDDEN_BITS)
+        x += interpolate_knots(self.knots["first"], index).astype(np.float32)[:, None]
+        x = self.layers["up"] @ _activate(x)
+        x += self.biases["up"]
+        x = self.layers["mid"] @ shuffle(_activate(x), half)
+        x += self.biases["mid"]
+        return np.asarray(self.layers["last"] @ _activate(x))
 
 
-def _activate(total: Tensor) -> Tensor:
-    """Sums (count 1/1024) to hidden integers (count 1/16)."""
-    return total.mul_(1.0 / (1 << WEIGHT_BITS)).floor_().clamp_(0, TOP_HIDDEN)
+def neighbourhoods(planes: NDArray[np.float32]) -> NDArray[np.float32]:
+    """(S, h, w) to the 3×3 surroundings of each position, (9·S, h·w), edges repeated."""
+    padded = np.pad(planes, ((0, 0), (1, 1), (1, 1)), mode="edge")
+    windows = sliding_window_view(padded, (3, 3), axis=(1, 2))
+    positions = planes.shape[1] * planes.shape[2]
+    return np.ascontiguousarray(windows.transpose(0, 3, 4, 1, 2)).reshape(-1, positions)
 
 
-def _integers(array: Any) -> NDArray[np.int32]:
-    values = array.numpy() if isinstance(array, Tensor) else np.asarray(array)
+def shuffle(flat: NDArray[np.float32], shape: tuple[int, int]) -> NDArray[np.float32]:
+    """(4·C, h·w) to (C, 2h·2w): four channels are the four positions of a 2×2 square."""
+    h, w = shape
+    return flat.reshape(-1, 2, 2, h, w).transpose(0, 3, 1, 4, 2).reshape(-1, 4 * h * w)
+
+
+def _activate(total: NDArray[np.float32]) -> NDArray[np.float32]:
+    """Sums (count 1/1024) to hidden integers (count 1/16), in place."""
+    total *= np.float32(1.0 / (1 << WEIGHT_BITS))
+    np.floor(total, out=total)
+    np.maximum(total, 0, out=total)
+    return np.minimum(total, TOP_HIDDEN, out=total)
+
+
+def _integers(weights: Mapping[str, Any], name: str) -> NDArray[np.int32]:
+    values = np.asarray(weights[name])
     if values.dtype.kind not in "iu":
         raise ModelError("lapped16: the hyperprior's weights must be integers")
     return values.astype(np.int32)

@@ -13,7 +13,13 @@ from numpy.typing import NDArray
 
 from sarzip.codec.jit import compiled
 
+CLASSES = 64
+CLASS_BASE = 0.06
+CLASS_STEP = 0.14
+"""Class k stands for a standard deviation of CLASS_BASE · exp(CLASS_STEP · k) steps."""
+
 SIDE_CLIP = 31
+"""What the integer layers see of a hyper-latent; the mean sees all of it."""
 WEIGHT_BITS = 6
 HIDDEN_BITS = 4
 SUM_BITS = WEIGHT_BITS + HIDDEN_BITS
@@ -34,6 +40,11 @@ _BOUNDS = (
     1.5091644275934228, 1.5759808451078865, 1.6457554781539649, 1.7186192981224779, 1.7947090750031072,
     1.8741676341103000, 1.9571441241754002,
 )  # fmt: skip
+
+
+def ratios() -> NDArray[np.float64]:
+    """sigma / step of the classes, float64 (CLASSES,)."""
+    return np.asarray(CLASS_BASE * np.exp(CLASS_STEP * np.arange(CLASSES)))
 
 
 def step_index(step: float) -> int:

@@ -13,7 +13,8 @@ from torch import Tensor
 
 from sarzip.codec import lapped16_net as net
 from sarzip.codec import lapped_tilt
-from sarzip.codec.entropy import EntropyModel, FitConfig, fit_model, parametric_model
+from sarzip.codec.entropy import EntropyModel
+from sarzip.codec.entropy_fit import FitConfig, fit_model, parametric_model
 
 LATENT_PREFIX = "latents"
 SIDE_PREFIX = "side."

@@ -12,6 +12,9 @@ Every basis function is even (k even) or odd (k odd) about the centre of its blo
 extension of the signal gives latents that are mirrored with the sign (-1)^k: a scene's borders need no extra
 latents. Constants have no leakage: they live in k = 0 alone. (A sine-window MDCT codes real scenes 0.6 %
 smaller before any training, but has neither property; block DCT codes them 6 % larger.)
+
+The transform of a plane is separable: along rows, then along columns, 64 multiplications a pixel. Two learned
+transforms of 48×48 taps that are not separable took 576 each and gained 0.2 % of the rate.
 """
 
 from __future__ import annotations
@@ -19,8 +22,11 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
+from sarzip.codec.jit import compiled
+
 STRIDE = 16
 TAPS = 32
+CHANNELS = STRIDE * STRIDE
 
 # V = (I + A)^-1 (I - A), A skew-symmetric with this upper triangle, row by row: the V of least mean log
 # variance of the coefficients over the autocovariances of the released training scenes, rounded to three
@@ -80,6 +86,100 @@ def mirror_signs() -> NDArray[np.float32]:
 
 def kernels() -> NDArray[np.float32]:
     """Separable 2-D basis functions in channel order, float32 (256, 32, 32)."""
-    rows = basis()
-    order = channel_order()
-    return np.einsum("ci,cj->cij", rows[order[:, 0]], rows[order[:, 1]]).astype(np.float32)
+    return LappedTransform().kernels()[:, 8:-8, 8:-8]
+
+
+class LappedTransform:
+    """The separable transform of a plane; immutable, safe to call from many threads."""
+
+    def __init__(self, rows: NDArray[np.float32] | None = None) -> None:
+        """rows: basis functions (16, 32) as a model file carries them; those of this module by default."""
+        filters = basis() if rows is None else np.asarray(rows, np.float64)
+        if filters.shape != (STRIDE, TAPS):
+            raise ValueError(f"a basis of shape {filters.shape}")
+        self.basis = np.ascontiguousarray(filters, np.float32)
+        self._across = np.ascontiguousarray(filters.T, np.float32)
+        # Synthesis makes the 16 pixels half a block before a latent out of the latent before it and its own.
+        late, early = filters[:, STRIDE:], filters[:, :STRIDE]
+        self._up = np.ascontiguousarray(np.concatenate([late, early]), np.float32)
+        order = channel_order()
+        self._channel = np.empty((STRIDE, STRIDE), np.int64)
+        self._channel[order[:, 0], order[:, 1]] = np.arange(CHANNELS)
+
+    def kernels(self) -> NDArray[np.float32]:
+        """The 2-D basis functions in channel order, with a margin of zeros: float32 (256, 48, 48)."""
+        padded = np.pad(self.basis, ((0, 0), (8, 8)))
+        order = channel_order()
+        return np.einsum("ci,cj->cij", padded[order[:, 0]], padded[order[:, 1]])
+
+    def analyse(self, signal: NDArray[np.float32]) -> NDArray[np.float32]:
+        """Signal (16h+32, 16w+32) to latents (256, h, w); of the 16 pixels around, the inner 8 count."""
+        h, w = (size // STRIDE - 2 for size in signal.shape)
+        inner = signal[8:-8, 8:-8]
+        latents = np.empty((CHANNELS, h, w), np.float32)
+        window = np.empty((TAPS, STRIDE * w), np.float32)
+        rows = np.empty((STRIDE, STRIDE * w), np.float32)
+        _across(inner[:STRIDE], self._across, window[STRIDE:])
+        for block in range(h):
+            window[:STRIDE] = window[STRIDE:]
+            first = STRIDE * (block + 1)
+            _across(inner[first : first + STRIDE], self._across, window[STRIDE:])
+            np.matmul(self.basis, window, out=rows)
+            _spread(rows, self._channel, block, latents)
+        return latents
+
+    def synthesise(self, latents: NDArray[np.float32]) -> NDArray[np.float32]:
+        """Latents (256, h+2, w+2) to signal (16h, 16w)."""
+        h, w = latents.shape[1] - 2, latents.shape[2] - 2
+        wide = np.empty((STRIDE * (h + 1), STRIDE * (w + 1)), np.float32)
+        window = np.empty((TAPS, STRIDE * (w + 2)), np.float32)
+        rows = np.empty((STRIDE, STRIDE * (w + 2)), np.float32)
+        _collect(latents, self._channel, 0, window[STRIDE:])
+        for block in range(h + 1):
+            window[:STRIDE] = window[STRIDE:]
+            _collect(latents, self._channel, block + 1, window[STRIDE:])
+            np.matmul(self._up.T, window, out=rows)
+            _across(rows, self._up, wide[STRIDE * block : STRIDE * (block + 1)])
+        return np.ascontiguousarray(wide[8:-8, 8:-8])
+
+
+@compiled("void(float32[:,:], float32[:,::1], float32[:,::1])")
+def _across(rows, matrix, out):  # type: ignore[no-untyped-def]
+    """out[r, 16c + k] = sum over i of rows[r, 16c + i] · matrix[i, k], matrix (32, 16)."""
+    for r in range(out.shape[0]):
+        for block in range(out.shape[1] // 16):
+            at = 16 * block
+            for k in range(16):
+                out[r, at + k] = np.float32(0)
+            # Eight taps a pass, so that the sums go to the cache and back a few times only.
+            for i in range(0, 32, 8):
+                a, b, c, d = rows[r, at + i], rows[r, at + i + 1], rows[r, at + i + 2], rows[r, at + i + 3]
+                e, f, g, h = rows[r, at + i + 4], rows[r, at + i + 5], rows[r, at + i + 6], rows[r, at + i + 7]
+                for k in range(16):
+                    first = (a * matrix[i, k] + b * matrix[i + 1, k]) + (
+                        c * matrix[i + 2, k] + d * matrix[i + 3, k]
+                    )
+                    second = (e * matrix[i + 4, k] + f * matrix[i + 5, k]) + (
+                        g * matrix[i + 6, k] + h * matrix[i + 7, k]
+                    )
+                    out[r, at + k] += first + second
+
+
+@compiled("void(float32[:,::1], int64[:,::1], int64, float32[:,:,::1])")
+def _spread(rows, channel, block, latents):  # type: ignore[no-untyped-def]
+    """A row of latents from rows[u, 16c + v] to their planes."""
+    for u in range(16):
+        for v in range(16):
+            plane = channel[u, v]
+            for c in range(latents.shape[2]):
+                latents[plane, block, c] = rows[u, 16 * c + v]
+
+
+@compiled("void(float32[:,:,::1], int64[:,::1], int64, float32[:,:])")
+def _collect(latents, channel, block, rows):  # type: ignore[no-untyped-def]
+    """Inverse of _spread."""
+    for u in range(16):
+        for v in range(16):
+            plane = channel[u, v]
+            for c in range(latents.shape[2]):
+                rows[u, 16 * c + v] = latents[plane, block, c]

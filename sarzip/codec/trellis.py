@@ -26,6 +26,7 @@ from typing import Any
 import numpy as np
 from llvmlite import ir
 from numba import types
+from numba.core import cgutils
 from numba.extending import intrinsic
 from numpy.typing import NDArray
 
@@ -52,10 +53,18 @@ def _transitions(n_states: int) -> list[tuple[tuple[int, int], tuple[int, int]]]
     return [(pair[0], pair[1]) for pair in into]
 
 
+# uint8 (2 * n_states,): residue by state reached and whether it was from its second predecessor.
+_RESIDUES = {
+    n: np.array([residue for pair in _transitions(n) for _, residue in pair], np.uint8)
+    for n in MACHINES
+    if n > 1
+}
+
+
 def _make_search(n_states: int) -> Any:
     """Vector code of `steps` Viterbi steps: search(cost, path, decisions, at, steps).
 
-    cost: float32 (4 * _SPAN,), candidate costs by residue; path: float32 (n_states * LANES,), path costs,
+    cost: float32 (4 * _SPAN,), candidate costs, the four of a coefficient by residue; path: float32 (n_states * LANES,), path costs,
     updated; decisions: uint8 (n * groups,), filled from coefficient `at` on: per step and group of 8 states
     one byte for each lane, bit s & 7 of group s >> 3 says that state s was reached from its second
     predecessor. The caller answers for the bounds.
@@ -88,6 +97,20 @@ def _make_search(n_states: int) -> Any:
                 out.align = 4
                 return out
 
+            def every_fourth(vectors, first):  # type: ignore[no-untyped-def]
+                """Elements first, first + 4, ... of four vectors in a row."""
+                pick = ir.VectorType(ir.IntType(32), LANES)
+                low, high = (
+                    builder.shuffle_vector(
+                        vectors[2 * half],
+                        vectors[2 * half + 1],
+                        ir.Constant(pick, [(first + 4 * i) % (2 * LANES) for i in range(LANES)]),
+                    )
+                    for half in range(2)
+                )
+                halves = ir.Constant(pick, [*range(LANES // 2), *range(LANES, LANES + LANES // 2)])
+                return builder.shuffle_vector(low, high, halves)
+
             before = [load(path_at, const(LANES * s)) for s in range(n_states)]
             entry = builder.block
             head, body, end = (
@@ -104,7 +127,8 @@ def _make_search(n_states: int) -> Any:
 
             builder.position_at_end(body)
             offset = builder.mul(step, const(LANES))
-            costs = [load(cost_at, builder.add(offset, const(_SPAN * r))) for r in range(4)]
+            four = [load(cost_at, builder.add(builder.mul(offset, const(4)), const(LANES * r))) for r in range(4)]
+            costs = [every_fourth(four, r) for r in range(4)]
             after = []
             groups = [splat(0) for _ in range(-(-n_states // 8))]
             for target, ((one, r_one), (two, r_two)) in enumerate(table):
@@ -144,39 +168,79 @@ _search32 = _make_search(32)
 _search64 = _make_search(64)
 
 
-@inlined
-def _costs(u, cls, start, rates, zero, cost, zeroed):  # type: ignore[no-untyped-def]
-    """Cost of the best candidate of each residue for one block; bits 0 and 1 of zeroed: zero won in residue 0
-    and 3."""
-    width = np.int32(rates.shape[0] // (2 * zero.shape[0]))
-    bias = np.float32(BIAS)
-    for i in range(min(_SPAN, u.shape[0] - start)):
-        x = abs(u[start + i])
-        w = max(np.int32(x - bias) - np.int32(1), np.int32(0))
-        c = np.int32(cls[start + i])
-        row = (c * width + min(w, width - np.int32(1))) * np.int32(4)
-        d0 = x - np.float32(w + ((np.int32(0) - w) & np.int32(3)))
-        d1 = x - np.float32(w + ((np.int32(1) - w) & np.int32(3)))
-        d2 = x - np.float32(w + ((np.int32(2) - w) & np.int32(3)))
-        d3 = x - np.float32(w + ((np.int32(3) - w) & np.int32(3)))
-        a = d0 * d0 + rates[row]
-        b = d3 * d3 + rates[row + 3]
-        square = x * x
-        za = square + zero[2 * c]
-        zb = square + zero[2 * c + 1]
-        cost[i] = min(a, za)
-        cost[_SPAN + i] = d1 * d1 + rates[row + 1]
-        cost[2 * _SPAN + i] = d2 * d2 + rates[row + 2]
-        cost[3 * _SPAN + i] = min(b, zb)
-        zeroed[start + i] = np.uint8(za < a) | (np.uint8(zb < b) << 1)
+@intrinsic  # type: ignore[untyped-decorator]
+def _costs(typingctx, u, cls, rates, zero, cost, zeroed, at, count):  # type: ignore[no-untyped-def]
+    """Cost of the best candidate of each residue for `count` coefficients from `at` on, to cost[0:4 count].
+
+    rates, zero: see path_rates. zeroed: uint8, bits 0 and 3 of element i say that zero beats the candidate of
+    residue 0 or 3. One vector of four residues a coefficient: gathering rates for many takes longer.
+    """
+    signature = types.void(u, cls, rates, zero, cost, zeroed, types.intp, types.intp)
+
+    def codegen(context, builder, sig, args):  # type: ignore[no-untyped-def]
+        arrays = [context.make_array(sig.args[i])(context, builder, args[i]) for i in range(6)]
+        u_at, cls_at, rates_at, zero_at, cost_at, zeroed_at = (array.data for array in arrays)
+        i64, i32, real = ir.IntType(64), ir.IntType(32), ir.FloatType()
+        four, whole = ir.VectorType(real, 4), ir.VectorType(i32, 4)
+        rows = builder.extract_value(arrays[3].shape, 0)
+        width = builder.trunc(builder.sdiv(builder.extract_value(arrays[2].shape, 0), rows), i32)
+        last = builder.sub(width, ir.Constant(i32, 1))
+
+        def splat(value, vector):  # type: ignore[no-untyped-def]
+            one = builder.insert_element(ir.Constant(vector, ir.Undefined), value, ir.Constant(i32, 0))
+            return builder.shuffle_vector(
+                one, ir.Constant(vector, ir.Undefined), ir.Constant(whole, [0] * 4)
+            )
+
+        def load(start, offset):  # type: ignore[no-untyped-def]
+            out = builder.load(builder.bitcast(builder.gep(start, [offset]), four.as_pointer()))
+            out.align = 4
+            return out
+
+        with cgutils.for_range(builder, args[7], intp=i64) as loop:
+            place = builder.add(args[6], loop.index)
+            value = builder.load(builder.gep(u_at, [place]))
+            x = builder.select(
+                builder.fcmp_ordered("<", value, ir.Constant(real, 0.0)), builder.fneg(value), value
+            )
+            w = builder.fptosi(builder.fsub(x, ir.Constant(real, float(np.float32(BIAS)))), i32)
+            w = builder.sub(w, ir.Constant(i32, 1))
+            w = builder.select(builder.icmp_signed("<", w, ir.Constant(i32, 0)), ir.Constant(i32, 0), w)
+            c = builder.zext(builder.load(builder.gep(cls_at, [place])), i32)
+            row = builder.select(builder.icmp_signed("<", w, last), w, last)
+            row = builder.add(builder.mul(c, width), row)
+            wide = splat(w, whole)
+            ahead = builder.and_(
+                builder.sub(ir.Constant(whole, [0, 1, 2, 3]), wide), ir.Constant(whole, [3] * 4)
+            )
+            xs = splat(x, four)
+            off = builder.fsub(xs, builder.sitofp(builder.add(wide, ahead), four))
+            rate = load(rates_at, builder.shl(builder.sext(row, i64), ir.Constant(i64, 2)))
+            near = builder.fadd(builder.fmul(off, off), rate)
+            none = load(zero_at, builder.shl(builder.zext(c, i64), ir.Constant(i64, 2)))
+            none = builder.fadd(builder.fmul(xs, xs), none)
+            wins = builder.fcmp_ordered("<", none, near)
+            best = builder.store(
+                builder.select(wins, none, near),
+                builder.bitcast(
+                    builder.gep(cost_at, [builder.shl(loop.index, ir.Constant(i64, 2))]), four.as_pointer()
+                ),
+            )
+            best.align = 4
+            flags = builder.zext(builder.bitcast(wins, ir.IntType(4)), ir.IntType(8))
+            builder.store(flags, builder.gep(zeroed_at, [place]))
+        return context.get_dummy_value()
+
+    return signature, codegen
 
 
 @compiled(
-    "void(float32[::1], uint8[::1], float32[::1], float32[::1], int64, uint8[::1], uint8[::1], int32[::1])"
+    "void(float32[::1], uint8[::1], float32[::1], float32[::1], uint8[::1], int32[::1])"
 )
-def _viterbi(u, cls, rates, zero, n_states, following, quantiser, index):  # type: ignore[no-untyped-def]
-    """Indices int32 (n,) of the best paths; n is a multiple of LANES."""
+def _viterbi(u, cls, rates, zero, residues, index):  # type: ignore[no-untyped-def]
+    """Indices int32 (n,) of the best paths; n is a multiple of LANES. residues: see _trace."""
     n = u.shape[0]
+    n_states = residues.shape[0] // 2
     groups = (n_states + 7) // 8
     decisions = np.empty(n * groups, np.uint8)
     zeroed = np.empty(n, np.uint8)
@@ -184,8 +248,8 @@ def _viterbi(u, cls, rates, zero, n_states, following, quantiser, index):  # typ
     path = np.full(n_states * LANES, _FAR)
     path[:LANES] = np.float32(0)
     for start in range(0, n, _SPAN):
-        _costs(u, cls, start, rates, zero, cost, zeroed)
         steps = min(BLOCK, (n - start) // LANES)
+        _costs(u, cls, rates, zero, cost, zeroed, start, steps * LANES)  # type: ignore[call-arg]
         if n_states == 4:
             _search4(cost, path, decisions, start, steps)
         elif n_states == 8:
@@ -201,37 +265,49 @@ def _viterbi(u, cls, rates, zero, n_states, following, quantiser, index):  # typ
             low = path[lane]
             for s in range(n_states):
                 path[s * LANES + lane] -= low
-    # previous state by (state, decision), and the residue of that branch
-    previous = np.empty(2 * n_states, np.uint8)
-    residue = np.empty(2 * n_states, np.int32)
-    seen = np.zeros(n_states, np.int64)
-    for s in range(n_states):
-        for parity in range(2):
-            to = np.int64(following[2 * s + parity])
-            previous[2 * to + seen[to]] = s
-            residue[2 * to + seen[to]] = 3 - 2 * parity if quantiser[s] else 2 * parity
-            seen[to] += 1
-    state = np.zeros(LANES, np.uint8)
+    state = np.zeros(LANES, np.int64)
     for lane in range(LANES):
         for s in range(1, n_states):
-            if path[s * LANES + lane] < path[np.int64(state[lane]) * LANES + lane]:
+            if path[s * LANES + lane] < path[state[lane] * LANES + lane]:
                 state[lane] = s
-    for start in range(n - LANES, -1, -LANES):
+    residue = zeroed  # what held the flags of the zeros takes the residues too
+    _trace(decisions, state, residues, residue)
+    _indices(u, residue, index)
+
+
+@inlined
+def _trace(decisions, state, residues, found):  # type: ignore[no-untyped-def]
+    """Walk back from the best last states: adds 16 times the residue of every step to `found`.
+
+    residues: uint8 (2 * n_states,) of state and decision. The states are those of shift registers: before
+    state s came s >> 1 or that plus half the number of states.
+    """
+    half = residues.shape[0] // 4
+    groups = decisions.shape[0] // found.shape[0]
+    for start in range(found.shape[0] - LANES, -1, -LANES):
+        at = start * groups
         for lane in range(LANES):
-            held = np.int64(state[lane])
-            i = start + lane
-            byte = np.int64(decisions[start * groups + (held >> 3) * LANES + lane])
-            branch = 2 * held + ((byte >> (held & 7)) & 1)
-            r = residue[branch]
-            x = u[i]
-            w = max(np.int32(abs(x) - np.float32(BIAS)) - np.int32(1), np.int32(0))
-            t = w + ((r - w) & np.int32(3))
-            z = np.int32(zeroed[i])
-            # residue 0 was zeroed by bit 0, residue 3 by bit 1
-            gone = (r == 0 and z & 1) or (r == 3 and z & 2)
-            k = np.int32(0) if gone else (t + np.int32(1)) >> np.int32(1)
-            index[i] = -k if x < 0 else k
-            state[lane] = previous[branch]
+            held = state[lane]
+            byte = np.int64(decisions[at + (held >> 3) * LANES + lane])
+            second = (byte >> (held & 7)) & 1
+            found[start + lane] |= residues[2 * held + second] << np.uint8(4)
+            state[lane] = (held >> 1) + half * second
+
+
+@inlined
+def _indices(u, residue, index):  # type: ignore[no-untyped-def]
+    """Indices from the residues that the best path takes (bits 4 and 5) and the flags of zeros (0 and 3)."""
+    bias = np.float32(BIAS)
+    for i in range(u.shape[0]):
+        x = abs(u[i])
+        flags = np.int32(residue[i])
+        r = flags >> np.int32(4)
+        w = max(np.int32(x - bias) - np.int32(1), np.int32(0))
+        t = w + ((r - w) & np.int32(3))
+        gone = (r == np.int32(0)) & ((flags & np.int32(1)) != 0)
+        gone |= (r == np.int32(3)) & ((flags & np.int32(8)) != 0)
+        k = np.int32(0) if gone else (t + np.int32(1)) >> np.int32(1)
+        index[i] = -k if u[i] < np.float32(0) else k
 
 
 @compiled("void(float32[::1], uint8[::1], float32[:,::1], int32[::1])")
@@ -273,7 +349,8 @@ def path_rates(tables: CodeTables, lam: float) -> tuple[NDArray[np.float32], NDA
     """lam * code length of the candidates, as the search wants them.
 
     Returns float32 (K * width * 4,): for class c and the lowest candidate w (clipped to width - 1) the cost
-    of the candidate of residue 0..3 in w..w+3; and float32 (K * 2,): the cost of zero in Q0 and Q1.
+    of the candidate of residue 0..3 in w..w+3; and float32 (K * 4,): the cost of zero by residue, in Q0 for 0
+    and in Q1 for 3, infinite for 1 and 2.
     """
     reach = int((tables.half.astype(np.int64) << tables.shift).max())
     width = min(2 * reach + 4, MAX_WIDTH)
@@ -282,7 +359,9 @@ def path_rates(tables: CodeTables, lam: float) -> tuple[NDArray[np.float32], NDA
     r = np.arange(4)[None, :]
     k = (w + ((r - w) & 3) + 1) >> 1
     rates = bits[:, r & 1, k]
-    return np.ascontiguousarray(rates.reshape(-1)), np.ascontiguousarray(bits[:, :, 0].reshape(-1))
+    zero = np.full((len(bits), 4), np.inf, np.float32)
+    zero[:, 0], zero[:, 3] = bits[:, 0, 0], bits[:, 1, 0]
+    return np.ascontiguousarray(rates.reshape(-1)), zero.reshape(-1)
 
 
 def quantise_clean(
@@ -299,8 +378,7 @@ def quantise_clean(
     n = u.size // LANES * LANES
     index = np.empty(n, np.int32)
     branch_rates, zero = path_rates(tables, lam)
-    machine = MACHINES[n_states]
-    _viterbi(u[:n], cls[:n], branch_rates, zero, n_states, machine.next, machine.quantiser, index)
+    _viterbi(u[:n], cls[:n], branch_rates, zero, _RESIDUES[n_states], index)
     return index
 
 

@@ -29,7 +29,7 @@ from sarzip.usecases.atomic import STANDARD_STREAM, binary_output, check_destina
 from sarzip.usecases.encode import SceneEncoder
 from sarzip.usecases.models import ModelStore
 from sarzip.usecases.rate import TOLERANCE, Fidelity, Goal, RateProbe, Work, find_step, quality_to_step
-from sarzip.usecases.runtime import Machine, choose_machine, peak_memory, torch_threads
+from sarzip.usecases.runtime import Machine, choose_machine, math_threads, peak_memory
 from sarzip.usecases.sarzfile import unchanged
 from sarzip.usecases.scene import EXACT, BandCoding, WorkPool
 from sarzip.usecases.spool import standard_input
@@ -234,7 +234,7 @@ class _Coder:
         Raises TargetError with the nearest value there is.
         """
         plan = self._plan
-        with _rewindable(sink) as out, torch_threads(1), WorkPool(self._machine.threads) as pool:
+        with _rewindable(sink) as out, math_threads(1), WorkPool(self._machine.threads) as pool:
             probe = RateProbe(self._raster, plan.header, plan.bands, Work(plan.family, pool))
             correction = 1.0
             for _ in range(_ATTEMPTS):

@@ -19,7 +19,7 @@ from sarzip.errors import CorruptError
 from sarzip.usecases.memory import check_memory
 from sarzip.usecases.models import ModelStore
 from sarzip.usecases.neighbours import LatentRow, LatentRowBuilder, NeighbouredRow, with_neighbours
-from sarzip.usecases.runtime import Machine, torch_threads
+from sarzip.usecases.runtime import Machine, math_threads
 from sarzip.usecases.sarzfile import Frames
 from sarzip.usecases.scene import BandCoding, WorkPool, grid_of, split_payloads
 
@@ -60,7 +60,7 @@ class SceneDecoder:
         """Decode all frames, which must come in the order of the file, into blocks in raster order."""
         tasks = self._grid.columns * len(self._header.sets)
         workers = min(self._machine.threads, tasks) if self._machine.device == "cpu" else 1
-        with torch_threads(max(1, self._machine.threads // workers)), WorkPool(workers) as pool:
+        with math_threads(max(1, self._machine.threads // workers)), WorkPool(workers) as pool:
             rows = self._decoded_rows(frames, pool)
             size = -(-self._header.height // STRIDE), -(-self._header.width // STRIDE)
             for row, synthesis in enumerate(with_neighbours(rows, self._families, size)):

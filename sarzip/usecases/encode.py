@@ -17,7 +17,7 @@ from sarzip.codec.lossless import encode_plane
 from sarzip.container import Header, StreamKind
 from sarzip.raster import RasterSource
 from sarzip.usecases.neighbours import LatentRow, LatentRowBuilder, with_neighbours
-from sarzip.usecases.runtime import Machine, prefetch, torch_threads
+from sarzip.usecases.runtime import Machine, math_threads, prefetch
 from sarzip.usecases.scene import BandCoding, WorkPool, grid_of, join_payloads
 
 
@@ -87,7 +87,7 @@ class SceneEncoder:
         inner = max(1, self._machine.threads // workers)
         rows = zip(*(each.rows() for each in sets), strict=True)
         # Closed here and now when the caller stops early: the raster must not close under the reading thread.
-        with torch_threads(inner), WorkPool(workers) as pool, contextlib.closing(prefetch(rows)) as ahead:
+        with math_threads(inner), WorkPool(workers) as pool, contextlib.closing(prefetch(rows)) as ahead:
             encoded = self._encoded_rows(ahead, pool)
             families = [each.family for each in sets]
             size = -(-grid.height // STRIDE), -(-grid.width // STRIDE)

@@ -9,16 +9,16 @@ neighbours. The radiometric lock, which sets means of power, is left out there.
 
 from __future__ import annotations
 
-import contextlib
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
-from typing import Any, Protocol
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from sarzip.codec import lock, validity
 from sarzip.codec.families import build_family
+from sarzip.codec.family import Family
 from sarzip.codec.grid import STRIDE, Window, ceil_to, fold
 from sarzip.codec.lossless import decode_plane
 from sarzip.codec.radiometry import DOMAINS
@@ -28,7 +28,7 @@ from sarzip.errors import CorruptError, InputError
 from sarzip.usecases.decode import MASK_BAND, DecodedBlock
 from sarzip.usecases.memory import available_memory
 from sarzip.usecases.models import ModelStore
-from sarzip.usecases.runtime import Machine, choose_machine, torch_threads
+from sarzip.usecases.runtime import Machine, choose_machine, math_threads
 from sarzip.usecases.sarzfile import Frames
 from sarzip.usecases.scene import BandCoding, WorkPool, grid_of, split_payloads
 from sarzip.usecases.window import Region
@@ -42,7 +42,6 @@ _KNOWN_STREAMS = (
     StreamKind.DATASET_MASK,
 )
 
-# Up to so many groups torch takes longer to start than it saves.
 _FEW_GROUPS = 16
 
 Key = tuple[int, int, int]
@@ -59,26 +58,11 @@ class Setup:
     trust_model: bool = False
 
 
-class Decoding(Protocol):
-    """The part of a model family (codec.family) that reading needs."""
-
-    channels: int
-    inputs: int
-    synthesis_halo: int
-    mirror_signs: NDArray[np.float32]
-
-    def decode(
-        self, streams: Mapping[int, bytes], shape: tuple[int, int], step: float
-    ) -> NDArray[np.float32]: ...
-
-    def synthesise(self, latents: NDArray[np.float32]) -> NDArray[np.float32]: ...
-
-
 @dataclass(frozen=True)
 class Coder:
     """A model ready to read. reduced: makes the samples of a reduced resolution directly, where it can."""
 
-    family: Decoding
+    family: Family
     reduced: LinearSynthesis | None = None
 
 
@@ -87,35 +71,24 @@ def load_coders(
 ) -> tuple[dict[int, Coder | None], Machine]:
     """A coder for every set that a region takes bands of (None: exact planes), and the machine to use.
 
-    `lapped16` is read on the CPU without torch where only a few groups are needed or their resolution is
-    reduced, unless a GPU is asked for by name. Raises ModelError or UsageError.
+    A few groups, or a reduced resolution, are read on the CPU unless a GPU is asked for by name: starting one
+    takes longer. Raises ModelError or UsageError.
     """
     side, store = header.group, ModelStore()
     groups = (region.window.rows / side + 1) * (region.window.columns / side + 1)
-    light = setup.device in ("auto", "cpu") and (groups <= _FEW_GROUPS or region.scale > 1)
+    light = setup.device == "auto" and (groups <= _FEW_GROUPS or region.scale > 1)
+    machine = choose_machine("cpu" if light else setup.device, setup.threads)
     built: dict[int, Coder] = {}
-    machine = choose_machine("cpu", setup.threads) if light else None
     numbers = [number for number, each in enumerate(header.sets) if set(each.bands) & set(region.bands)]
     for index in {header.sets[number].model for number in numbers} - {None}:
         assert index is not None
         card, weights = store.load_for_file(header.models[index], setup.model, setup.trust_model)
-        family: Decoding
-        if card.family == "lapped16":
-            from sarzip.codec.lapped16_reader import KERNEL, Lapped16Reader
-
-            reduced = LinearSynthesis(weights[KERNEL], region.scale) if region.scale > 1 else None
-            if light:
-                built[index] = Coder(Lapped16Reader(weights), reduced)
-                continue
-        else:
-            reduced = None
-        machine = choose_machine(setup.device, setup.threads)
         family = build_family(card.family, card.config, weights, machine.device)
-        built[index] = Coder(family, reduced)
+        built[index] = Coder(family, family.reduced(region.scale) if region.scale > 1 else None)
     coders = {
         number: None if (index := header.sets[number].model) is None else built[index] for number in numbers
     }
-    return coders, machine or choose_machine("cpu", setup.threads)
+    return coders, machine
 
 
 class RegionDecoder:
@@ -150,7 +123,8 @@ class RegionDecoder:
         """
         workers = self._machine.threads if self._machine.device == "cpu" else 1
         unread = sorted(set().union(*self._needs.values()))
-        with self._torch(workers), WorkPool(min(workers, len(unread))) as pool:
+        inner = max(1, self._machine.threads // workers)
+        with math_threads(inner), WorkPool(min(workers, len(unread))) as pool:
             for row in sorted({tile[0] for tile in self._tiles}):
                 tiles = [tile for tile in self._tiles if tile[0] == row]
                 last = max(key[0] for tile in tiles for key in self._needs[tile])
@@ -182,11 +156,6 @@ class RegionDecoder:
             needed = [self._needs[tile] for tile in self._tiles if tile[0] == row]
             held.append(sum(map(size, set().union(*needed))))
         return max(held)
-
-    def _torch(self, workers: int) -> contextlib.AbstractContextManager[None]:
-        """Bounds the threads of torch where it is used."""
-        light = all(coder is None or _is_light(coder) for coder in self._coders.values())
-        return contextlib.nullcontext() if light else torch_threads(max(1, self._machine.threads // workers))
 
     def _find_tiles(self) -> list[Key]:
         """Groups and sets with pixels in the region."""
@@ -384,12 +353,6 @@ def check_need(need: int, what: str) -> None:
         raise InputError(
             f"needs about {need / 1e9:.1f} GB of memory for {what}; {free / 1e9:.1f} GB are free"
         )
-
-
-def _is_light(coder: Coder) -> bool:
-    from sarzip.codec.lapped16_reader import Lapped16Reader
-
-    return isinstance(coder.family, Lapped16Reader)
 
 
 def _range(indices: NDArray[np.intp]) -> slice | NDArray[np.intp]:

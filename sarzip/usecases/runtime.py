@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import ctypes
 import os
 import queue
 import resource
@@ -33,9 +34,7 @@ def choose_machine(device: str = "auto", threads: int = 0) -> Machine:
     count = threads or len(os.sched_getaffinity(0))
     if device == "cpu":
         return Machine("cpu", count)
-    import torch
-
-    available = torch.cuda.device_count() if torch.cuda.is_available() else 0
+    available = cuda_devices()
     if device == "auto":
         return Machine("cuda:0" if available else "cpu", count)
     name, _, number = device.partition(":")
@@ -46,17 +45,34 @@ def choose_machine(device: str = "auto", threads: int = 0) -> Machine:
     return Machine(f"cuda:{int(number or 0)}", count)
 
 
-@contextlib.contextmanager
-def torch_threads(count: int) -> Iterator[None]:
-    """Run torch operators on `count` threads each while inside."""
+def cuda_devices() -> int:
+    """Number of CUDA devices. Starting torch to ask takes longer than coding a small scene, so the driver's
+    library is looked for first.
+    """
+    try:
+        ctypes.CDLL("libcuda.so.1")
+    except OSError:
+        return 0
     import torch
 
-    before = torch.get_num_threads()
-    torch.set_num_threads(count)
-    try:
-        yield
-    finally:
-        torch.set_num_threads(before)
+    return torch.cuda.device_count() if torch.cuda.is_available() else 0
+
+
+@contextlib.contextmanager
+def math_threads(count: int) -> Iterator[None]:
+    """Run matrix products, and torch's operators where torch is in use, on `count` threads each."""
+    from threadpoolctl import threadpool_limits
+
+    torch = sys.modules.get("torch")
+    before = torch.get_num_threads() if torch else 0
+    with threadpool_limits(count, user_api="blas"):
+        if torch:
+            torch.set_num_threads(count)
+        try:
+            yield
+        finally:
+            if torch:
+                torch.set_num_threads(before)
 
 
 def prefetch(items: Iterable[T], depth: int = 1) -> Generator[T, None, None]:

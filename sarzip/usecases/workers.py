@@ -34,6 +34,7 @@ from sarzip.usecases.batch import (
     with_threads,
 )
 from sarzip.usecases.compress import CompressOptions
+from sarzip.usecases.runtime import cuda_devices
 
 _SECONDS_TO_STOP = 20.0
 _SECONDS_BETWEEN_MESSAGES = 0.2
@@ -171,9 +172,7 @@ def _own_device(options: CompressOptions, number: int) -> str:
     """Where there are several GPUs and none was chosen, each worker has its own."""
     if options.device not in ("auto", "cuda"):
         return options.device
-    import torch
-
-    count = torch.cuda.device_count() if torch.cuda.is_available() else 0
+    count = cuda_devices()
     return f"cuda:{number % count}" if count else options.device
 
 

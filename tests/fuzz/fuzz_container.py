@@ -37,12 +37,13 @@ except ImportError:
 with atheris.instrument_imports(include=["sarzip.container"]) if atheris else nullcontext():
     from sarzip.container import Reader, StreamReader
     from sarzip.container.layout import varint
+    from sarzip.container.packing import pack_metadata
     from sarzip.container.salvage import SalvageReader
 
 import mini_reader
 
 from sarzip.codec import lock, planes, validity
-from sarzip.codec.entropy import parametric_model
+from sarzip.codec.entropy_fit import parametric_model
 from sarzip.codec.lossless import decode_plane, encode_plane
 from sarzip.codec.rans import decode_indices, encode_indices
 from sarzip.codec.tables import build_tables
@@ -70,19 +71,29 @@ def assemble(
     summary: bytes = b"",
     head: bytes | None = None,
     trailer: bytes | None = None,
+    compact: bool = False,
 ) -> bytes:
     """A file of six groups with all checksums right, in which what is given is put in."""
-    body = zstd(json.dumps(META).encode() if meta is None else meta)
-    start = head or struct.pack("<II4sBBH", 0x184D2A53, 20, b"SARZ", 1, 0, 0)
+    if meta is None:
+        meta = pack_metadata(META) if compact else json.dumps(META).encode()
+    body = zstd(meta)
+    start = head or struct.pack("<II4sBBH", 0x184D2A53, 20, b"SARZ", 1, compact, compact)
     start = (start + bytes(16))[:16] + struct.pack("<II", len(body), crc32(body))
     start += struct.pack("<I", crc32(start)) + body
     tag = struct.pack("<I", crc32(start))
     frames = [zstd(b"D" + tag + bytes([ordinal, 2, 1, 2, 2, 1]) + b"abc") for ordinal in range(6)]
+    if compact:
+        frames = [zstd(tag + bytes([ordinal, 2, 1, 2, 2]) + b"abc") for ordinal in range(6)]
     if data is not None:
-        frames[2] = zstd(b"D" + tag + data)
+        frames[2] = zstd((b"" if compact else b"D") + tag + data)
     if frame is not None:
         frames[2] = frame
     listed = b"".join(map(varint, map(len, frames))) + b"".join(struct.pack("<I", crc32(f)) for f in frames)
+    if compact:
+        content = (listed if index is None else index) + summary
+        end = struct.pack("<II", 0x184D2A54, 8 + len(content)) + content
+        end = trailer or end + struct.pack("<I", 16 + len(content))
+        return start + b"".join(frames) + end + struct.pack("<I", crc32(end, crc32(start)))
     tail = zstd(b"I" + tag + (b"\x06" + listed if index is None else index) + summary)
     size = len(start) + sum(map(len, frames)) + len(tail) + 28
     end = struct.pack("<IIQII", 0x184D2A54, 20, size, len(tail), crc32(tail))
@@ -147,6 +158,10 @@ KINDS: list[Callable[[bytes], None]] = [
     lambda data: _is(planes.unpack(data, (5, *SHAPE)), (5, *SHAPE)),
     lambda data: _is(decode_plane(data, SHAPE, "uint16"), SHAPE),
     check_cells,
+    lambda data: check_file(assemble(meta=data, compact=True)),
+    lambda data: check_file(assemble(data=data, compact=True)),
+    lambda data: check_file(assemble(index=data, compact=True)),
+    lambda data: check_file(assemble(trailer=data, compact=True)),
 ]
 
 
@@ -189,7 +204,7 @@ def seeds() -> dict[str, bytes]:
         zstd(frame + b"\x02\x01\x02\xac\x02" + bytes(300)),
         b"\x06" + bytes([30] * 6) + bytes(24),
         b'{"rmse_db":1.5,"asked":"bpp"}',
-        struct.pack("<II4sBBH", 0x184D2A53, 20, b"SARZ", 1, 1, 0x100),
+        struct.pack("<II4sBBH", 0x184D2A53, 20, b"SARZ", 1, 2, 0x100),
         struct.pack("<IIQ", 0x184D2A54, 20, len(file)),
         bytes([len(raw)]) + words + raw,
         MODEL.encode(rng.normal(0, 9, 90).astype(np.float32), CLASSES),
@@ -197,6 +212,10 @@ def seeds() -> dict[str, bytes]:
         planes.pack(latents),
         encode_plane(rng.integers(0, 99, SHAPE).astype(np.uint16)),
         lock.encode_cells(np.array([[1, -3, 0], [250, 2, 1]], np.int16)),
+        pack_metadata(full | {"r": full["r"] | {"$": "a", "p": "Ab3" * 20}}),
+        b"\x02\x02\x01\x02\x02abc",
+        bytes([30] * 6) + bytes(24) + b'{"rmse_db":1.5}',
+        assemble(compact=True)[-46:-4],
     ]
     return {f"{kind:02d}": bytes([kind]) + content for kind, content in enumerate(contents)}
 
