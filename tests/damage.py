@@ -14,7 +14,7 @@ import rasterio
 
 import sarzip
 from sarzip.container import Header, Reader
-from sarzip.container.layout import HEAD_SIZE, TRAILER_SIZE
+from sarzip.container.layout import COMPACT, COMPACT_END, HEAD_SIZE, TRAILER_SIZE
 from sarzip.usecases import compress as compress_module
 
 
@@ -29,14 +29,18 @@ def compress_small_groups(
 
 
 def parts_of(data: bytes) -> list[bytes]:
-    """Head, metadata, data frames, index and trailer of an intact file."""
+    """Head, metadata, data frames, index and trailer of an intact file.
+
+    The trailer of compact files is cut in two: its last 8 bytes count as the trailer.
+    """
     reader = Reader(io.BytesIO(data))
     begin = HEAD_SIZE + struct.unpack_from("<I", data, 16)[0]
     parts = [data[:HEAD_SIZE], data[HEAD_SIZE:begin]]
     for size in reader.frame_sizes:
         parts.append(data[begin : begin + size])
         begin += size
-    return [*parts, data[begin:-TRAILER_SIZE], data[-TRAILER_SIZE:]]
+    last = COMPACT_END.size if data[14] & COMPACT else TRAILER_SIZE
+    return [*parts, data[begin:-last], data[-last:]]
 
 
 def pipe(monkeypatch: pytest.MonkeyPatch, data: bytes) -> str:

@@ -12,6 +12,7 @@ import json
 import math
 import struct
 import sys
+import zlib
 from pathlib import Path
 from typing import Any
 from zlib import crc32
@@ -35,27 +36,38 @@ def read(data: bytes) -> tuple[dict[str, Any], list[dict[int, bytes]], dict[str,
     head = struct.unpack("<II4sBBHIII", data[:28])
     need(head[:3] == (0x184D2A53, 20, b"SARZ") and head[8] == crc32(data[:24]), "head damaged")
     need(head[3] == 1, "written by a newer sarzip")
-    need(head[5] & 255 == 0 and (head[5] == 0 or head[4] > 0), "unknown flags")
+    compact = bool(head[4] and head[5] & 1)
+    unknown = head[5] & ~1 if head[4] else head[5]
+    need(unknown & 255 == 0 and (unknown == 0 or head[4] > 1), "unknown flags")
     begin = 28 + head[6]
     need(begin <= len(data) and crc32(data[28:begin]) == head[7], "metadata damaged")
-    meta = strict_json(content(data[28:begin], 1 << 23))
-    check_metadata(meta, newer=head[4] > 0)
+    packed = content(data[28:begin], 1 << 23)
+    meta = unpacked(packed) if compact else strict_json(packed)
+    check_metadata(meta, newer=head[4] > 1)
     tag = crc32(data[:begin])
-
-    need(len(data) >= begin + 28, "trailer cut off")  # 8
-    trailer = struct.unpack("<IIQIII", data[-28:])
-    need(trailer[:2] == (0x184D2A54, 20), "no trailer")
-    need(trailer[5] == crc32(data[-28:-4]), "trailer damaged")
-    need(trailer[2] == len(data), "file size")
-
     count = frame_count(meta)
     need(count <= 1 << 22 and 14 * count <= len(data), "too many data frames")
-    end = len(data) - 28 - trailer[3]
-    need(end >= begin and crc32(data[end:-28]) == trailer[4], "index damaged")
-    index = content(data[end:-28], 10 + 9 * count + (1 << 20))  # 7
-    need(index[:5] == b"I" + struct.pack("<I", tag), "no index of this file")
-    listed, at = varint(index, 5)
-    need(listed == count, "count of data frames")
+
+    if compact:  # 8
+        need(len(data) >= begin + 16, "trailer cut off")
+        size = struct.unpack("<I", data[-8:-4])[0]
+        end = len(data) - size
+        need(end >= begin and 16 <= size <= 26 + 9 * count + (1 << 20), "size of the trailer")
+        need(data[end : end + 8] == struct.pack("<II", 0x184D2A54, size - 8), "no trailer")
+        need(struct.unpack("<I", data[-4:])[0] == crc32(data[:begin] + data[end:-4]), "trailer damaged")
+        index, at = data[end + 8 : -8], 0
+    else:
+        need(len(data) >= begin + 28, "trailer cut off")
+        trailer = struct.unpack("<IIQIII", data[-28:])
+        need(trailer[:2] == (0x184D2A54, 20), "no trailer")
+        need(trailer[5] == crc32(data[-28:-4]), "trailer damaged")
+        need(trailer[2] == len(data), "file size")
+        end = len(data) - 28 - trailer[3]
+        need(end >= begin and crc32(data[end:-28]) == trailer[4], "index damaged")
+        index = content(data[end:-28], 10 + 9 * count + (1 << 20))  # 7
+        need(index[:5] == b"I" + struct.pack("<I", tag), "no index of this file")
+        listed, at = varint(index, 5)
+        need(listed == count, "count of data frames")
     sizes = []
     for _ in range(count):
         size, at = varint(index, at)
@@ -71,23 +83,28 @@ def read(data: bytes) -> tuple[dict[str, Any], list[dict[int, bytes]], dict[str,
     for ordinal, (size, crc) in enumerate(zip(sizes, crcs, strict=True)):
         need(crc32(data[begin : begin + size]) == crc, f"data frame {ordinal} damaged")
         body = content(data[begin : begin + size], content_limit(meta, ordinal))
-        frames.append(streams(body, tag, ordinal))
+        frames.append(streams(body, tag, ordinal, compact))
         begin += size
     return meta, frames, summary
 
 
-def streams(body: bytes, tag: int, ordinal: int) -> dict[int, bytes]:  # 6
-    need(body[:5] == b"D" + struct.pack("<I", tag), "no data frame of this file")
-    number, at = varint(body, 5)
+def streams(body: bytes, tag: int, ordinal: int, compact: bool) -> dict[int, bytes]:  # 6
+    begin = (b"" if compact else b"D") + struct.pack("<I", tag)
+    need(body[: len(begin)] == begin, "no data frame of this file")
+    number, at = varint(body, len(begin))
     need(number == ordinal, "data frame out of place")
     count, at = varint(body, at)
     need(count <= 64, "too many streams")
     directory = []
-    for _ in range(count):
+    for left in range(count, 0, -1):
         need(at < len(body) and body[at] > (directory[-1][0] if directory else 0), "kinds do not ascend")
-        length, end = varint(body, at + 1)
+        length, end = (len(body), at + 1) if compact and left == 1 else varint(body, at + 1)
         directory.append((body[at], length))
         at = end
+    if compact and directory:
+        used = at + sum(length for _, length in directory[:-1])
+        need(used <= len(body), "lengths of streams")
+        directory[-1] = directory[-1][0], len(body) - used
     result = {}
     for kind, length in directory:
         result[kind] = body[at : at + length]
@@ -177,6 +194,35 @@ def strict_json(data: bytes) -> dict[str, Any]:  # 5.1
     except ValueError:
         raise Bad("not JSON") from None
     need(isinstance(value, dict), "JSON without object")
+    return value
+
+
+def unpacked(packed: bytes) -> dict[str, Any]:  # 5.4
+    page = (Path(__file__).parents[1] / "sarzip" / "container" / "FORMAT.md").read_text(encoding="utf-8")
+    dictionary = page.split("## A Dictionary")[1].split("```")[1].replace("\n", "").encode("ascii")
+    inflate = zlib.decompressobj(-15, dictionary)
+    try:
+        text = inflate.decompress(packed, (1 << 23) + 1)
+    except zlib.error:
+        raise Bad("deflate data") from None
+    need(inflate.eof and len(text) <= 1 << 23, "deflate data cut off or too long")
+    rest = [inflate.unused_data]
+
+    def whole(value: Any) -> Any:
+        if type(value) is list:
+            return [whole(each) for each in value]
+        if type(value) is not dict:
+            return value
+        if list(value) == ["$"]:
+            size = value["$"]
+            need(type(size) is int and 0 <= size <= len(rest[0]), "size of a binary value")
+            piece, rest[0] = rest[0][:size], rest[0][size:]
+            return base64.b64encode(piece).decode().rstrip("=")
+        need(not any(key.startswith("$") and not key.startswith("$$") for key in value), "a key with one $")
+        return {key[key.startswith("$") :]: whole(each) for key, each in value.items()}
+
+    value = whole(strict_json(text))
+    need(type(value) is dict and not rest[0], "binary values do not fill the content")
     return value
 
 

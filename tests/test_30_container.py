@@ -212,7 +212,8 @@ def test_overhead_of_a_small_scene() -> None:
     payloads = {1: b"\0", 2: noise(1, 9000), 3: noise(2, 300), 4: noise(3, 64)}
     summary = {"rmse_db": 1.2345678, "max_db": 9.8765432, "sets": [9365], "bias_db": [0.0123, 0.0456]}
     file = write(realistic(), [payloads], summary)
-    assert len(file) - sum(map(len, payloads.values())) < 400
+    assert len(file) - sum(map(len, payloads.values())) < 290
+    assert len(write(realistic(), [payloads])) - sum(map(len, payloads.values())) < 205
 
 
 def test_incompressible_payload_does_not_grow() -> None:
@@ -239,8 +240,7 @@ def test_stock_zstd_accepts_the_file(tmp_path: Any) -> None:
     ):
         content = all_.read()
     metadata = encode_header(header)
-    assert content.startswith(metadata + b"D")
-    assert content.endswith(b'{"rmse_db":1.0}')
+    assert content.startswith(metadata)
     tool = shutil.which("zstd")
     if tool is None:
         pytest.skip("the zstd tool is not installed")

@@ -10,6 +10,7 @@ import json
 import random
 import struct
 import tracemalloc
+import zlib
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import Any
@@ -21,8 +22,20 @@ import zstandard
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from sarzip.container import BandHeader, Header, ModelRef, Reader, SetHeader, StreamReader, Writer, limits
+from sarzip.container import (
+    BandHeader,
+    Header,
+    ModelRef,
+    Reader,
+    SetHeader,
+    StreamReader,
+    Writer,
+    limits,
+    packing,
+)
 from sarzip.container.layout import HEAD_SIZE, TRAILER_SIZE, varint
+from sarzip.container.packing import pack_metadata
+from sarzip.container.salvage import SalvageReader
 from sarzip.container.zframe import scan_frame
 from sarzip.errors import CorruptError
 
@@ -81,14 +94,14 @@ def refuse(data: bytes, mini: bool = True) -> tuple[str, str]:
 
 
 def parts_of(data: bytes) -> list[bytes]:
-    """Head, metadata, data frames, index and trailer of an intact file."""
+    """Head, metadata, data frames and trailer of an intact compact file."""
     reader = Reader(io.BytesIO(data))
     begin = HEAD_SIZE + struct.unpack_from("<I", data, 16)[0]
     parts = [data[:HEAD_SIZE], data[HEAD_SIZE:begin]]
     for size in reader.frame_sizes:
         parts.append(data[begin : begin + size])
         begin += size
-    return [*parts, data[begin:-TRAILER_SIZE], data[-TRAILER_SIZE:]]
+    return [*parts, data[begin:]]
 
 
 def zstd(content: bytes, **options: Any) -> bytes:
@@ -102,15 +115,17 @@ def forge(
     data: Callable[[int, bytes], bytes] | None = None,
     data_frame: Callable[[int, bytes], bytes] | None = None,
     index: Callable[[bytes, list[bytes]], bytes] | None = None,
+    compact: bool = False,
     **head: int,
 ) -> bytes:
     """A file with all checksums right, in which chosen parts are hostile.
 
     `data` and `index` replace the content of data frames and index, `data_frame` the zstd frame.
     """
-    text = meta if isinstance(meta, bytes) else json.dumps(meta).encode()
+    text = meta if isinstance(meta, bytes) else pack_metadata(meta) if compact else json.dumps(meta).encode()
     frame = zstd(text) if meta_frame is None else meta_frame
-    fields = {"magic": 0x184D2A53, "major": 1, "minor": 0, "flags": 0, "size": len(frame)} | head
+    fields = {"magic": 0x184D2A53, "major": 1, "minor": int(compact), "flags": int(compact)}
+    fields |= {"size": len(frame)} | head
     start = struct.pack("<II4sBB", fields["magic"], 20, b"SARZ", fields["major"], fields["minor"])
     start += struct.pack("<HII", fields["flags"], fields["size"], crc32(frame))
     start += struct.pack("<I", crc32(start)) + frame
@@ -118,10 +133,17 @@ def forge(
     frames = []
     for ordinal in range(6):
         content = b"D" + tag + bytes([ordinal, 2, 1, 2, 2, 1]) + b"abc"
+        if compact:
+            content = tag + bytes([ordinal, 2, 1, 2, 2]) + b"abc"
         content = data(ordinal, content) if data else content
         frames.append(data_frame(ordinal, content) if data_frame else zstd(content))
     sizes = b"".join(varint(len(each)) for each in frames)
-    body = b"I" + tag + b"\x06" + sizes + b"".join(struct.pack("<I", crc32(each)) for each in frames)
+    body = sizes + b"".join(struct.pack("<I", crc32(each)) for each in frames)
+    if compact:
+        body = index(body, frames) if index else body
+        tail = struct.pack("<II", 0x184D2A54, 8 + len(body)) + body + struct.pack("<I", 16 + len(body))
+        return start + b"".join(frames) + tail + struct.pack("<I", crc32(tail, crc32(start)))
+    body = b"I" + tag + b"\x06" + body
     tail = zstd(index(body, frames) if index else body)
     total = len(start) + sum(map(len, frames)) + len(tail) + TRAILER_SIZE
     end = struct.pack("<IIQII", 0x184D2A54, 20, total, len(tail), crc32(tail))
@@ -142,7 +164,8 @@ def memory_below(limit: int) -> Iterator[None]:
 def test_forge_makes_good_files() -> None:
     """What the hostile files below are made from is accepted."""
     expected = [{1: b"ab", 2: b"c"}] * 6
-    assert by_reader(forge()) == by_stream(forge()) == mini_reader.read(forge())[1] == expected
+    for good in (forge(), forge(compact=True)):
+        assert by_reader(good) == by_stream(good) == mini_reader.read(good)[1] == expected
 
 
 def test_every_byte_is_covered() -> None:
@@ -192,6 +215,20 @@ def test_frames_deleted_duplicated_swapped() -> None:
             refuse(b"".join(swapped))
 
 
+def test_salvage_finds_the_trailer_anywhere() -> None:
+    """An index that lies elsewhere still says which of two frames is the right one."""
+    head, meta, *frames, end = parts_of(FILE)
+    other = parts_of(write(HEADER, payloads(HEADER, 5), {"rmse_db": 1.5}))
+    for parts in ([end, *frames, *other[2:-1]], [*other[2:-1], b"junk", end, *frames]):
+        reader = SalvageReader(io.BytesIO(b"".join([head, meta, *parts])))
+        assert [reader.read_frame(ordinal) for ordinal in range(6)] == FRAMES
+        assert reader.problems
+    reader = SalvageReader(io.BytesIO(b"".join([head, meta, *frames, *other[2:-1]])))
+    assert "two different" in (reader.why_lost(3) or "")
+    assert not SalvageReader(io.BytesIO(FILE)).problems
+    assert not SalvageReader(io.BytesIO(forge())).problems
+
+
 def test_files_concatenated_and_mixed() -> None:
     refuse(FILE + FILE)
     other_header = dataclasses.replace(HEADER, raster={"crs": "EPSG:32633"})
@@ -237,9 +274,10 @@ def test_random_bytes(noise: bytes, signed: bool) -> None:
 @settings(max_examples=150, deadline=None)
 @given(st.binary(max_size=60))
 def test_random_content_with_right_checksums(noise: bytes) -> None:
-    refuse(forge(data=lambda ordinal, good: noise if ordinal == 2 else good))
-    refuse(forge(index=lambda good, frames: noise))
-    refuse(forge(meta=noise))
+    for compact in (False, True):
+        refuse(forge(data=lambda ordinal, good: noise if ordinal == 2 else good, compact=compact))
+        refuse(forge(index=lambda good, frames: noise, compact=compact))
+        refuse(forge(meta=noise, compact=compact))
 
 
 def test_damage_is_named() -> None:
@@ -288,14 +326,21 @@ def test_newer_versions() -> None:
     assert "newer sarzip (format 2.0" in refuse(forge(major=2))[0]
     assert "unreleased sarzip" in refuse(forge(major=0))[0]
     refuse(forge(flags=1))
-    refuse(forge(flags=0x100))
-    refuse(forge(flags=1, minor=1))
+    refuse(forge(flags=1, minor=0, compact=True))
+    for flags in (0x100, 0x101, 2, 3):
+        assert "newer sarzip (format flags" in refuse(forge(flags=flags, compact=True))[0]
+    assert "newer sarzip (format flags" in refuse(forge(flags=2, minor=9))[0]
     extended = META | {"new": [1], "b": [{"t": "uint16", "y": 1}], "s": [{"m": None, "z": {}}]}
-    for good in (forge(minor=9), forge(minor=9, flags=0x100), forge(extended, minor=1)):
+    newer = [{"minor": 9}, {"minor": 9, "compact": True}, {"minor": 9, "flags": 0x100}]
+    newer += [{"minor": 9, "flags": 0x101, "compact": True}, {"meta": extended, "minor": 2}]
+    newer += [{"meta": extended, "minor": 2, "compact": True}]
+    for options in newer:
+        good = forge(**options)
         assert by_reader(good) == by_stream(good) == mini_reader.read(good)[1]
     assert Reader(io.BytesIO(forge(minor=9))).version == (1, 9)
-    assert "newer sarzip" in refuse(forge(META | {"!new": 1}, minor=1))[0]
+    assert "newer sarzip" in refuse(forge(META | {"!new": 1}, minor=2))[0]
     refuse(forge(META | {"new": 1}))
+    refuse(forge(META | {"new": 1}, compact=True))
 
 
 BAND = {"t": "uint16"}
@@ -393,7 +438,57 @@ BAD_VALUES: list[dict[str, Any]] = [
 
 @pytest.mark.parametrize("case", range(len(BAD_METADATA)))
 def test_hostile_metadata(case: int) -> None:
-    refuse(forge(BAD_METADATA[case]))
+    meta = BAD_METADATA[case]
+    refuse(forge(meta))
+    refuse(forge(deflated(meta if isinstance(meta, bytes) else json.dumps(meta).encode()), compact=True))
+
+
+def deflated(text: bytes, binary: bytes = b"") -> bytes:
+    """Packed metadata with any text, and any bytes where binary values lie."""
+    deflate = zlib.compressobj(9, zlib.DEFLATED, -15, zdict=packing.DICTIONARY)
+    return deflate.compress(text) + deflate.flush() + binary
+
+
+def with_raster(raster: str) -> bytes:
+    return json.dumps(META | {"r": 0}).replace('"r": 0', f'"r": {raster}').encode()
+
+
+def test_packed_metadata() -> None:
+    """Binary values, escaped keys, and what is refused."""
+    good = deflated(with_raster('{"a": {"$": 3}, "$$": [{"$": 0}, {"$$$": 5}], "$$x": {"$": 1}}'), b"abcd")
+    data = forge(good, compact=True)
+    wanted = {"a": "YWJj", "$": ["", {"$$": 5}], "$x": "ZA"}
+    assert Reader(io.BytesIO(data)).header.raster == wanted == mini_reader.read(data)[0]["r"]
+    for raster, binary in (
+        ('{"a": {"$": 3}}', b"ab"),
+        ('{"a": {"$": 3}}', b"abcd"),
+        ('{"a": {"$": -1}}', b""),
+        ('{"a": {"$": true}}', b"a"),
+        ('{"a": {"$": 1.0}}', b"a"),
+        ('{"a": {"$": "1"}}', b"a"),
+        ('{"a": {"$": 18446744073709551615}}', b"a"),
+        ('{"a": {"$": 1, "b": 1}}', b"a"),
+        ('{"a": {"$b": 1}}', b""),
+        ('{"$": 1}', b"a"),
+        ("{}", b"a"),
+    ):
+        refuse(forge(deflated(with_raster(raster), binary), compact=True))
+    refuse(forge(deflated(b'{"$":1}', b"a"), compact=True))
+    refuse(forge(json.dumps(META).encode(), compact=True))
+    refuse(forge(pack_metadata(META)))
+    for cut in range(len(deflated(json.dumps(META).encode()))):
+        refuse(forge(deflated(json.dumps(META).encode())[:cut], compact=True))
+
+
+def test_deflate_bomb() -> None:
+    spaces = json.dumps(META).encode() + b" " * (limits.MAX_METADATA - 200)
+    bomb = forge(deflated(spaces), compact=True)
+    assert len(bomb) < 9000
+    with memory_below(48 << 20):
+        assert len(by_reader(bomb)) == 6  # allowed, and bounded
+    bomb = forge(deflated(spaces * 20), compact=True)
+    with memory_below(48 << 20):
+        refuse(bomb)
 
 
 @pytest.mark.parametrize("case", range(len(BAD_VALUES)))
@@ -532,10 +627,69 @@ def test_largest_window_and_most_blocks() -> None:
 
 @pytest.mark.parametrize("change", [-1, 1, 2**40])
 def test_trailer_that_lies_about_the_size(change: int) -> None:
-    end = bytearray(FILE[-TRAILER_SIZE:-4])
-    struct.pack_into("<Q", end, 8, len(FILE) + change)
-    messages = refuse(FILE[:-TRAILER_SIZE] + bytes(end) + struct.pack("<I", crc32(end)))
+    good = forge()
+    end = bytearray(good[-TRAILER_SIZE:-4])
+    struct.pack_into("<Q", end, 8, len(good) + change)
+    messages = refuse(good[:-TRAILER_SIZE] + bytes(end) + struct.pack("<I", crc32(end)))
     assert all("trailer says" in message for message in messages)
+
+
+@pytest.mark.parametrize("size", [0, 7, 8, 15, 16, 45, 47, 2**31, 2**32 - 1])
+def test_compact_trailer_that_lies_about_the_size(size: int) -> None:
+    good = forge(compact=True)
+    length = struct.unpack("<I", good[-8:-4])[0]
+    assert length == 16 + 6 * 5
+    opening = crc32(good[: HEAD_SIZE + struct.unpack_from("<I", good, 16)[0]])
+    for fields in ((size, length), (length - 8, size), ((size - 8) % 2**32, size)):
+        end = bytearray(good[-length:-4])
+        end[4:8], end[-4:] = (struct.pack("<I", field) for field in fields)
+        with memory_below(8 << 20):
+            refuse(good[:-length] + end + struct.pack("<I", crc32(end, opening)))
+
+
+@pytest.mark.parametrize(
+    "spoil",
+    [
+        lambda good, frames: good[:3],
+        lambda good, frames: b"",
+        lambda good, frames: bytes([good[0] + 1]) + good[1:],
+        lambda good, frames: bytes([good[0] + 1, good[1] - 1]) + good[2:],  # overlapping frames
+        lambda good, frames: b"\x00" + good[1:],
+        lambda good, frames: b"\xff\xff\xff\xff\x7f" + good[1:],
+        lambda good, frames: good[:-1],
+        lambda good, frames: good[:-4] + bytes(4),
+        lambda good, frames: good + b"\0",
+        lambda good, frames: good + b"[1]",
+        lambda good, frames: good + b'{"a":1,"a":1}',
+        lambda good, frames: good + b'{"a":' + b"[" * 100_000,
+        lambda good, frames: good + b'{"a":"' + b"x" * limits.MAX_SUMMARY + b'"}',
+    ],
+)
+def test_hostile_index_in_the_trailer(spoil: Callable[[bytes, list[bytes]], bytes]) -> None:
+    with memory_below(16 << 20):
+        refuse(forge(index=spoil, compact=True))
+
+
+@pytest.mark.parametrize(
+    "spoil",
+    [
+        lambda content: content[:3],
+        lambda content: content[:4],
+        lambda content: b"\0\0\0\0" + content[4:],
+        lambda content: content[:4] + b"\x03" + content[5:],  # another ordinal
+        lambda content: content[:5],
+        lambda content: content[:5] + b"\x03" + content[6:],  # one stream more than there is
+        lambda content: content[:5] + b"\xff\xff\xff\xff\x7f" + content[6:],
+        lambda content: content[:6] + b"\x00" + content[7:],  # kind 0
+        lambda content: content[:8] + b"\x01" + content[9:],  # the same kind twice
+        lambda content: content[:7] + b"\x04" + content[8:],  # a length beyond the end
+        lambda content: content[:7] + b"\xff\xff\xff\xff\x7f" + content[8:],
+        lambda content: content[:5] + b"\x00" + content[6:],  # payloads without streams
+        lambda content: content[:5] + b"\x41" + b"".join(bytes([kind, 0]) for kind in range(1, 66)),
+    ],
+)
+def test_hostile_compact_data_content(spoil: Callable[[bytes], bytes]) -> None:
+    refuse(forge(data=lambda ordinal, good: spoil(good) if ordinal == 4 else good, compact=True))
 
 
 def test_head_that_announces_too_much() -> None:

@@ -239,7 +239,7 @@ def test_scenes_far_larger_than_the_file(tiny_model, tmp_path, capfd):
         except sarzip.SarzipError:
             continue  # more frames than the format allows
         frame = compress_frame(encode_header(header), 3)
-        start = struct.pack("<II4sBBHII", 0x184D2A53, 20, b"SARZ", 1, 0, 0, len(frame), crc32(frame))
+        start = struct.pack("<II4sBBHII", 0x184D2A53, 20, b"SARZ", 1, 1, 1, len(frame), crc32(frame))
         data = start + struct.pack("<I", crc32(start)) + frame
         tail = b"".join(parts_of(exact_file(b""))[2:])
         for more in (b"", tail):

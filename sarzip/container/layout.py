@@ -16,7 +16,7 @@ from sarzip.container.zframe import SKIPPABLE_HEAD, SKIPPABLE_TRAILER
 from sarzip.errors import CorruptError, InputError
 
 FORMAT_MAJOR = 1
-FORMAT_MINOR = 0
+FORMAT_MINOR = 1
 
 SIGNATURE = b"SARZ"
 DATA_TYPE = ord("D")
@@ -25,11 +25,20 @@ INDEX_TYPE = ord("I")
 _HEAD = struct.Struct("<II4sBBHII")
 _TRAILER = struct.Struct("<IIQII")
 _CRC = struct.Struct("<I")
+_COMPACT_BEGIN = struct.Struct("<II")
+COMPACT_END = struct.Struct("<II")
+"""The end of a compact trailer: its size and its CRC-32."""
 HEAD_SIZE = _HEAD.size + _CRC.size
 TRAILER_SIZE = _TRAILER.size + _CRC.size
 
 CRITICAL_FLAGS = 0x00FF
 """Flags of the head that a reader must understand; the others may be ignored."""
+
+COMPACT = 0x0001
+"""Packed metadata, shorter data frames, index and trailer in one (since minor version 1)."""
+
+_KNOWN_FLAGS = (0x0000, COMPACT)
+"""Flags that exist in minor version 0, 1, ..."""
 
 FIRST_SKIPPABLE_KIND = 128
 
@@ -55,6 +64,11 @@ class Head:
     flags: int
     metadata_size: int
     metadata_crc: int
+
+    @property
+    def compact(self) -> bool:
+        """Whether metadata, data frames and trailer are of the compact form."""
+        return bool(self.flags & COMPACT)
 
 
 @dataclass(frozen=True)
@@ -82,15 +96,15 @@ def require_known(streams: Mapping[int, bytes], known: Sequence[int]) -> None:
             raise CorruptError(f"written by a newer sarzip: stream of unknown kind {kind}")
 
 
-def pack_head(metadata_frame: bytes) -> bytes:
+def pack_head(metadata_frame: bytes, minor: int = FORMAT_MINOR, flags: int = COMPACT) -> bytes:
     """The head for this metadata frame."""
     body = _HEAD.pack(
         SKIPPABLE_HEAD,
         HEAD_SIZE - 8,
         SIGNATURE,
         FORMAT_MAJOR,
-        FORMAT_MINOR,
-        0,
+        minor,
+        flags,
         len(metadata_frame),
         crc32(metadata_frame),
     )
@@ -114,23 +128,12 @@ def parse_head(data: bytes) -> Head:
         word = "a newer" if major > FORMAT_MAJOR else "an unreleased"
         known = f"this one reads {FORMAT_MAJOR}.x"
         raise CorruptError(f"written by {word} sarzip (format {major}.{minor}; {known})")
-    if flags & CRITICAL_FLAGS or (flags and minor <= FORMAT_MINOR):
+    unknown = flags & ~_KNOWN_FLAGS[min(minor, FORMAT_MINOR)]
+    if unknown & CRITICAL_FLAGS or (unknown and minor <= FORMAT_MINOR):
         raise CorruptError(f"written by a newer sarzip (format flags {flags:#06x})")
     if not limits.MIN_FRAME <= metadata_size <= limits.frame_size_limit(limits.MAX_METADATA):
         raise CorruptError(f"head: impossible size of the metadata, {metadata_size} bytes")
     return Head(major, minor, flags, metadata_size, metadata_crc)
-
-
-def pack_trailer(trailer: Trailer) -> bytes:
-    """The last TRAILER_SIZE bytes of a file."""
-    body = _TRAILER.pack(
-        SKIPPABLE_TRAILER,
-        TRAILER_SIZE - 8,
-        trailer.file_size,
-        trailer.index_size,
-        trailer.index_crc,
-    )
-    return body + _CRC.pack(crc32(body))
 
 
 def parse_trailer(data: bytes) -> Trailer:
@@ -146,31 +149,35 @@ def parse_trailer(data: bytes) -> Trailer:
 
 
 def pack_data(tag: int, ordinal: int, streams: Mapping[int, bytes]) -> bytes:
-    """Content of a data frame: type, file tag, ordinal, directory, payloads in ascending order of kind."""
+    """Content of a compact data frame: file tag, ordinal, directory, payloads in ascending order of kind."""
     if len(streams) > limits.MAX_STREAMS or not all(1 <= kind <= 255 for kind in streams):
         raise InputError(f"a data frame holds at most {limits.MAX_STREAMS} streams of kinds 1 to 255")
     kinds = sorted(int(kind) for kind in streams)
-    parts = [bytes([DATA_TYPE]), _CRC.pack(tag), varint(ordinal), varint(len(kinds))]
-    parts += [bytes([kind]) + varint(len(streams[kind])) for kind in kinds]
+    parts = [_CRC.pack(tag), varint(ordinal), varint(len(kinds))]
+    parts += [bytes([kind]) + varint(len(streams[kind])) for kind in kinds[:-1]]
+    parts += [bytes(kinds[-1:])]
     parts += [streams[kind] for kind in kinds]
     return b"".join(parts)
 
 
-def parse_data(content: bytes, tag: int, ordinal: int) -> dict[int, bytes]:
+def parse_data(content: bytes, tag: int, ordinal: int, compact: bool) -> dict[int, bytes]:
     """Streams by kind in the content of a data frame, which must be frame `ordinal` of the file `tag`."""
-    at = _parse_type(content, DATA_TYPE, tag, "data frame")
-    found, at = parse_varint(content, at)
+    found, at = parse_address(content, tag, compact)
     if found != ordinal:
         raise CorruptError(f"data frame {found} is in the place of data frame {ordinal}")
     count, at = parse_varint(content, at)
     if count > limits.MAX_STREAMS:
         raise CorruptError(f"{count} streams in a data frame exceed {limits.MAX_STREAMS}")
     directory: list[tuple[int, int]] = []
-    for _ in range(count):
+    for left in reversed(range(count)):
         kind = content[at] if at < len(content) else 0
         if kind <= (directory[-1][0] if directory else 0):
             raise CorruptError("stream directory: kinds are not ascending from 1")
-        length, at = parse_varint(content, at + 1)
+        at += 1
+        if left or not compact:
+            length, at = parse_varint(content, at)
+        else:
+            length = max(0, len(content) - at - sum(length for _, length in directory))
         directory.append((kind, length))
     if at + sum(length for _, length in directory) != len(content):
         raise CorruptError("stream directory: the lengths do not add up to the frame")
@@ -181,14 +188,42 @@ def parse_data(content: bytes, tag: int, ordinal: int) -> dict[int, bytes]:
     return streams
 
 
-def pack_index(tag: int, sizes: array[int], crcs: array[int], summary: dict[str, Any] | None) -> bytes:
-    """Content of the index frame."""
-    parts = [bytes([INDEX_TYPE]), _CRC.pack(tag), varint(len(sizes))]
-    parts += [varint(size) for size in sizes]
+def parse_address(content: bytes, tag: int, compact: bool) -> tuple[int, int]:
+    """Ordinal in the content of a data frame of the file `tag`, and where the rest begins."""
+    if not compact:
+        return parse_varint(content, _parse_type(content, DATA_TYPE, tag, "data frame"))
+    if len(content) < _CRC.size or _CRC.unpack_from(content)[0] != tag:
+        raise CorruptError("the data frame belongs to another file")
+    return parse_varint(content, _CRC.size)
+
+
+def pack_end(tag: int, sizes: array[int], crcs: array[int], summary: dict[str, Any] | None) -> bytes:
+    """The compact trailer, which ends a file: index and summary between its magic, size and CRC-32."""
+    parts = [varint(size) for size in sizes]
     parts.append(struct.pack(f"<{len(crcs)}I", *crcs))
     if summary is not None:
         parts.append(dump_json(summary, limits.MAX_SUMMARY, "the summary"))
-    return b"".join(parts)
+    content = b"".join(parts)
+    size = _COMPACT_BEGIN.size + len(content) + COMPACT_END.size
+    body = _COMPACT_BEGIN.pack(SKIPPABLE_TRAILER, size - 8) + content + _CRC.pack(size)
+    return body + _CRC.pack(crc32(body, tag))
+
+
+def end_size(begin: bytes, frames: int) -> int:
+    """Bytes of the compact trailer whose first eight are given."""
+    magic, size = _COMPACT_BEGIN.unpack(begin)
+    if magic != SKIPPABLE_TRAILER or not 8 <= size <= 8 + limits.index_content_limit(frames):
+        raise CorruptError("truncated or damaged: the data frames are not followed by a trailer")
+    return int(size) + 8
+
+
+def parse_end(data: bytes, tag: int, frames: int) -> Index:
+    """The index in a compact trailer of the file `tag` with so many data frames."""
+    if len(data) < 16 or end_size(data[:8], frames) != len(data):
+        raise CorruptError("truncated or damaged: the file does not end with a trailer")
+    if COMPACT_END.unpack_from(data, len(data) - 8) != (len(data), crc32(data[:-4], tag)):
+        raise CorruptError("trailer: checksum mismatch")
+    return _parse_index(data[8:-8], 0, frames)
 
 
 def parse_index(content: bytes, tag: int, frames: int) -> Index:
@@ -197,6 +232,11 @@ def parse_index(content: bytes, tag: int, frames: int) -> Index:
     count, at = parse_varint(content, at)
     if count != frames:
         raise CorruptError(f"index: lists {count} data frames, the metadata tells of {frames}")
+    return _parse_index(content, at, frames)
+
+
+def _parse_index(content: bytes, at: int, count: int) -> Index:
+    """Sizes and checksums of `count` data frames from `at` on, and the summary behind them."""
     sizes: array[int] = array("I")
     for _ in range(count):
         size, at = parse_varint(content, at)

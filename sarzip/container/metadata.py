@@ -9,7 +9,8 @@ from typing import Any, TypeVar
 
 from sarzip.container import limits
 from sarzip.container.header import BandHeader, Header, ModelRef, SetHeader
-from sarzip.container.jsonsafe import dump_json, load_json
+from sarzip.container.jsonsafe import load_json
+from sarzip.container.packing import pack_metadata, unpack_metadata
 from sarzip.errors import CorruptError, InputError
 
 _HEADER_KEYS = ("w", "h", "g", "p", "m", "b", "s", "r", "c")
@@ -21,7 +22,12 @@ T = TypeVar("T")
 
 
 def encode_header(header: Header) -> bytes:
-    """JSON of a header; InputError if it exceeds a limit or `raster` or an `extra` is not plain JSON."""
+    """Packed JSON of a header; InputError if it exceeds a limit or holds what is no plain JSON."""
+    return pack_metadata(header_json(header))
+
+
+def header_json(header: Header) -> dict[str, Any]:
+    """The JSON object of a header."""
     value: dict[str, Any] = {"w": header.width, "h": header.height}
     _put(value, "g", header.group, 1024)
     _put(value, "p", header.parts, 1)
@@ -30,15 +36,16 @@ def encode_header(header: Header) -> bytes:
     value["s"] = [_encode_set(each, header) for each in header.sets]
     _put(value, "r", header.raster, {})
     _put(value, "c", header.creator, "")
-    return dump_json(value, limits.MAX_METADATA, "the metadata")
+    return value
 
 
-def parse_header(data: bytes, newer: bool = False) -> Header:
+def parse_header(data: bytes, packed: bool = True, newer: bool = False) -> Header:
     """The header in the metadata frame's content; CorruptError when it breaks a rule.
 
-    `newer` says that the file's minor version is above this reader's: unknown keys are then ignored.
+    `packed`: as pack_metadata makes it, else plain JSON. `newer` says that the file's minor version is above
+    this reader's: unknown keys are then ignored.
     """
-    value = load_json(data, limits.MAX_METADATA, "metadata")
+    value = unpack_metadata(data) if packed else load_json(data, limits.MAX_METADATA, "metadata")
     try:
         return _parse(value, newer)
     except InputError as error:

@@ -70,9 +70,10 @@ def read_opening(source: BinaryIO) -> Opening:
         raise CorruptError("metadata: checksum mismatch")
     with naming("metadata"):
         content = decompress_frame(scan_frame(frame, limits.MAX_METADATA))
-    return Opening(head, parse_header(content, newer=head.minor > FORMAT_MINOR), crc32(frame, crc32(first)))
+    header = parse_header(content, head.compact, head.minor > FORMAT_MINOR)
+    return Opening(head, header, crc32(frame, crc32(first)))
 
 
 def unpack_data(frame: RawFrame, opening: Opening, ordinal: int) -> dict[int, bytes]:
     """Streams of data frame `ordinal`; CorruptError if the frame is damaged or is another one."""
-    return parse_data(decompress_frame(frame), opening.tag, ordinal)
+    return parse_data(decompress_frame(frame), opening.tag, ordinal, opening.head.compact)

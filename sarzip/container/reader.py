@@ -12,7 +12,15 @@ from zlib import crc32
 
 from sarzip.container import limits
 from sarzip.container.header import Header
-from sarzip.container.layout import TRAILER_SIZE, Index, Trailer, parse_index, parse_trailer
+from sarzip.container.layout import (
+    COMPACT_END,
+    TRAILER_SIZE,
+    Index,
+    Trailer,
+    parse_end,
+    parse_index,
+    parse_trailer,
+)
 from sarzip.container.opening import naming, read_opening, read_up_to, unpack_data
 from sarzip.container.zframe import decompress_frame, scan_frame
 from sarzip.errors import CorruptError, InputError
@@ -36,12 +44,11 @@ class Reader:
         self._opening = read_opening(source)
         if self.frame_count * limits.MIN_FRAME > self._file_size - self._opening.size:
             raise CorruptError(f"truncated: too short for the {self.frame_count} data frames of its metadata")
-        trailer = self._read_trailer()
-        self._index = self._read_index(trailer)
-        self._index_size = trailer.index_size
+        self._index, self._end_size = self._read_end() if self._opening.head.compact else self._read_index()
         self._starts = array("Q", accumulate(self._index.sizes, initial=self._opening.size))
-        if self._starts[-1] != self._file_size - TRAILER_SIZE - trailer.index_size:
-            raise CorruptError("index: the sizes of the data frames do not add up to the file")
+        said = self._starts[-1] + self._end_size
+        if said != self._file_size:
+            raise CorruptError(f"the file has {self._file_size} bytes, its trailer says {said}")
 
     @property
     def header(self) -> Header:
@@ -76,7 +83,7 @@ class Reader:
     @property
     def overhead(self) -> int:
         """Bytes of head, metadata, index and trailer."""
-        return self._opening.size + self._index_size + TRAILER_SIZE
+        return self._opening.size + self._end_size
 
     def read_frame(self, ordinal: int) -> dict[int, bytes]:
         """Streams of a data frame by kind; CorruptError if it is damaged, IndexError if there is none."""
@@ -112,10 +119,22 @@ class Reader:
             raise CorruptError("trailer: the index is larger than the file")
         return trailer
 
-    def _read_index(self, trailer: Trailer) -> Index:
+    def _read_index(self) -> tuple[Index, int]:
+        """The index that the trailer points to, and the bytes of both."""
+        trailer = self._read_trailer()
         data = self._read_at(self._file_size - TRAILER_SIZE - trailer.index_size, trailer.index_size)
         if crc32(data) != trailer.index_crc:
             raise CorruptError("index: checksum mismatch")
         with naming("index"):
             content = decompress_frame(scan_frame(data, limits.index_content_limit(self.frame_count)))
-        return parse_index(content, self._opening.tag, self.frame_count)
+        return parse_index(content, self._opening.tag, self.frame_count), trailer.index_size + TRAILER_SIZE
+
+    def _read_end(self) -> tuple[Index, int]:
+        """The index in the compact trailer, and the trailer's bytes."""
+        end = self._read_at(max(0, self._file_size - COMPACT_END.size), COMPACT_END.size)
+        size = COMPACT_END.unpack(end)[0] if len(end) == COMPACT_END.size else 0
+        most = min(16 + limits.index_content_limit(self.frame_count), self._file_size - self._opening.size)
+        if size > most:
+            raise CorruptError("truncated or damaged: the file does not end with a trailer")
+        data = self._read_at(self._file_size - size, size)
+        return parse_end(data, self._opening.tag, self.frame_count), size

@@ -22,16 +22,18 @@ from sarzip.container.layout import (
     INDEX_TYPE,
     TRAILER_SIZE,
     Index,
+    end_size,
     pack_head,
+    parse_address,
     parse_data,
+    parse_end,
     parse_head,
     parse_index,
-    parse_varint,
 )
 from sarzip.container.metadata import parse_header
 from sarzip.container.opening import Opening, read_opening, read_up_to
 from sarzip.container.reader import Reader
-from sarzip.container.zframe import MAGIC, RawFrame, decompress_frame, take_frame
+from sarzip.container.zframe import MAGIC, SKIPPABLE_TRAILER, RawFrame, decompress_frame, take_frame
 from sarzip.errors import CorruptError
 
 _SECTOR = 4096
@@ -42,6 +44,7 @@ _OPENING = 1 << 16
 _BLOCK_COST = 256
 _BUDGET_FACTOR, _BUDGET_FLOOR = 4, 1 << 26
 _MOST_PROBLEMS = 20
+_END_MAGIC = SKIPPABLE_TRAILER.to_bytes(4, "little")
 
 
 @dataclass(frozen=True)
@@ -91,7 +94,7 @@ class SalvageReader:
         if reason is not None:
             raise CorruptError(reason)
         frame = self._take(self._place(ordinal).position)
-        return parse_data(decompress_frame(frame), self._opening.tag, ordinal)
+        return parse_data(decompress_frame(frame), self._opening.tag, ordinal, self._opening.head.compact)
 
     def _open(self) -> tuple[Opening, int]:
         """Head and metadata, and where the data frames begin."""
@@ -116,11 +119,10 @@ class SalvageReader:
         while at >= 0:
             try:
                 frame = self._take(at, limits.MAX_METADATA)
-                header = parse_header(decompress_frame(frame))
+                header, rebuilt = _under_new_head(frame)
             except CorruptError:
                 at = start.find(MAGIC, at + 1)
                 continue
-            rebuilt = pack_head(frame.data)
             tag = crc32(frame.data, crc32(rebuilt))
             return Opening(parse_head(rebuilt), header, tag), at + len(frame.data)
         raise CorruptError("no .sarz file, or one whose head and metadata are lost: nothing can be salvaged")
@@ -132,8 +134,11 @@ class SalvageReader:
         while position < self._size:
             spent = [0]
             try:
-                frame = self._take(position, spent=spent)
-                self._note(position, frame, decompress_frame(frame))
+                size = self._take_end(position, spent)
+                if not size:
+                    frame = self._take(position, spent=spent)
+                    size = len(frame.data)
+                    self._note(position, frame, decompress_frame(frame))
             except CorruptError:
                 budget -= spent[0]
                 if budget < 0:
@@ -142,32 +147,48 @@ class SalvageReader:
                 position = self._next_magic(position + 1)
                 continue
             self._note_gap(gap, position)
-            position += len(frame.data)
+            position += size
             gap = position
-        self._note_gap(gap, self._size - TRAILER_SIZE)
+        self._note_gap(gap, self._size - (0 if self._opening.head.compact else TRAILER_SIZE))
+
+    def _take_end(self, position: int, spent: list[int]) -> int:
+        """Note the index of the compact trailer at a position; its size, 0 where there is none."""
+        begin = self._read(position, 8)
+        if not self._opening.head.compact or begin[:4] != _END_MAGIC or len(begin) < 8:
+            return 0
+        spent[0] += _BLOCK_COST
+        size = end_size(begin, self.header.frame_count)
+        if position + size > self._size:
+            raise CorruptError("the file is truncated here")
+        spent[0] += size
+        index = parse_end(self._read(position, size), self._opening.tag, self.header.frame_count)
+        self._index = self._index or index
+        return size
 
     def _note_gap(self, begin: int, end: int) -> None:
         if begin < end:
             self._problems.append(f"bytes {begin} to {end - 1} belong to no intact frame")
 
     def _note(self, position: int, frame: RawFrame, content: bytes) -> None:
-        tag = int.from_bytes(content[1:5], "little")
-        kind = content[0] if len(content) >= 6 else 0
-        if kind not in (DATA_TYPE, INDEX_TYPE) or tag != self._opening.tag:
+        compact, tag = self._opening.head.compact, self._opening.tag
+        at = 0 if compact else 1
+        kind = DATA_TYPE if compact else content[0] if content else 0
+        known = kind in (DATA_TYPE, INDEX_TYPE) and len(content) >= at + 5
+        if not known or int.from_bytes(content[at : at + 4], "little") != tag:
             self._foreign += 1
             return
         if kind == INDEX_TYPE:
             if self._index is None:
                 self._index = parse_index(content, tag, self.header.frame_count)
             return
-        ordinal, _ = parse_varint(content, 5)
+        ordinal, _ = parse_address(content, tag, compact)
         if ordinal >= self.header.frame_count or len(content) > self.header.content_limit(ordinal):
             raise CorruptError("a data frame that the metadata does not know")
-        parse_data(content, tag, ordinal)
+        parse_data(content, tag, ordinal, compact)
         place = _Place(position, len(frame.data), crc32(frame.data))
-        known = self._places.setdefault(ordinal, [])
-        if not any((each.size, each.crc) == (place.size, place.crc) for each in known):
-            known.append(place)
+        places = self._places.setdefault(ordinal, [])
+        if not any((each.size, each.crc) == (place.size, place.crc) for each in places):
+            places.append(place)
 
     def why_lost(self, ordinal: int) -> str | None:
         """Why a data frame is not there; None if it is intact."""
@@ -225,12 +246,12 @@ class SalvageReader:
         return take_frame(read, self._limit if limit is None else limit)
 
     def _next_magic(self, position: int) -> int:
-        """Position of the next zstd magic number, the size of the file if there is none."""
+        """Position of the next magic number of a frame, the size of the file if there is none."""
         while position < self._size:
             piece = self._read(position, _SEARCH)
-            found = piece.find(MAGIC)
-            if found >= 0:
-                return position + found
+            found = [at for at in (piece.find(MAGIC), piece.find(_END_MAGIC)) if at >= 0]
+            if found:
+                return position + min(found)
             position += max(1, len(piece) - len(MAGIC) + 1) if len(piece) == _SEARCH else _SEARCH
         return self._size
 
@@ -252,3 +273,12 @@ class SalvageReader:
                 pieces.append(bytes(count))
                 self._unreadable += count
         return b"".join(pieces)
+
+
+def _under_new_head(frame: RawFrame) -> tuple[Header, bytes]:
+    """The header in a metadata frame and the head it must have had, by what its content turns out to be."""
+    content = decompress_frame(frame)
+    try:
+        return parse_header(content), pack_head(frame.data)
+    except CorruptError:
+        return parse_header(content, packed=False), pack_head(frame.data, minor=0, flags=0)

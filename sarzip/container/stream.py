@@ -9,7 +9,7 @@ from zlib import crc32
 
 from sarzip.container import limits
 from sarzip.container.header import Header
-from sarzip.container.layout import TRAILER_SIZE, parse_index, parse_trailer
+from sarzip.container.layout import TRAILER_SIZE, Index, end_size, parse_end, parse_index, parse_trailer
 from sarzip.container.opening import naming, read_opening, read_up_to, unpack_data
 from sarzip.container.zframe import decompress_frame, take_frame
 from sarzip.errors import CorruptError
@@ -86,6 +86,21 @@ class StreamReader:
         return data
 
     def _read_end(self) -> None:
+        index = self._read_compact_end() if self._opening.head.compact else self._read_index()
+        for ordinal in range(self.frame_count):
+            if (index.sizes[ordinal], index.crcs[ordinal]) != (self._sizes[ordinal], self._crcs[ordinal]):
+                raise CorruptError(f"{self.header.describe_frame(ordinal)}: checksum mismatch")
+        if read_up_to(self._source, 1):
+            raise CorruptError("bytes follow the end of the file")
+        self._summary = index.summary
+
+    def _read_compact_end(self) -> Index:
+        with naming("trailer"):
+            begin = self._read(8)
+            data = begin + self._read(end_size(begin, self.frame_count) - 8)
+        return parse_end(data, self._opening.tag, self.frame_count)
+
+    def _read_index(self) -> Index:
         with naming("index"):
             frame = take_frame(self._read, limits.index_content_limit(self.frame_count))
             content = decompress_frame(frame)
@@ -95,11 +110,6 @@ class StreamReader:
         trailer = parse_trailer(data)
         if (trailer.index_size, trailer.index_crc) != (len(frame.data), crc32(frame.data)):
             raise CorruptError("index: checksum mismatch")
-        for ordinal in range(self.frame_count):
-            if (index.sizes[ordinal], index.crcs[ordinal]) != (self._sizes[ordinal], self._crcs[ordinal]):
-                raise CorruptError(f"{self.header.describe_frame(ordinal)}: checksum mismatch")
         if trailer.file_size != self._position:
             raise CorruptError(f"{self._position} bytes were read, the trailer says {trailer.file_size}")
-        if read_up_to(self._source, 1):
-            raise CorruptError("bytes follow the end of the file")
-        self._summary = index.summary
+        return index

@@ -8,7 +8,7 @@ from typing import Any, BinaryIO
 from zlib import crc32
 
 from sarzip.container.header import Header
-from sarzip.container.layout import TRAILER_SIZE, Trailer, pack_data, pack_head, pack_index, pack_trailer
+from sarzip.container.layout import pack_data, pack_end, pack_head
 from sarzip.container.metadata import encode_header
 from sarzip.container.zframe import compress_frame
 from sarzip.errors import InputError
@@ -19,7 +19,7 @@ DATA_LEVEL = 3
 
 
 class Writer:
-    """Writes head and metadata at once, then the data frames in order, then index and trailer.
+    """Writes head and metadata at once, then the data frames in order, then the trailer.
 
     `sink` needs only `write`, which may accept fewer bytes than offered. OSErrors of the sink pass through;
     after one the writer is of no further use. `level` is the zstd level of the data frames.
@@ -69,17 +69,14 @@ class Writer:
         return len(frame)
 
     def finish(self, summary: dict[str, Any] | None = None) -> int:
-        """Writes index and trailer and returns the size of the file in bytes; the sink stays open.
+        """Writes the trailer and returns the size of the file in bytes; the sink stays open.
 
         `summary` is plain JSON that is known only now. ValueError if data frames are missing.
         """
         if self._finished or self.frames_written != self.header.frame_count:
             raise ValueError(f"{self.frames_written} of {self.header.frame_count} data frames are written")
         self._finished = True
-        index = compress_frame(pack_index(self._tag, self._sizes, self._crcs, summary), METADATA_LEVEL)
-        total = self._total + len(index) + TRAILER_SIZE
-        self._put(index)
-        self._put(pack_trailer(Trailer(total, len(index), crc32(index))))
+        self._put(pack_end(self._tag, self._sizes, self._crcs, summary))
         return self._total
 
     def _put(self, data: bytes) -> None:

@@ -14,6 +14,7 @@ c  colour interpretation, GDAL numbers, when not gray, undefined, undefined, ...
 m  dataset tags {namespace: {key: value}}; "" is the default namespace
 b  band tags, a list of such dicts, trailing empty ones cut
 p  colour maps {band: base64 of zlib of int16 little-endian, four planes}
+Base64 is without padding, as the container stores it in binary; files of format 1.0 have the padding.
 k  1 when the dataset has a mask of its own that neither nodata nor an alpha band explains
 """
 
@@ -163,7 +164,7 @@ def _encode_gcps(gcps: Gcps) -> dict[str, Any]:
     packed, width = min(
         ((columns.pack(gcps.points, w), w) for w in widths), key=lambda item: (len(item[0]), item[1])
     )
-    out: dict[str, Any] = {"n": n, "p": base64.b64encode(packed).decode("ascii")}
+    out: dict[str, Any] = {"n": n, "p": _to_base64(packed)}
     if width != n:
         out["w"] = width
     if gcps.crs is not None:
@@ -186,7 +187,15 @@ def _encode_tags(tags: Namespaces) -> dict[str, dict[str, str]]:
 
 def _encode_colormap(entries: tuple[tuple[int, ...], ...]) -> str:
     planes = np.array(entries, "<i2").T.tobytes()
-    return base64.b64encode(zlib.compress(planes, 9)).decode("ascii")
+    return _to_base64(zlib.compress(planes, 9))
+
+
+def _to_base64(data: bytes) -> str:
+    return base64.b64encode(data).decode("ascii").rstrip("=")
+
+
+def _from_base64(text: str) -> bytes:
+    return base64.b64decode(text if text.endswith("=") else text + "=" * (-len(text) % 4), validate=True)
 
 
 # --- decode -------------------------------------------------------------------------------------------------
@@ -264,7 +273,7 @@ def _decode_gcps(item: Mapping[str, Any]) -> Gcps:
     n, width = int(item["n"]), int(item.get("w", item["n"]))
     if not 1 <= n <= MAX_GCPS:
         raise ValueError(f"{n} ground control points")
-    points = columns.unpack(base64.b64decode(item["p"], validate=True), (n, 5), width)
+    points = columns.unpack(_from_base64(item["p"]), (n, 5), width)
     ids = _texts(item["i"]) if "i" in item else list(_plain_ids(n))
     infos = _texts(item["f"]) if "f" in item else [""] * n
     crs = _decode_crs(item["e"]) if item.get("e") is not None else None
@@ -280,7 +289,7 @@ def _decode_tags(item: Mapping[str, Any]) -> Namespaces:
 
 def _decode_colormap(text: str) -> tuple[tuple[int, ...], ...]:
     inflate = zlib.decompressobj()
-    data = inflate.decompress(base64.b64decode(text, validate=True), 8 * _MAX_COLOURS)
+    data = inflate.decompress(_from_base64(text), 8 * _MAX_COLOURS)
     if inflate.unconsumed_tail or len(data) % 8:
         raise ValueError("colour map of a wrong size")
     return tuple(tuple(int(v) for v in entry) for entry in np.frombuffer(data, "<i2").reshape(4, -1).T)
