@@ -52,7 +52,7 @@ class HyperEncoder:
             units = np.pad(units, ((0, 0), (0, h % 2), (0, w % 2)), mode="edge")
         half = ((h + 1) // 2, (w + 1) // 2)
         x = self._inward @ self._features(units)
-        x += self._inward_bias + self._knot_row(step)
+        x += self._inward_bias + self.knot_row(step)
         np.maximum(x, 0, out=x)
         mixed = self._mix @ neighbourhoods(x.reshape(-1, *half))
         mixed += self._mix_bias
@@ -77,7 +77,7 @@ class HyperEncoder:
         np.copysign(low, flat[: self._signed], out=low)
         return _squares(features.reshape(-1, *units.shape[1:])).reshape(4 * len(features), -1)
 
-    def _knot_row(self, step: float) -> NDArray[np.float32]:
+    def knot_row(self, step: float) -> NDArray[np.float32]:
         """Bias (width, 1) at a step, linear between knots one octave apart."""
         position = min(max(step_index(step) / FRACTIONS, 0.0), len(self._knots) - 1.0)
         low = min(int(position), len(self._knots) - 2)

@@ -97,7 +97,7 @@ class Lapped16Family:
             self._hyper = IntegerHyper(self._weights)
             self._mean = np.ascontiguousarray(self._weights["mean.weight"], np.float32)
             self._mean = self._mean.reshape(len(self._mean), -1)
-            self._transform, self._describe = self._make_encoder()
+            self._transform, self._encoder = self._make_encoder()
         except (KeyError, ValueError) as error:
             raise ModelError(f"lapped16: the weights do not fit the card ({error})") from error
         layers = self._hyper.layers
@@ -213,7 +213,7 @@ class Lapped16Family:
         side = self._hyper.integrate(lattice.reshape(self._hyper.side_channels, *half))
         if side.size and max(int(side.max()), -int(side.min())) > SIDE_LIMIT:
             raise CorruptError("side information holds impossible values")
-        classes = self._hyper.classes(side, shape, step)
+        classes = self._classes(side, shape, step)
         self._hyper.tilt(classes, tilt)
         try:
             model = self._states_model(peek_states(streams[LATENTS]))
@@ -225,9 +225,8 @@ class Lapped16Family:
         """Everything about a group that coding it needs, before quantisation."""
         shape = (latents.shape[1], latents.shape[2])
         units = np.multiply(latents, np.float32(1.0 / step), dtype=np.float32)
-        assert self._describe is not None  # analyse has refused such a model
         side = self._describe(units, step)
-        classes, means = self._hyper.classes(side, shape, step), self._means(side, shape)
+        classes, means = self._classes(side, shape, step), self._means(side, shape)
         centred = units.reshape(self.channels, -1)
         centred[: len(means)] -= means
         lapped_tilt.swap_squares(units[0])
@@ -245,6 +244,15 @@ class Lapped16Family:
             means=means,
             head=lapped_tilt.pack(tilt, moves),
         )
+
+    def _describe(self, units: NDArray[np.float32], step: float) -> NDArray[np.int32]:
+        """Latents in steps (256, h, w) to hyper-latents (S, ceil(h/2), ceil(w/2))."""
+        assert self._encoder is not None  # analyse has refused such a model
+        return self._encoder(units, step)
+
+    def _classes(self, side: NDArray[np.int32], shape: tuple[int, int], step: float) -> NDArray[np.uint8]:
+        """Scale classes (256, h·w), before the tilt."""
+        return self._hyper.classes(side, shape, step)
 
     def _means(self, side: NDArray[np.int32], shape: tuple[int, int]) -> NDArray[np.float32]:
         """Predicted means (M, h·w) of the low channels, in steps."""
