@@ -26,6 +26,8 @@ from sarzip.usecases.training.recipe import parse_recipe, read_recipe
 
 torch = pytest.importorskip("torch")
 
+from untrained import write_lapped_model  # noqa: E402
+
 from sarzip.codec.families import build_family  # noqa: E402
 from sarzip.usecases.models import ModelStore  # noqa: E402
 from sarzip.usecases.train import Event, Plan, Watch, train  # noqa: E402
@@ -210,6 +212,7 @@ def test_scene_names() -> None:
         ("validation_share = 0.4", "validation_share = 1.0"),
         ("warmup = 3", "warmup = true"),
         ("seed = 5", "seed = 5.5"),
+        ("seed = 5", "start = 5"),
     ],
 )
 def test_recipes_that_are_refused(old: str, new: str) -> None:
@@ -299,6 +302,28 @@ def test_training_learns_and_leaves_a_model(data: Path, recipe: Path, tmp_path: 
     lines = [json.loads(line) for line in (tmp_path / "out" / "log.jsonl").read_text().splitlines()]
     assert {line["kind"] for line in lines} == {"step", "validation", "saved"}
     assert not list((tmp_path / "out").glob("*.part")) and not (tmp_path / "out" / "signals.i16").exists()
+
+
+def test_a_training_may_start_from_a_model(data: Path, recipe: Path, tmp_path: Path) -> None:
+    start = write_lapped_model(tmp_path / "first")
+    text = (
+        RECIPE.replace('"ae16"', '"lapped16"').replace("latents = 8", "hidden = 16").replace("[8, 8, 8]", "8")
+    )
+    text = text.replace("widths", "means").replace("steps = 30", f'steps = 2\nstart = "{start}"')
+    recipe.write_text(text)
+    card = train(recipe, data, tmp_path / "out", "cpu")
+    assert card.recipe["start"] == {"id": "first", "sha256": ModelStore().find(str(start)).sha256}
+    assert card.config["hidden"] == 16
+    _, weights = ModelStore().load(str(tmp_path / "out"))
+    assert weights["transform.basis"].shape == (16, 32)
+    for wrong in (str(tmp_path), "zz99", str(tmp_path / "out")):
+        # No model; no such model; one with fewer hidden units.
+        recipe.write_text(text.replace(str(start), wrong).replace("hidden = 16", "hidden = 32"))
+        with pytest.raises(UsageError, match="start"):
+            train(recipe, data, tmp_path / "out2", "cpu")
+    recipe.write_text(RECIPE.replace("steps = 30", f'steps = 30\nstart = "{start}"'))
+    with pytest.raises(UsageError, match="cannot start"):
+        train(recipe, data, tmp_path / "out2", "cpu")
 
 
 def test_an_interrupted_run_ends_with_the_same_weights(data: Path, recipe: Path, tmp_path: Path) -> None:

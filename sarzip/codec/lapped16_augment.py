@@ -2,9 +2,9 @@
 ones.
 
 A model that has seen only what the archive holds codes an unusual product badly: one that was averaged a
-thousandfold, one that was thinned out, one of few grey levels. So crops are, at random, shifted and stretched
-in dB, rounded to small integers, averaged or thinned 2:1, and some are replaced by smooth scenes of many
-looks.
+thousandfold, one that was thinned out or sampled too finely, one of few grey levels. So crops are, at random,
+shifted and stretched in dB, rounded to small integers, averaged 2:1 to 4:1, thinned 2:1, enlarged, and some
+are replaced by smooth scenes of many looks.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ from sarzip.codec.lapped16_net import mirror
 
 SHIFT_DB = 3.0
 STRETCH = 0.15
-ROUNDED, AVERAGED, THINNED, SMOOTH = 0.06, 0.12, 0.18, 0.09
+ROUNDED, AVERAGED, THINNED, ENLARGED, SMOOTH = 0.06, 0.2, 0.15, 0.06, 0.09
 """Shares of crops."""
 
 
@@ -36,10 +36,18 @@ def _change(crop: Tensor) -> Tensor:
         scene = smooth_scene((size[0], size[1]), np.random.default_rng(seed))
         return torch.from_numpy(scene)[None].to(crop.device)
     if kind < SMOOTH + AVERAGED:
-        power = torch.nn.functional.avg_pool2d(torch.exp(crop * (math.log(10) / 10)), 2)
+        factor = int(torch.randint(2, 5, ()))
+        power = torch.nn.functional.avg_pool2d(torch.exp(crop * (math.log(10) / 10)), factor)
         crop = _grow(10 * torch.log10(power), size)
     elif kind < SMOOTH + AVERAGED + THINNED:
         crop = _grow(crop[:, ::2, ::2], size)
+    elif kind < SMOOTH + AVERAGED + THINNED + ENLARGED:
+        part = crop[:, : size[0] // 2, : size[1] // 2]
+        factor = 1 + float(torch.rand(()))
+        crop = torch.nn.functional.interpolate(
+            part[None], scale_factor=factor, mode="bicubic", align_corners=False
+        )[0]
+        crop = _grow(crop, size)
     stretch = 1 + STRETCH * (2 * float(torch.rand(())) - 1)
     crop = crop * stretch + SHIFT_DB * (2 * float(torch.rand(())) - 1)
     if float(torch.rand(())) < ROUNDED:
@@ -50,8 +58,9 @@ def _change(crop: Tensor) -> Tensor:
 
 
 def _grow(crop: Tensor, size: torch.Size) -> Tensor:
-    """A crop of half the size, reflected around to the whole size."""
-    wide = mirror(crop[None], max(size) // 4, None)[0]
+    """A smaller crop, reflected around to the whole size."""
+    halo = max(size[0] - crop.shape[1], size[1] - crop.shape[2], 0) // 2 + 1
+    wide = mirror(crop[None], halo, None)[0]
     top, left = (wide.shape[1] - size[0]) // 2, (wide.shape[2] - size[1]) // 2
     return wide[:, top : top + size[0], left : left + size[1]]
 

@@ -1,13 +1,9 @@
-"""The networks of `lapped16` in torch: lapped transforms and hyperprior, and the path through them in
-training.
+"""The networks of `lapped16` in torch, for training: the fixed lapped transform and the hyperprior.
 
-Analysis is one linear 48×48 convolution of stride 16 (as a 3×3 convolution of unshuffled pixels), synthesis
-its transpose with its own weights; both start from the lapped orthogonal transform, grow beyond its 32 taps,
-and keep its symmetry. Between them everything works in units of the quantiser's step.
-
-There is no network after dequantisation: one of two 3×3 layers of 128 channels at latent resolution, which
-saw all dequantised latents and the hyperprior's features, left the squared error of held-out latents
-unchanged within 0.1 %, trained jointly or alone.
+Between the transforms everything works in units of the quantiser's step. There is no network after
+dequantisation: one of two 3×3 layers of 128 channels at latent resolution, which saw all dequantised latents
+and the hyperprior's features, left the squared error of held-out latents unchanged within 0.1 %, trained
+jointly or alone. Nor are the transforms learned: two free ones of 48×48 taps gained 0.2 % of the rate.
 
 Only the classes of `HyperSynthesis` must be exact: its weights and activations are integers (see
 hyperprior.py).
@@ -16,58 +12,40 @@ hyperprior.py).
 from __future__ import annotations
 
 import math
-from dataclasses import asdict, dataclass
-from typing import Any
 
+import numpy as np
 import torch
+from numpy.typing import NDArray
 from torch import Tensor, nn
 from torch.nn import functional as F
 
 from sarzip.codec import lapped_transform
+from sarzip.codec.hyperprior_steps import CLASS_BASE, CLASS_STEP, CLASSES, SIDE_CLIP
+from sarzip.codec.lapped16 import Lapped16Config
+from sarzip.codec.lapped_transform import CHANNELS, STRIDE
 
-CHANNELS = 256
-STRIDE = 16
-TAPS = 48
-HALO = 16
+OVERLAP = 8
 """Pixels of context that a window of latents needs on each side; in latents, one."""
+
+BANDS = (0, 1, 2, 3, 4, 4, 5, 5, 5, 6, 6, 6, 7, 7, 7, 7)
+"""Band of each of the 16 frequencies; 8×8 of them make the zones the encoder's network sees."""
+ZONES = 64
+SIGNED = 4
+"""Low channels that it sees with their sign."""
 
 KNOTS = 8
 """Biases that depend on the step are linear between knots at log2(step / dB) = -2, -1, .. 5."""
 FIRST_KNOT = -2.0
 
-CLASSES = 64
-CLASS_BASE = 0.06
-CLASS_STEP = 0.14
-"""Class k stands for a standard deviation of CLASS_BASE · exp(CLASS_STEP · k) steps."""
-
-CHANGE = 0.1
-"""How far the transforms' taps move for a unit of their parameters."""
-
 CLASS_CHANGE = 10.0
-"""Classes that a unit of the parameters of a step's classes is worth, for the same reason."""
+"""Classes that a unit of the parameters of a step's classes is worth, so that one learning rate serves all
+parts of the model.
+"""
 
 WEIGHT_ONE = 64
 """Integer weights count 1/64."""
 ACTIVATION_ONE = 16
 """Integer activations count 1/16, 0..255."""
-SIDE_CLIP = 31
-"""What the integer layers see of a hyper-latent; the mean sees all of it."""
-
-
-@dataclass(frozen=True)
-class Lapped16Config:
-    """Widths of the parts. side: hyper-latents per 2×2 latents. means: low channels that get a predicted
-    mean.
-    """
-
-    side: int = 24
-    hidden: int = 96
-    means: int = 32
-    analysis_width: int = 96
-
-    def to_mapping(self) -> dict[str, Any]:
-        """Plain values for the card."""
-        return asdict(self)
 
 
 def knot_weights(log_step: Tensor) -> Tensor:
@@ -132,45 +110,48 @@ def compress(value: Tensor) -> Tensor:
 
 
 class Transform(nn.Module):
-    """Linear-phase lapped transform with free taps: `analyse` pixels to latents or `synthesise` back."""
+    """The lapped orthogonal transform (lapped_transform.basis) along both axes: no parameters, and
+    orthonormal, so that squared errors of latents are those of pixels.
+    """
 
     def __init__(self) -> None:
         super().__init__()
-        # Learned as small changes of the start, so that one learning rate serves all parts of the model.
-        self.change = nn.Parameter(torch.zeros(CHANNELS, TAPS, TAPS))
-        self.start: Tensor
+        order = lapped_transform.channel_order()
+        index = order[:, 0] * STRIDE + order[:, 1]
+        self.basis: Tensor
+        self.index: Tensor
+        self.places: Tensor
         self.signs: Tensor
-        start = F.pad(
-            torch.from_numpy(lapped_transform.kernels()), ((TAPS - lapped_transform.TAPS) // 2,) * 4
-        )
-        self.register_buffer("start", start, persistent=False)
+        basis = torch.from_numpy(lapped_transform.basis()).float()
+        self.register_buffer("basis", basis, persistent=False)
+        self.register_buffer("index", torch.from_numpy(index), persistent=False)
+        self.register_buffer("places", torch.from_numpy(np.argsort(index)), persistent=False)
         self.register_buffer("signs", torch.from_numpy(lapped_transform.mirror_signs()), persistent=False)
 
-    def kernel(self) -> Tensor:
-        """Taps (256, 48, 48) made even or odd along both axes."""
-        taps = self.start + CHANGE * self.change
-        taps = 0.5 * (taps + self.signs[0][:, None, None] * taps.flip(1))
-        return 0.5 * (taps + self.signs[1][:, None, None] * taps.flip(2))
+    def analyse(self, signal: Tensor) -> Tensor:
+        """Signal (B, 1, 16h, 16w) to latents (B, 256, h, w); mirrored at its borders."""
+        wide = mirror(signal, OVERLAP, None)[:, 0]
+        columns = self._blocks(wide)  # (B, 16h + 16, w, 16)
+        both = self._blocks(columns.permute(0, 2, 3, 1))  # (B, w, 16, h, 16)
+        return both.permute(0, 4, 2, 3, 1).flatten(1, 2)[:, self.index]
 
-    def analysis_weight(self) -> Tensor:
-        """(256 latents, 256 unshuffled pixels, 3, 3)."""
-        k = self.kernel().reshape(CHANNELS, 3, STRIDE, 3, STRIDE)
-        return k.permute(0, 2, 4, 1, 3).reshape(CHANNELS, CHANNELS, 3, 3)
+    def synthesise(self, latents: Tensor) -> Tensor:
+        """Latents (B, 256, h, w) to signal (B, 1, 16h, 16w); the inverse of `analyse`."""
+        wide = mirror(latents, 1, self.signs)[:, self.places].unflatten(1, (STRIDE, STRIDE))
+        columns = self._overlap(wide.permute(0, 1, 3, 4, 2))  # (B, 16, h + 2, 16w)
+        return self._overlap(columns.permute(0, 3, 2, 1)).transpose(1, 2)[:, None]
 
-    def synthesis_weight(self) -> Tensor:
-        """(256 unshuffled pixels, 256 latents, 3, 3)."""
-        k = self.kernel().reshape(CHANNELS, 3, STRIDE, 3, STRIDE).flip(1, 3)
-        return k.permute(2, 4, 0, 1, 3).reshape(CHANNELS, CHANNELS, 3, 3)
+    def _blocks(self, samples: Tensor) -> Tensor:
+        """Samples (..., 16n + 16) to coefficients (..., n, 16)."""
+        parts = samples.unflatten(-1, (-1, STRIDE))
+        left, right = self.basis[:, :STRIDE].T, self.basis[:, STRIDE:].T
+        return parts[..., :-1, :] @ left + parts[..., 1:, :] @ right
 
-
-def analyse(weight: Tensor, signal: Tensor) -> Tensor:
-    """Signal (B, 1, 16h+32, 16w+32), halo of 16 pixels, to latents (B, 256, h, w)."""
-    return F.conv2d(F.pixel_unshuffle(signal, STRIDE), weight)
-
-
-def synthesise(weight: Tensor, latents: Tensor) -> Tensor:
-    """Latents (B, 256, h+2, w+2) to signal (B, 1, 16h, 16w)."""
-    return F.pixel_shuffle(F.conv2d(latents, weight), STRIDE)
+    def _overlap(self, coefficients: Tensor) -> Tensor:
+        """Coefficients (..., n + 2, 16) of blocks with a neighbour at each end to samples (..., 16n)."""
+        parts = coefficients @ self.basis
+        joined = parts[..., :-1, STRIDE:] + parts[..., 1:, :STRIDE]
+        return joined.flatten(-2)[..., OVERLAP:-OVERLAP]
 
 
 class BiasedConv(nn.Conv2d):
@@ -179,32 +160,55 @@ class BiasedConv(nn.Conv2d):
     bias: Tensor
 
 
+def zones() -> NDArray[np.uint8]:
+    """Zone uint8 (256,) of every channel: bands of row frequencies times bands of column frequencies."""
+    order = lapped_transform.channel_order()
+    bands = np.array(BANDS)
+    return np.asarray(8 * bands[order[:, 0]] + bands[order[:, 1]], np.uint8)
+
+
 class HyperAnalysis(nn.Module):
-    """Latents in steps (B, 256, h, w), h and w even, to hyper-latents (B, side, h/2, w/2) before rounding."""
+    """Latents in steps (B, 256, h, w), h and w even, to hyper-latents (B, side, h/2, w/2) before rounding.
+
+    What the layers see of a square of 2×2 latents is the logarithm of the mean magnitude in each of the 64
+    zones of each latent, and a few signed low channels: every layer is a matrix product at half of the
+    latents' resolution.
+    """
 
     def __init__(self, config: Lapped16Config) -> None:
         super().__init__()
         width = config.analysis_width
         self.means = config.means
-        self.inward = BiasedConv(CHANNELS + config.means, width, 1)
+        self.inward = BiasedConv(4 * (ZONES + SIGNED), width, 1)
         self.knots = nn.Parameter(torch.zeros(KNOTS, width))
-        self.down = BiasedConv(width, width, 2, 2)
         self.mix = BiasedConv(width, width, 3, padding=1, padding_mode="replicate")
         self.out = BiasedConv(width, config.side, 1)
         self.direct = nn.Conv2d(config.means, config.side, 2, 2, bias=False)
+        self.pool: Tensor
+        zone = torch.from_numpy(zones()).long()
+        pool = F.one_hot(zone, ZONES).T.float()
+        self.register_buffer("pool", pool / pool.sum(1, keepdim=True), persistent=False)
         with torch.no_grad():
+            self.out.weight.mul_(0.1)
             self.out.bias.zero_()
             self.direct.weight.zero_()
             self.direct.weight[0, 0] = 1.0 / 16
 
+    def features(self, units: Tensor) -> Tensor:
+        """What the first layer sees (B, 4 · (ZONES + SIGNED), h/2, w/2): by place in the square, then by
+        kind.
+        """
+        levels = torch.log1p(torch.einsum("zc,bchw->bzhw", self.pool, units.abs()))
+        parts = torch.cat([levels, compress(units[:, :SIGNED])], 1)
+        return torch.cat([parts[:, :, dy::2, dx::2] for dy in (0, 1) for dx in (0, 1)], 1)
+
     def forward(self, units: Tensor, weights: Tensor) -> Tensor:
         """units: latents / step. weights: of the knots (B, KNOTS)."""
-        low = units[:, : self.means]
-        features = torch.cat([torch.log1p(units.abs()), compress(low)], 1)
+        with torch.no_grad(), torch.autocast(units.device.type, enabled=False):
+            features = self.features(units)
         x = F.relu(self.inward(features) + knot_bias(self.knots, weights))
-        x = F.relu(self.down(x))
         x = x + F.relu(self.mix(x))
-        return self.out(x) + self.direct(low)
+        return self.out(x) + self.direct(units[:, : self.means])
 
 
 def _first_classes() -> Tensor:
@@ -222,12 +226,12 @@ class HyperSynthesis(nn.Module):
 
     def __init__(self, config: Lapped16Config) -> None:
         super().__init__()
-        side, hidden = config.side, config.hidden
+        side, hidden, inner = config.side, config.hidden, config.inner
         self.means = config.means
         self.first = BiasedConv(side, hidden, 3)
-        self.up = BiasedConv(hidden, 4 * hidden, 1)
-        self.mid = BiasedConv(hidden, hidden, 1)
-        self.last = BiasedConv(hidden, CHANNELS, 1)
+        self.up = BiasedConv(hidden, 4 * inner, 1)
+        self.mid = BiasedConv(inner, inner, 1)
+        self.last = BiasedConv(inner, CHANNELS, 1)
         self.first_knots = nn.Parameter(torch.zeros(KNOTS, hidden))
         self.first_classes: Tensor
         self.register_buffer("first_classes", _first_classes(), persistent=False)
@@ -315,8 +319,7 @@ class Lapped16(nn.Module):
     def __init__(self, config: Lapped16Config) -> None:
         super().__init__()
         self.config = config
-        self.analysis = Transform()
-        self.synthesis = Transform()
+        self.transform = Transform()
         self.hyper_analysis = HyperAnalysis(config)
         self.hyper = HyperSynthesis(config)
         self.side_prior = SidePrior(config)

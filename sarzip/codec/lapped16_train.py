@@ -3,13 +3,14 @@ them.
 
 Each crop of a batch is coded at its own step Δ, drawn log-uniformly. Its loss is
 
-    (bits per pixel + weight · mse / Δ²) / (0.05 + bits per pixel, held constant)
+    (bits per pixel + weight · mse / Δ²) / (level + bits per pixel, held constant)
 
 A uniform quantiser at high resolution has d bits / d mse = -6 / (ln 2 · Δ²): with that weight (8.7) a step of
-Δ is what the trade-off asks for at high rates; the dead zone makes a somewhat smaller one right. The division
-makes a per cent of rate count the same at every quality, as a BD-rate does. The rate is a Gaussian's with
-additive uniform noise (its gradient is smooth), the decoder sees rounded values with a straight-through
-gradient and the dead zone of a rate-distortion optimised encoder.
+Δ is what the trade-off asks for at high rates. The division makes a per cent of rate count the same at every
+quality, as a BD-rate does. The transform is fixed and orthonormal, so that squared errors are those of the
+latents; they are quantised as the encoder does it (lapped16_cost). Only the hyper-latents' rate is a
+Gaussian's with additive uniform noise, because its gradient must reach the encoder's network; what the
+decoder sees of them is rounded, with a straight-through gradient.
 """
 
 from __future__ import annotations
@@ -26,47 +27,56 @@ from torch.nn import functional as F
 
 from sarzip.codec import lapped16_net as net
 from sarzip.codec import lapped_tilt
+from sarzip.codec.hyperprior_steps import ratios
+from sarzip.codec.lapped16 import Lapped16Config
 from sarzip.codec.lapped16_augment import augment
-from sarzip.codec.lapped_export import export_network, fit_entropy
+from sarzip.codec.lapped16_cost import LatentCost, code_lengths, pulls
+from sarzip.codec.lapped_export import export_network, fit_entropy, start_network
 from sarzip.errors import ModelError
 
 COLLECT_FROM = 0.97
 """Share of the training after which coefficients are kept."""
-COLLECTED = 12_000_000
+COLLECTED = 16_000_000
+THINNED = 4
+"""Of how many latents of a crop one is kept, so that they come from many crops."""
 _KINDS = (np.float32, np.uint8, np.float32, np.uint8)
 
 
 @dataclass(frozen=True)
 class Lapped16Loss:
-    """Range of steps (dB), weight of mse / step², dead zone (0: nearest), whether crops are changed."""
+    """Range of steps (dB), weight of mse / step², rate (bits per pixel) below which crops count less, whether
+    crops are changed.
+    """
 
     step_low: float = 0.4
     step_high: float = 24.0
     weight: float = 8.5
-    dead_zone: float = 0.08
+    level: float = 0.02
     augment: bool = True
 
     def __post_init__(self) -> None:
         """Reject an empty range (ModelError)."""
-        if not 0 < self.step_low <= self.step_high or self.weight <= 0 or not 0 <= self.dead_zone < 0.5:
-            raise ModelError(
-                "lapped16: loss needs 0 < step_low <= step_high, weight > 0, 0 <= dead_zone < 0.5"
-            )
+        if not 0 < self.step_low <= self.step_high or self.weight <= 0 or self.level <= 0:
+            raise ModelError("lapped16: loss needs 0 < step_low <= step_high, weight > 0, level > 0")
 
 
 @dataclass(frozen=True)
 class Coded:
-    """What coding a batch gives: decoded signal (B, 1, H, W) and bits per pixel of latents and side (B,)."""
+    """What coding a batch gives: per crop (B,) bits per pixel of latents and of side, and the cost of the
+    latents (bits + weight · mse / step²); in steps (B, 256, h, w) quantised latents and their means.
+    """
 
-    decoded: Tensor
     latent_bits: Tensor
     side_bits: Tensor
+    cost: Tensor
+    rounded: Tensor
+    mean: Tensor
 
 
 class Lapped16Trainable(nn.Module):
     """`lapped16` as `sarzip train` sees it (the Trainable protocol of sarzip.usecases.training)."""
 
-    def __init__(self, config: net.Lapped16Config, loss: Lapped16Loss) -> None:
+    def __init__(self, config: Lapped16Config, loss: Lapped16Loss) -> None:
         super().__init__()
         self.network = net.Lapped16(config)
         self.settings = loss
@@ -75,14 +85,21 @@ class Lapped16Trainable(nn.Module):
         self.tilt_basis: Tensor
         basis = torch.from_numpy(lapped_tilt.float_basis()).float()
         self.register_buffer("tilt_basis", basis, persistent=False)
+        self._cost_tables = (code_lengths(ratios(), loss.weight), pulls(ratios()), loss.weight)
 
     def config(self) -> dict[str, Any]:
         """The architecture, for the card."""
         return self.network.config.to_mapping()
 
     def receptive_field(self) -> int:
-        """Pixels on a side that one latent sees; the hyperprior sees seven latents more around it."""
-        return net.TAPS + 7 * net.STRIDE
+        """Pixels on a side that one latent sees; the hyperprior sees some latents more around it."""
+        return net.STRIDE + 2 * net.OVERLAP
+
+    def start(self, tensors: Mapping[str, np.ndarray[Any, Any]]) -> None:
+        """Take over what fits of a released model: hidden units that it has more of are left out by
+        importance.
+        """
+        start_network(self.network, tensors)
 
     def set_progress(self, fraction: float) -> None:
         """Towards the end of training, keep coefficients and classes to fit the entropy coder's tables to."""
@@ -103,18 +120,20 @@ class Lapped16Trainable(nn.Module):
         low, high = math.log2(self.settings.step_low), math.log2(self.settings.step_high)
         log_step = low + (high - low) * torch.rand(batch.shape[0], device=batch.device)
         coded = self.code(batch, log_step, noisy=True)
-        bits = coded.latent_bits + coded.side_bits
-        mse = (coded.decoded - batch).square().mean((1, 2, 3)) / torch.exp2(2 * log_step)
-        cost = (bits + self.settings.weight * mse) / (0.05 + bits.detach())
+        bits = (coded.latent_bits + coded.side_bits).detach()
+        cost = (coded.cost + coded.side_bits) / (self.settings.level + bits)
+        mse = (coded.cost - coded.latent_bits) / self.settings.weight
         logs = {"bpp": bits.mean(), "side": (coded.side_bits / bits).mean(), "mse/step2": mse.mean()}
         return cost.mean(), {name: value.detach() for name, value in logs.items()}
 
     @torch.no_grad()
     def evaluate(self, batch: Tensor, step: float) -> tuple[Tensor, float]:
-        """Decoded batch and estimated bits per pixel with the Gaussian the model was trained with."""
+        """Decoded batch, and bits per pixel as the start tables estimate them."""
         log_step = torch.full((batch.shape[0],), math.log2(step), device=batch.device)
         coded = self.code(batch, log_step, noisy=False)
-        return coded.decoded, float((coded.latent_bits + coded.side_bits).mean())
+        latents = net.swap_squares(coded.rounded) + coded.mean
+        decoded = self.network.transform.synthesise(latents * step)
+        return decoded, float((coded.latent_bits + coded.side_bits).mean())
 
     @torch.no_grad()
     def _tilt(self, centred: Tensor, scale: Tensor) -> Tensor:
@@ -140,20 +159,20 @@ class Lapped16Trainable(nn.Module):
         moved = torch.round(classes) + torch.round(self._tilt(centred, net.class_scale(classes)))
         units = _side_moves(residual, net.class_scale(side_classes)) / lapped_tilt.SIDE_UNIT
         side_moved = torch.round(side_classes) + lapped_tilt.SIDE_UNIT * torch.round(units)
-        values = (centred, moved, residual, side_moved.expand_as(residual))
+        start = int(torch.randint(THINNED, ()))
+        thin = [x[0].flatten(1)[:, start::THINNED] for x in (centred, moved)]
+        values = (*thin, residual[0], side_moved[0].expand_as(residual[0]))
         for kept, value, kind in zip(self._kept, values, _KINDS, strict=True):
-            limited = value[0] if kind is np.float32 else value[0].clamp(0, net.CLASSES - 1)
+            limited = value if kind is np.float32 else value.clamp(0, net.CLASSES - 1)
             kept.append(limited.reshape(-1).float().cpu().numpy().astype(kind))
 
     def code(self, batch: Tensor, log_step: Tensor, noisy: bool) -> Coded:
-        """Code a batch at log2 steps (N,); `noisy` takes the rate of noisy instead of rounded values."""
+        """Code a batch at log2 steps (N,). `noisy`: for training; otherwise as an encoder does it."""
         model = self.network
         pixels = batch.shape[2] * batch.shape[3]
-        step = torch.exp2(log_step)[:, None, None, None]
         weights = net.knot_weights(log_step)
-        with torch.autocast(batch.device.type, enabled=False):
-            signal = net.mirror(batch, net.HALO, None)
-            units = net.analyse(model.analysis.analysis_weight(), signal) / step
+        with torch.no_grad(), torch.autocast(batch.device.type, enabled=False):
+            units = model.transform.analyse(batch) / torch.exp2(log_step)[:, None, None, None]
         side = model.hyper_analysis(units, weights)
         with torch.autocast(batch.device.type, enabled=False):
             side = side.float()
@@ -169,15 +188,16 @@ class Lapped16Trainable(nn.Module):
             centred = net.swap_squares(units - mean)
             if not noisy:
                 classes = torch.round(classes) + torch.round(self._tilt(centred, net.class_scale(classes)))
-            scale = net.class_scale(classes)
-            rounded = _dead_zone(centred, self.settings.dead_zone)
-            latent_bits = net.gaussian_bits(centred + _noise(centred) if noisy else rounded, scale)
-            latents = (net.swap_squares(net.through(centred, rounded)) + mean) * step
-            wide = net.mirror(latents, 1, model.analysis.signs)
-            decoded = net.synthesise(model.synthesis.synthesis_weight(), wide)
+            cost, bits, rounded = LatentCost.apply(centred, classes, *self._cost_tables)  # type: ignore[no-untyped-call]
             if noisy and self._collecting:
                 self._keep(centred, classes, whole - model.side_prior.predict(whole), side_classes)
-        return Coded(decoded, latent_bits.sum((1, 2, 3)) / pixels, side_bits.sum((1, 2, 3)) / pixels)
+        return Coded(
+            bits.sum((1, 2, 3)) / pixels,
+            side_bits.sum((1, 2, 3)) / pixels,
+            cost.sum((1, 2, 3)) / pixels,
+            rounded,
+            mean,
+        )
 
 
 @torch.no_grad()
@@ -198,16 +218,12 @@ def _noise(like: Tensor) -> Tensor:
     return torch.rand_like(like) - 0.5
 
 
-def _dead_zone(value: Tensor, zone: float) -> Tensor:
-    return torch.sign(value) * torch.floor(value.detach().abs() + (0.5 - zone))
-
-
 def build_trainable(architecture: Mapping[str, Any], loss: Mapping[str, Any]) -> Lapped16Trainable:
     """The module from the recipe's tables; ModelError for settings that are not known."""
-    for table, kind in ((architecture, net.Lapped16Config), (loss, Lapped16Loss)):
+    for table, kind in ((architecture, Lapped16Config), (loss, Lapped16Loss)):
         known = {f.name for f in fields(kind)}
         if unknown := sorted(set(table) - known):
             raise ModelError(
                 f"lapped16: unknown setting {', '.join(unknown)}; known are {', '.join(sorted(known))}"
             )
-    return Lapped16Trainable(net.Lapped16Config(**dict(architecture)), Lapped16Loss(**dict(loss)))
+    return Lapped16Trainable(Lapped16Config(**dict(architecture)), Lapped16Loss(**dict(loss)))

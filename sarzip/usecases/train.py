@@ -29,7 +29,7 @@ from safetensors.torch import save
 
 from sarzip.errors import ModelError, OutputError, SarzipError, UsageError
 from sarzip.usecases.dataset import Dataset, find_sources, load_dataset, simulated_sources, split_validation
-from sarzip.usecases.models import CARD, WEIGHTS, ModelCard
+from sarzip.usecases.models import CARD, WEIGHTS, ModelCard, ModelStore
 from sarzip.usecases.training.checkpoint import load_checkpoint, read_header, save_checkpoint
 from sarzip.usecases.training.recipe import Recipe, Schedule, read_recipe
 from sarzip.usecases.training.trainable import (
@@ -112,6 +112,7 @@ def train(
         model = build_trainable(recipe.family, recipe.architecture, recipe.loss)
     except ModelError as error:
         raise UsageError(f"{config.name}: {error}") from error
+    begun = _start(model, recipe)
     model.to(where, memory_format=torch.channels_last)
     sources = find_sources(data, schedule.released) + simulated_sources(schedule.simulated)
     dataset = load_dataset(sources, output / _CACHE)
@@ -188,7 +189,7 @@ def train(
                 _tell(watch, log, Event("saved", done, schedule.steps))
             if stop.is_set() and done < schedule.steps:
                 raise KeyboardInterrupt
-    card = release(model, recipe, (training, validation), results, output)
+    card = release(model, recipe, (training, validation), results, output, begun)
     (output / _CACHE).unlink(missing_ok=True)
     watch.event(Event("done", schedule.steps, schedule.steps))
     return card
@@ -217,9 +218,17 @@ def validate(model: Any, crops: torch.Tensor, schedule: Schedule) -> dict[str, A
 
 
 def release(
-    model: Any, recipe: Recipe, data: tuple[Dataset, Dataset], results: dict[str, Any], output: Path
+    model: Any,
+    recipe: Recipe,
+    data: tuple[Dataset, Dataset],
+    results: dict[str, Any],
+    output: Path,
+    begun: ModelCard | None = None,
 ) -> ModelCard:
-    """Write model.safetensors and then card.json into `output`, each under its name only when complete."""
+    """Write model.safetensors and then card.json into `output`, each under its name only when complete.
+
+    begun: the model whose weights the training began with.
+    """
     content = save({name: tensor.contiguous() for name, tensor in sorted(model.export().items())})
     device = next(model.parameters()).device
     card = ModelCard(
@@ -234,6 +243,7 @@ def release(
             for source in chosen.sources
         ),
         recipe=recipe.to_mapping()
+        | ({"start": {"id": begun.id, "sha256": begun.sha256}} if begun else {})
         | {
             "device": torch.cuda.get_device_name(device) if device.type == "cuda" else "cpu",
             "threads": torch.get_num_threads(),
@@ -249,6 +259,20 @@ def release(
             part.replace(output / name)
     except OSError as error:
         raise OutputError(f"{output}: the model cannot be written ({error})") from error
+    return card
+
+
+def _start(model: Any, recipe: Recipe) -> ModelCard | None:
+    """Put the weights of the recipe's `start` into the model; UsageError if there are none that fit."""
+    if not recipe.training.start:
+        return None
+    try:
+        card, weights = ModelStore().load(recipe.training.start)
+        if card.family != recipe.family or not hasattr(model, "start"):
+            raise ModelError(f"a {recipe.family} cannot start from {card.id}, a {card.family}")
+        model.start(weights)
+    except (ModelError, KeyError, RuntimeError) as error:
+        raise UsageError(f"recipe: start: {error}") from error
     return card
 
 

@@ -27,6 +27,7 @@ class Schedule:
     side, a multiple of 16. learning_rate: its peak, reached after `warmup` steps and lowered along a half
     cosine to `final_rate` times the peak. clip: largest gradient norm (0: none). precision: of the forward
     pass; auto is bfloat16 where the device has it. released: use only data whose weights may be given away.
+    start: released model, or folder of one, whose weights to begin with (none: the family's own start).
     """
 
     steps: int
@@ -46,6 +47,7 @@ class Schedule:
     validation_steps: tuple[float, ...] = (1.0, 2.0, 4.0, 8.0)
     released: bool = True
     simulated: int = 0
+    start: str = ""
 
     def __post_init__(self) -> None:
         """Reject settings nothing can be trained with (UsageError)."""
@@ -62,6 +64,8 @@ class Schedule:
         for name in (*whole, "validation_crops"):
             if type(getattr(self, name)) is not int:
                 raise UsageError(f"recipe: {name} must be a whole number")
+        if type(self.start) is not str:
+            raise UsageError("recipe: start must be the name or the folder of a model")
         object.__setattr__(self, "validation_steps", tuple(float(s) for s in self.validation_steps))
         if min(self.warmup, self.seed, self.simulated) < 0 or not self.learning_rate > 0:
             raise UsageError(
