@@ -15,7 +15,8 @@ EFFORTS = ("fast", "best")
 def build_family(
     name: str, config: Mapping[str, Any], weights: Mapping[str, Any], device: str, effort: str = "best"
 ) -> Family:
-    """Make the family `name` from its architecture parameters and its weights on a torch device.
+    """Make the family `name` from its architecture parameters and its weights on 'cpu', 'cuda:N', or 'cuda'
+    for all devices there are.
 
     Raises ModelError when this version of sarzip does not know the family or the weights do not fit.
     """
@@ -28,7 +29,11 @@ def build_family(
             from sarzip.codec.lapped16 import DEFAULT_STATES, Lapped16Config, Lapped16Family
 
             states = 1 if effort == "fast" else DEFAULT_STATES
-            return Lapped16Family(Lapped16Config(**config), weights, states)
+            if device == "cpu":
+                return Lapped16Family(Lapped16Config(**config), weights, states)
+            from sarzip.codec.lapped16_device import DeviceFamily
+
+            return DeviceFamily(Lapped16Config(**config), weights, device, states)
     except (TypeError, KeyError, RuntimeError) as error:
         raise ModelError(f"weights of family '{name}' do not fit their card ({error})") from error
     raise ModelError(f"model family '{name}' is unknown to this version of sarzip; a newer one may have it")

@@ -121,10 +121,9 @@ class RegionDecoder:
 
         Windows are in samples of the region; bands count its own.
         """
-        workers = self._machine.threads if self._machine.device == "cpu" else 1
         unread = sorted(set().union(*self._needs.values()))
-        inner = max(1, self._machine.threads // workers)
-        with math_threads(inner), WorkPool(min(workers, len(unread))) as pool:
+        workers = min(self._machine.threads, len(unread))
+        with math_threads(self._machine.threads // workers), WorkPool(workers) as pool:
             for row in sorted({tile[0] for tile in self._tiles}):
                 tiles = [tile for tile in self._tiles if tile[0] == row]
                 last = max(key[0] for tile in tiles for key in self._needs[tile])

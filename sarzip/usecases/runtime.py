@@ -21,7 +21,10 @@ _THREAD_START_SECONDS = 1.0
 
 @dataclass(frozen=True)
 class Machine:
-    """Where and how wide a use case runs. device: 'cpu' or 'cuda:N'. threads: workers over groups."""
+    """Where and how wide a use case runs. threads: workers over groups, whatever the device.
+
+    device: 'cpu', 'cuda:N', or 'cuda' where there are several and the threads take turns over them.
+    """
 
     device: str
     threads: int
@@ -35,14 +38,15 @@ def choose_machine(device: str = "auto", threads: int = 0) -> Machine:
     if device == "cpu":
         return Machine("cpu", count)
     available = cuda_devices()
+    every = "cuda" if available > 1 else "cuda:0"
     if device == "auto":
-        return Machine("cuda:0" if available else "cpu", count)
+        return Machine(every if available else "cpu", count)
     name, _, number = device.partition(":")
     if name != "cuda" or (number and not number.isdecimal()):
         raise UsageError(f"--device {device}: expected auto, cpu, cuda or cuda:N")
     if int(number or 0) >= available:
         raise UsageError(f"--device {device}: this machine has {available} CUDA devices; use --device cpu")
-    return Machine(f"cuda:{int(number or 0)}", count)
+    return Machine(f"cuda:{int(number)}" if number else every, count)
 
 
 def cuda_devices() -> int:
