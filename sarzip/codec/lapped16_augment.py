@@ -43,9 +43,9 @@ def _change(crop: Tensor) -> Tensor:
         crop = _grow(crop[:, ::2, ::2], size)
     elif kind < SMOOTH + AVERAGED + THINNED + ENLARGED:
         part = crop[:, : size[0] // 2, : size[1] // 2]
-        factor = 1 + float(torch.rand(()))
+        scale = 1 + float(torch.rand(()))
         crop = torch.nn.functional.interpolate(
-            part[None], scale_factor=factor, mode="bicubic", align_corners=False
+            part[None], scale_factor=scale, mode="bicubic", align_corners=False
         )[0]
         crop = _grow(crop, size)
     stretch = 1 + STRETCH * (2 * float(torch.rand(())) - 1)
