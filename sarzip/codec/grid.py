@@ -164,13 +164,17 @@ class HaloStrip:
         cropped = np.empty((len(self.current), rows, len(column)), self.current.dtype)
         for start, strip in self._parts():
             inside = np.flatnonzero((row >= start) & (row < start + strip.shape[1]))
-            for target, source in _runs(inside, row[inside] - start):
-                for across, from_column in _runs(np.arange(len(column)), column):
+            for target, source in runs(inside, row[inside] - start):
+                for across, from_column in runs(np.arange(len(column)), column):
                     cropped[:, target, across] = strip[:, source, from_column]
         if about.signs is not None:
             cropped[:, row_mirrored] *= about.signs[0][:, None, None]
             cropped[:, :, column_mirrored] *= about.signs[1][:, None, None]
         return cropped
+
+    def any(self) -> bool:
+        """Whether any sample is not zero, those above and below included."""
+        return any(bool(part.any()) for _, part in self._parts())
 
     def _parts(self) -> Iterator[tuple[int, NDArray[Any]]]:
         """First scene row and samples of each part."""
@@ -181,7 +185,7 @@ class HaloStrip:
             yield self.top + self.current.shape[1], self.below
 
 
-def _runs(target: NDArray[np.intp], source: NDArray[np.intp]) -> Iterator[tuple[slice, slice]]:
+def runs(target: NDArray[np.intp], source: NDArray[np.intp]) -> Iterator[tuple[slice, slice]]:
     """Pairs of slices that copy source[i] to target[i], one for each stretch of steps of ±1."""
     if not target.size:
         return

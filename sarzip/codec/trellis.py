@@ -64,10 +64,10 @@ _RESIDUES = {
 def _make_search(n_states: int) -> Any:
     """Vector code of `steps` Viterbi steps: search(cost, path, decisions, at, steps).
 
-    cost: float32 (4 * _SPAN,), candidate costs, the four of a coefficient by residue; path: float32 (n_states * LANES,), path costs,
-    updated; decisions: uint8 (n * groups,), filled from coefficient `at` on: per step and group of 8 states
-    one byte for each lane, bit s & 7 of group s >> 3 says that state s was reached from its second
-    predecessor. The caller answers for the bounds.
+    cost: float32 (4 * _SPAN,), candidate costs, the four of a coefficient by residue; path: float32
+    (n_states * LANES,), path costs, updated; decisions: uint8 (n * groups,), filled from coefficient `at` on:
+    per step and group of 8 states one byte for each lane, bit s & 7 of group s >> 3 says that state s was
+    reached from its second predecessor. The caller answers for the bounds.
     """
     table = _transitions(n_states)
 
@@ -127,7 +127,8 @@ def _make_search(n_states: int) -> Any:
 
             builder.position_at_end(body)
             offset = builder.mul(step, const(LANES))
-            four = [load(cost_at, builder.add(builder.mul(offset, const(4)), const(LANES * r))) for r in range(4)]
+            first = builder.mul(offset, const(4))
+            four = [load(cost_at, builder.add(first, const(LANES * r))) for r in range(4)]
             costs = [every_fourth(four, r) for r in range(4)]
             after = []
             groups = [splat(0) for _ in range(-(-n_states // 8))]
@@ -188,9 +189,7 @@ def _costs(typingctx, u, cls, rates, zero, cost, zeroed, at, count):  # type: ig
 
         def splat(value, vector):  # type: ignore[no-untyped-def]
             one = builder.insert_element(ir.Constant(vector, ir.Undefined), value, ir.Constant(i32, 0))
-            return builder.shuffle_vector(
-                one, ir.Constant(vector, ir.Undefined), ir.Constant(whole, [0] * 4)
-            )
+            return builder.shuffle_vector(one, ir.Constant(vector, ir.Undefined), ir.Constant(whole, [0] * 4))
 
         def load(start, offset):  # type: ignore[no-untyped-def]
             out = builder.load(builder.bitcast(builder.gep(start, [offset]), four.as_pointer()))
@@ -234,9 +233,7 @@ def _costs(typingctx, u, cls, rates, zero, cost, zeroed, at, count):  # type: ig
     return signature, codegen
 
 
-@compiled(
-    "void(float32[::1], uint8[::1], float32[::1], float32[::1], uint8[::1], int32[::1])"
-)
+@compiled("void(float32[::1], uint8[::1], float32[::1], float32[::1], uint8[::1], int32[::1])")
 def _viterbi(u, cls, rates, zero, residues, index):  # type: ignore[no-untyped-def]
     """Indices int32 (n,) of the best paths; n is a multiple of LANES. residues: see _trace."""
     n = u.shape[0]

@@ -12,13 +12,13 @@ from numpy.typing import NDArray
 from sarzip.codec import lock, validity
 from sarzip.codec.families import build_family
 from sarzip.codec.family import Family
-from sarzip.codec.grid import STRIDE, Window
+from sarzip.codec.grid import Window
 from sarzip.codec.lossless import decode_plane
 from sarzip.container import Header, StreamKind, require_known
 from sarzip.errors import CorruptError
 from sarzip.usecases.memory import check_memory
 from sarzip.usecases.models import ModelStore
-from sarzip.usecases.neighbours import LatentRow, LatentRowBuilder, NeighbouredRow, with_neighbours
+from sarzip.usecases.neighbours import LatentRow, NeighbouredRow, with_neighbours
 from sarzip.usecases.runtime import Machine, math_threads
 from sarzip.usecases.sarzfile import Frames
 from sarzip.usecases.scene import BandCoding, WorkPool, grid_of, split_payloads
@@ -62,8 +62,7 @@ class SceneDecoder:
         workers = min(self._machine.threads, tasks) if self._machine.device == "cpu" else 1
         with math_threads(max(1, self._machine.threads // workers)), WorkPool(workers) as pool:
             rows = self._decoded_rows(frames, pool)
-            size = -(-self._header.height // STRIDE), -(-self._header.width // STRIDE)
-            for row, synthesis in enumerate(with_neighbours(rows, self._families, size)):
+            for row, synthesis in enumerate(with_neighbours(rows, self._families, self._grid)):
                 items = [
                     (row, column, number)
                     for column in range(self._grid.columns)
@@ -86,10 +85,9 @@ class SceneDecoder:
                     if streams is None:
                         raise CorruptError("ends before its last group")
                     items.append((row, column, number, streams))
-            builders = [LatentRowBuilder(self._grid, row) for _ in sets]
-            for number, group in enumerate(pool.map(lambda item: self._entropy_decode(*item), items)):
-                builders[number % len(sets)].add(*group)
-            yield [each.row() for each in builders]
+            decoded = list(pool.map(lambda item: self._entropy_decode(*item), items))
+            of_sets = [decoded[number :: len(sets)] for number in sets]
+            yield [LatentRow(*map(tuple, zip(*groups, strict=True))) for groups in of_sets]
 
     def _entropy_decode(
         self, row: int, column: int, number: int, streams: Mapping[int, bytes]
@@ -120,8 +118,7 @@ class SceneDecoder:
             for band, plane in zip(members, planes, strict=True):
                 blocks.append(DecodedBlock(band, window, decode_plane(plane, shape, self._bands[band].dtype)))
         else:
-            _, width = self._grid.latent_shape(row, column)
-            signal = family.synthesise(rows[number].latents.crop(window.column // STRIDE, width))
+            signal = family.synthesise(rows[number].crop(column))
             masks = split_payloads(streams.get(StreamKind.MASK, b""), len(members))
             corrections = split_payloads(streams.get(StreamKind.RADIOMETRY, b""), len(members))
             for position, band in enumerate(members):

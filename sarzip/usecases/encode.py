@@ -16,7 +16,7 @@ from sarzip.codec.grid import STRIDE, Extension, Grid, HaloStrip, Window, ceil_t
 from sarzip.codec.lossless import encode_plane
 from sarzip.container import Header, StreamKind
 from sarzip.raster import RasterSource
-from sarzip.usecases.neighbours import LatentRow, LatentRowBuilder, with_neighbours
+from sarzip.usecases.neighbours import LatentRow, NeighbouredRow, with_neighbours
 from sarzip.usecases.runtime import Machine, math_threads, prefetch
 from sarzip.usecases.scene import BandCoding, WorkPool, grid_of, join_payloads
 
@@ -89,11 +89,9 @@ class SceneEncoder:
         # Closed here and now when the caller stops early: the raster must not close under the reading thread.
         with math_threads(inner), WorkPool(workers) as pool, contextlib.closing(prefetch(rows)) as ahead:
             encoded = self._encoded_rows(ahead, pool)
-            families = [each.family for each in sets]
-            size = -(-grid.height // STRIDE), -(-grid.width // STRIDE)
-            for row in with_neighbours(encoded, families, size):
+            for row in with_neighbours(encoded, [each.family for each in sets], grid):
                 tasks = (
-                    (each, about.groups[column], about.latents, grid.window(0, column))
+                    (each, about, column)
                     for column in range(grid.columns)
                     for each, about in zip(sets, row, strict=True)
                 )
@@ -108,21 +106,13 @@ class SceneEncoder:
                 for column in range(self._grid.columns)
                 for each, prepared in zip(sets, prepared_sets, strict=True)
             )
-            rows_of_sets = [LatentRowBuilder(self._grid, row) for _ in sets]
-            for number, group in enumerate(pool.map(lambda task: task[0].encode(*task[1:]), tasks)):
-                rows_of_sets[number % len(sets)].add(group.latents, _light(group))
-            yield [each.row() for each in rows_of_sets]
+            groups = list(pool.map(lambda task: task[0].encode(*task[1:]), tasks))
+            of_sets = [groups[number :: len(sets)] for number in range(len(sets))]
+            yield [LatentRow(tuple(g.latents for g in groups), tuple(groups)) for groups in of_sets]
 
 
-def _light(group: EncodedGroup) -> EncodedGroup:
-    """Without the latents, which are held by the row."""
-    return replace(group, latents=group.latents[:, :0, :0].copy())
-
-
-def _finish(encoder: SetEncoder, group: EncodedGroup, latents: HaloStrip, window: Window) -> dict[int, bytes]:
-    if encoder.family is None:
-        return encoder.finish(group, group.latents)
-    return encoder.finish(group, latents.crop(window.column // STRIDE, -(-window.columns // STRIDE)))
+def _finish(encoder: SetEncoder, row: NeighbouredRow, column: int) -> dict[int, bytes]:
+    return encoder.finish(row.groups[column], row.crop(column))
 
 
 class SignalSetEncoder:
@@ -140,8 +130,8 @@ class SignalSetEncoder:
     def rows(self) -> Iterator[_ExtendedRow]:
         """For each row of groups: signal and class maps with what lies around them."""
         extension = Extension(self._grid.height, self._grid.width, STRIDE, self.family.analysis_halo)
-        for strips in strips_together([extension, extension], self._strips()):
-            yield _ExtendedRow(*strips)
+        for signal, classes in strips_together([extension, extension], self._strips()):
+            yield _ExtendedRow(signal, classes, classes.any())
 
     def _strips(self) -> Iterator[tuple[NDArray[np.float32], NDArray[np.uint8]]]:
         """Filled signal (bands, rows, width) and class maps of the same shape, strip by strip."""
@@ -156,7 +146,8 @@ class SignalSetEncoder:
         _, width = self._grid.latent_shape(row, column)
         across = window.column, width * STRIDE
         latents = self.family.analyse(prepared.signal.crop(*across))
-        _silence_invalid(latents, prepared.classes.crop(*across) > 0, self.family)
+        if prepared.invalid:
+            _silence_invalid(latents, prepared.classes.crop(*across) > 0, self.family)
         pixels = _columns(window)
         signal, classes = prepared.signal.current[:, :, pixels], prepared.classes.current[:, :, pixels]
         return self.code(AnalysedGroup(latents, classes, self._powers(signal, classes)), self._step)
@@ -176,8 +167,7 @@ class SignalSetEncoder:
     ) -> tuple[NDArray[np.float64], ...]:
         """Power of every cell of a group, for each band."""
         codings = self._bands.values()
-        powers = (coding.power(*both) for coding, *both in zip(codings, signal, classes, strict=True))
-        return tuple(map(lock.cell_power, powers))
+        return tuple(coding.cell_power(*both) for coding, *both in zip(codings, signal, classes, strict=True))
 
     def analyse_alone(self, row: int, column: int) -> AnalysedGroup:
         """The same for any one group, read from the raster with just the halo it needs."""
@@ -223,6 +213,8 @@ class _ExtendedRow:
 
     signal: HaloStrip
     classes: HaloStrip
+    invalid: bool
+    """Whether there is any pixel that is no measurement."""
 
 
 class ExactSetEncoder:

@@ -242,23 +242,20 @@ class SalvageDecoder(SceneDecoder):
         for column, streams in enumerate(about.groups):
             if not isinstance(streams, _Lost):
                 continue
-            left = self._grid.window(row, column).column // STRIDE
             height, width = self._grid.latent_shape(row, column)
-            block = about.latents[:, :, left : left + width]
+            block = about.latents[column]
             deep, wide = min(halo, height), min(halo, width)
             if column > 0 and not isinstance(about.groups[column - 1], _Lost):
-                reach = min(wide, left)
-                block[:, :, :reach] = signs[1] * about.latents[:, :, left - reach : left][:, :, ::-1]
+                edge = about.latents[column - 1][:, :, -wide:]
+                block[:, :, : edge.shape[2]] = signs[1] * edge[:, :, ::-1]
             if column + 1 < len(about.groups) and not isinstance(about.groups[column + 1], _Lost):
-                beyond = about.latents[:, :, left + width : left + width + wide]
-                reach = beyond.shape[2]
-                block[:, :, width - reach :] = signs[1] * beyond[:, :, ::-1]
-            across = slice(left, left + width)
+                edge = about.latents[column + 1][:, :, :wide]
+                block[:, :, width - edge.shape[2] :] = signs[1] * edge[:, :, ::-1]
             if above is not None and not isinstance(above.groups[column], _Lost):
-                edge = above.latents[:, -deep:, across]
+                edge = above.latents[column][:, -deep:]
                 block[:, : edge.shape[1]] = signs[0] * edge[:, ::-1]
             if below is not None and not isinstance(below.groups[column], _Lost):
-                edge = below.latents[:, :deep, across]
+                edge = below.latents[column][:, :deep]
                 block[:, height - edge.shape[1] :] = signs[0] * edge[:, ::-1]
 
     def _synthesise(

@@ -10,7 +10,7 @@ from typing import Any, TypeVar
 import numpy as np
 from numpy.typing import NDArray
 
-from sarzip.codec import lock, validity
+from sarzip.codec import power, validity
 from sarzip.codec.grid import Grid
 from sarzip.codec.radiometry import DOMAINS, Radiometry
 from sarzip.container import BandHeader, Header
@@ -42,10 +42,13 @@ class BandCoding:
         """Class map of samples (rows × columns)."""
         return validity.classify(values, self.specials, self.shared_zero)
 
-    def power(self, signal: NDArray[np.float32], classes: NDArray[np.uint8] | None) -> NDArray[np.float32]:
-        """Relative power of the measurements in a signal (rows × columns), 0 elsewhere."""
-        valid = None if classes is None or not classes.any() else classes == 0
-        return lock.relative_power(signal, self.radiometry.relative_floor, valid)
+    def cell_power(
+        self, signal: NDArray[np.float32], classes: NDArray[np.uint8] | None
+    ) -> NDArray[np.float64]:
+        """Sums of the relative power of the measurements over the cells of a signal (rows × columns)."""
+        if classes is not None and not classes.any():
+            classes = None
+        return power.cell_power(signal, self.radiometry.relative_floor, classes)
 
     def restore(
         self,
@@ -57,7 +60,7 @@ class BandCoding:
         with np.errstate(all="ignore"):  # absurd parameters of a hostile file are clipped without a word
             if cells is not None:
                 signal = np.array(signal, np.float32, order="C")
-                lock.apply_correction(signal, self.power(signal, classes), cells)
+                power.shift_cells(signal, self.radiometry.relative_floor, classes, cells)
             values = self.radiometry.inverse(signal, self.dtype)
             validity.restore(values, classes, self.specials, self.shared_zero)
         return values
