@@ -149,7 +149,7 @@ class Lapped16Family:
     def synthesise(self, latents: NDArray[np.float32]) -> NDArray[np.float32]:
         """Latents (256, h+2, w+2) to signal (1, 16h, 16w) in dB."""
         synthesis = self.reduced(1) if self._transform is None else self._transform.synthesise
-        return synthesis(np.asarray(latents, np.float32))[None]
+        return synthesis(np.ascontiguousarray(latents, np.float32))[None]
 
     def encode(self, latents: NDArray[np.float32], step: float) -> dict[int, bytes]:
         """One group of latents (256, h, w), quantised with a step in dB, to its two streams."""
