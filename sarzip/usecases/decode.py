@@ -59,7 +59,7 @@ class SceneDecoder:
     def blocks(self, frames: Frames) -> Iterator[DecodedBlock]:
         """Decode all frames, which must come in the order of the file, into blocks in raster order."""
         tasks = self._grid.columns * len(self._header.sets)
-        workers = min(self._machine.threads, tasks) if self._machine.device == "cpu" else 1
+        workers = min(self._machine.threads, tasks)
         with math_threads(max(1, self._machine.threads // workers)), WorkPool(workers) as pool:
             rows = self._decoded_rows(frames, pool)
             for row, synthesis in enumerate(with_neighbours(rows, self._families, self._grid)):

@@ -83,7 +83,7 @@ class SceneEncoder:
         """Yield the streams, by kind, of every frame of the file in order."""
         grid, sets = self._grid, self._sets
         groups = grid.rows * grid.columns * len(sets)
-        workers = min(self._machine.threads, groups) if self._machine.device == "cpu" else 1
+        workers = min(self._machine.threads, groups)
         inner = max(1, self._machine.threads // workers)
         rows = zip(*(each.rows() for each in sets), strict=True)
         # Closed here and now when the caller stops early: the raster must not close under the reading thread.
