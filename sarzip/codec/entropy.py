@@ -36,6 +36,7 @@ CENTROIDS = 4  # |t| = 1, 2, 3 and more have their own shift
 SHIFT_UNIT = 1.0 / 128  # of the lattice spacing
 EXCEPTION_BITS = 40.0  # what an exception costs, about: position and value
 
+
 @compiled("int64(float32[::1], uint8[::1], int64[::1], int64, float32, float32, float32[::1])")
 def _gather(coef, cls, start, zero_below, scale, outlier, u):  # type: ignore[no-untyped-def]
     """Scaled and cleaned coefficients in coding order (u, from start[class] on); returns the number of
@@ -83,13 +84,30 @@ def _scatter_values(values, cls, start, zero_below, out):  # type: ignore[no-unt
         at[c] += np.int64(c >= zero_below)
 
 
-@compiled("void(int32[::1], uint8[::1], float32, float32[:,::1], float32[::1])")
-def _values(points, cls, spacing, centroids, out):  # type: ignore[no-untyped-def]
+@compiled("void(int32[::1], uint8[::1], uint8[::1], uint8[::1], float32, float32[:,::1], float32[::1])")
+def _values(index, cls, following, quantiser, spacing, centroids, out):  # type: ignore[no-untyped-def]
+    """Values of indices in coding order: their lattice points moved by the centroids, times the spacing."""
+    state = np.zeros(LANES, np.int64)
+    dependent = quantiser.shape[0] > 1
     for i in range(cls.shape[0]):
-        t = points[i]
-        a = abs(t)
-        v = np.float32(a) + centroids[cls[i], min(a, np.int32(4))]
-        out[i] = spacing * (-v if t < 0 else v)
+        k = index[i]
+        a = abs(k)
+        if dependent:
+            s = state[i & (LANES - 1)]
+            a = a + a - np.int32((k != 0) & (quantiser[s] != 0))
+            state[i & (LANES - 1)] = following[2 * s + np.int64(k & np.int32(1))]
+        v = spacing * (np.float32(a) + centroids[cls[i], min(a, np.int32(4))])
+        out[i] = -v if k < 0 else v
+
+
+@dataclass(frozen=True, eq=False)
+class _Order:
+    """Coding order. classes: uint8 (m,) of the coded coefficients. start: int64 (256,) where each class
+    starts; m for those that are not coded.
+    """
+
+    classes: NDArray[np.uint8]
+    start: NDArray[np.int64]
 
 
 @dataclass(frozen=True, eq=False)
@@ -140,20 +158,21 @@ class EntropyModel:
         """Quantise coef float32 (n,) in steps with classes uint8 (n,); lam overrides the default
         multiplier."""
         lam = self.lam if lam is None else lam
-        index, active, exceptions = self._search(coef, cls, lam)
-        bits = (
-            plan(index, active, self.tables, self.n_states).bits + 8 * 19 + EXCEPTION_BITS * len(exceptions)
-        )
-        return Quantised(index, self._place(index, cls, exceptions), bits)
+        order = self._order(cls)
+        index, exceptions = self._search(coef, cls, order, lam)
+        bits = plan(index, order.classes, self.tables, self.n_states).bits + 8 * 19
+        bits += EXCEPTION_BITS * len(exceptions)
+        return Quantised(index, self._place(index, cls, order, exceptions), bits)
 
     def estimate(
         self, coef: NDArray[np.float32], cls: NDArray[np.uint8], lam: float | None = None
     ) -> Estimate:
         """Rate and distortion of coding coef without writing a stream: what a search of the step
         evaluates."""
-        index, active, exceptions = self._search(coef, cls, self.lam if lam is None else lam)
-        bits = plan(index, active, self.tables, self.n_states).bits + 8 * 19
-        error = self._reconstruct(index, active, cls, exceptions, 1.0) - coef
+        order = self._order(cls)
+        index, exceptions = self._search(coef, cls, order, self.lam if lam is None else lam)
+        bits = plan(index, order.classes, self.tables, self.n_states).bits + 8 * 19
+        error = self._reconstruct(index, cls, order, exceptions, 1.0) - coef
         return Estimate(bits + EXCEPTION_BITS * len(exceptions), float(np.dot(error, error)))
 
     def encode(self, coef: NDArray[np.float32], cls: NDArray[np.uint8], lam: float | None = None) -> bytes:
@@ -166,8 +185,9 @@ class EntropyModel:
         """What encode gives, and what decode will make of it, times the step."""
         if coef.size == 0:
             return b"", np.empty(0, np.float32)
-        index, active, exceptions = self._search(coef, cls, self.lam if lam is None else lam)
-        words, raw = encode_indices(index, active, self.tables, self.n_states)
+        order = self._order(cls)
+        index, exceptions = self._search(coef, cls, order, self.lam if lam is None else lam)
+        words, raw = encode_indices(index, order.classes, self.tables, self.n_states)
         head = bytearray([self.n_states])
         _put_varint(head, len(exceptions))
         last = -1
@@ -176,30 +196,30 @@ class EntropyModel:
             _put_varint(head, 2 * abs(point) - (point < 0))
             last = position
         _put_varint(head, len(raw))
-        return bytes(head) + words + raw, self._reconstruct(index, active, cls, exceptions, step)
+        return bytes(head) + words + raw, self._reconstruct(index, cls, order, exceptions, step)
 
     def decode_lattice(self, data: bytes, cls: NDArray[np.uint8]) -> NDArray[np.int32]:
         """Exact lattice points int32 (n,) of a stream for classes uint8 (n,); CorruptError when
         undecodable."""
-        index, _, exceptions = self._decode(data, cls)
-        return self._place(index, cls, exceptions)
+        order = self._order(cls)
+        index, exceptions = self._decode(data, cls, order)
+        return self._place(index, cls, order, exceptions)
 
     def decode(self, data: bytes, cls: NDArray[np.uint8], step: float = 1.0) -> NDArray[np.float32]:
         """Coefficients float32 (n,) in steps, times `step`, of a stream for classes uint8 (n,); CorruptError
         when undecodable."""
-        index, active, exceptions = self._decode(data, cls)
-        return self._reconstruct(index, active, cls, exceptions, step)
+        order = self._order(cls)
+        index, exceptions = self._decode(data, cls, order)
+        return self._reconstruct(index, cls, order, exceptions, step)
 
     def _decode(
-        self, data: bytes, cls: NDArray[np.uint8]
-    ) -> tuple[NDArray[np.int32], NDArray[np.uint8], list[tuple[int, int]]]:
-        """Indices and classes of the coded coefficients in coding order; exceptions (position, lattice
-        point)."""
-        self._check(cls)
+        self, data: bytes, cls: NDArray[np.uint8], order: _Order
+    ) -> tuple[NDArray[np.int32], list[tuple[int, int]]]:
+        """Indices in coding order; exceptions (position, lattice point)."""
         if cls.size == 0:
             if data:
                 raise CorruptError("entropy coded data where there are no coefficients")
-            return np.empty(0, np.int32), np.empty(0, np.uint8), []
+            return np.empty(0, np.int32), []
         if not data or data[0] != self.n_states:
             raise CorruptError("entropy coded data is for another quantiser than the model's")
         exceptions, at = _get_exceptions(data, cls.size)
@@ -208,31 +228,31 @@ class EntropyModel:
             raise CorruptError("entropy coded data is truncated")
         split = len(data) - count
         view = memoryview(data)
-        active, _ = self._order(cls)
-        index = decode_indices(view[at:split], view[split:], active, self.tables, self.n_states)
+        index = decode_indices(view[at:split], view[split:], order.classes, self.tables, self.n_states)
         if index.size and max(int(index.max()), -int(index.min())) > LIMIT:
             raise CorruptError("entropy coded data holds impossible values")
         for position, _ in exceptions:
             if cls[position] >= self.zero_below:
                 raise CorruptError("an exception replaces a coded coefficient")
-        return index, active, exceptions
+        return index, exceptions
 
     def _reconstruct(
         self,
         index: NDArray[np.int32],
-        active: NDArray[np.uint8],
         cls: NDArray[np.uint8],
+        order: _Order,
         exceptions: list[tuple[int, int]],
         step: float,
     ) -> NDArray[np.float32]:
-        """Coefficients (n,) in steps, times `step`, of indices and classes in coding order."""
+        """Coefficients (n,) in steps, times `step`, of indices in coding order."""
         shifts = np.zeros((self.tables.classes, CENTROIDS + 1), np.float32)
         shifts[:, 1:] = self.centroids * np.float32(SHIFT_UNIT)
         spacing = np.float32(self.spacing * step)
         values = np.zeros(index.size + 1, np.float32)
-        _values(lattice_points(index, self.n_states), active, spacing, shifts, values)
+        machine = MACHINES[self.n_states]
+        _values(index, order.classes, machine.next, machine.quantiser, spacing, shifts, values)
         out = np.empty(cls.size, np.float32)
-        _scatter_values(values, cls, self._order(cls)[1], self.zero_below, out)
+        _scatter_values(values, np.ascontiguousarray(cls), order.start, self.zero_below, out)
         for position, point in exceptions:
             shift = shifts[cls[position], min(abs(point), CENTROIDS)]
             out[position] = spacing * np.copysign(np.float32(abs(point)) + shift, np.float32(point))
@@ -260,36 +280,33 @@ class EntropyModel:
         if cls.dtype != np.uint8 or cls.ndim != 1 or (cls.size and int(cls.max()) >= self.tables.classes):
             raise ValueError(f"classes must be uint8 (n,) below {self.tables.classes}")
 
-    def _order(self, cls: NDArray[np.uint8]) -> tuple[NDArray[np.uint8], NDArray[np.int64]]:
-        """Classes uint8 (m,) in coding order, and int64 (256,) where each class starts; m for those not
-        coded."""
+    def _order(self, cls: NDArray[np.uint8]) -> _Order:
+        """The coding order for classes uint8 (n,)."""
+        self._check(cls)
         parts = np.zeros((4, 256), np.int64)
         _histogram(np.ascontiguousarray(cls), parts)
         counts = parts.sum(axis=0)
         counts[: self.zero_below] = 0
         start = np.cumsum(counts) - counts
         start[: self.zero_below] = counts.sum()
-        return np.repeat(np.arange(256, dtype=np.uint8), counts), start
+        return _Order(np.repeat(np.arange(256, dtype=np.uint8), counts), start)
 
     def _search(
-        self, coef: NDArray[np.float32], cls: NDArray[np.uint8], lam: float
-    ) -> tuple[NDArray[np.int32], NDArray[np.uint8], list[tuple[int, int]]]:
-        """Indices and classes of the coded coefficients in coding order; exceptions (position, lattice
-        point)."""
-        self._check(cls)
+        self, coef: NDArray[np.float32], cls: NDArray[np.uint8], order: _Order, lam: float
+    ) -> tuple[NDArray[np.int32], list[tuple[int, int]]]:
+        """Indices in coding order; exceptions (position, lattice point)."""
         if coef.dtype != np.float32 or coef.shape != cls.shape:
             raise ValueError("coefficients must be float32 of the shape of their classes")
-        order, start = self._order(cls)
-        m = order.size
+        m = order.classes.size
         padded = -(-m // LANES) * LANES
         u = np.zeros(padded + 1, np.float32)
         active = np.full(padded, self.tables.classes - 1, np.uint8)
-        active[:m] = order
+        active[:m] = order.classes
         scale = np.float32(1.0 / self.spacing)
         # coding t instead of 0 saves at most u**2 of distortion
         outlier = np.float32(max(np.sqrt(EXCEPTION_BITS * lam), 1.0))
         source = np.ascontiguousarray(coef)
-        outliers = _gather(source, np.ascontiguousarray(cls), start, self.zero_below, scale, outlier, u)
+        outliers = _gather(source, np.ascontiguousarray(cls), order.start, self.zero_below, scale, outlier, u)
         u[m:] = 0.0
         index = quantise_clean(u[:padded], active, self.tables, self.n_states, lam)[:m]
         exceptions = []
@@ -297,16 +314,20 @@ class EntropyModel:
             scaled = np.clip(np.nan_to_num(coef.astype(np.float64) * float(scale)), -LIMIT, LIMIT)
             positions = np.flatnonzero((cls < self.zero_below) & (np.abs(scaled) > outlier))
             exceptions = [(int(p), round(float(scaled[p]))) for p in positions]
-        return index, order, exceptions
+        return index, exceptions
 
     def _place(
-        self, index: NDArray[np.int32], cls: NDArray[np.uint8], exceptions: list[tuple[int, int]]
+        self,
+        index: NDArray[np.int32],
+        cls: NDArray[np.uint8],
+        order: _Order,
+        exceptions: list[tuple[int, int]],
     ) -> NDArray[np.int32]:
+        """Lattice points int32 (n,) of indices in coding order."""
         points = np.zeros(index.size + 1, np.int32)
         points[:-1] = lattice_points(index, self.n_states)
         out = np.empty(cls.size, np.int32)
-        _, start = self._order(cls)
-        _scatter(points, np.ascontiguousarray(cls), start, self.zero_below, out)
+        _scatter(points, np.ascontiguousarray(cls), order.start, self.zero_below, out)
         for position, point in exceptions:
             out[position] = point
         return out
