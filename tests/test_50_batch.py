@@ -272,7 +272,7 @@ def from_pipe(monkeypatch, data: bytes | io.IOBase) -> None:
 
 
 def test_standard_input_gives_the_same_file(scenes, tmp_path, monkeypatch):
-    options = replace(scenes.options, fidelity=Fidelity("ratio", 28.0))
+    options = replace(scenes.options, fidelity=Fidelity("ratio", 32.0))
     by_name, piped, redirected = (tmp_path / f"{name}.sarz" for name in ("name", "pipe", "file"))
     sarzip.compress(scenes.paths[0], by_name, options)
     from_pipe(monkeypatch, scenes.paths[0].read_bytes())

@@ -216,7 +216,9 @@ def test_only_the_needed_bytes_are_read(small_groups, lapped_model, write_raster
         blocks = list(decoder.blocks(part.frames(decoder.ordinals)))
         assert sum(block.values.size for block in blocks) == window[2] * window[3]
         expected = overhead + sum(sizes[group] for group in groups)
-        assert part.bytes_read == counting.taken == expected < packed.stat().st_size
+        assert part.bytes_read == expected < packed.stat().st_size
+        # The end of the trailer, which tells its size, is read before the trailer.
+        assert 0 <= counting.taken - expected <= 8
 
 
 def test_windows_from_a_pipe(small_groups, lapped_model, write_raster, tmp_path):
