@@ -1,8 +1,9 @@
 """A second reader of `.sarz`, written from sarzip/container/FORMAT.md alone, with zstandard and numpy.
 
 It keeps the whole file in memory and shows what the format needs at least: the container, and of a group its
-masks, exact planes, corrections, and latents before the networks. Numbers in comments are sections of
-FORMAT.md. Run it: `python mini_reader.py FILE` prints the metadata and the streams of every data frame.
+masks, exact planes, corrections, and latents before the networks; the binary coder, also written from that
+page, lies in reference_binary.py. Numbers in comments are sections of FORMAT.md. Run it:
+`python mini_reader.py FILE` prints the metadata and the streams of every data frame.
 """
 
 from __future__ import annotations
@@ -19,6 +20,7 @@ from zlib import crc32
 
 import numpy as np
 import zstandard
+from reference_binary import Decoder, Model
 
 
 class Bad(Exception):
@@ -391,6 +393,151 @@ def corrections(payload: bytes, rows: int, cols: int) -> np.ndarray:  # 9.5, ten
         at = end + 1 + k
     need(len(bits) - at < 8 and abs(cells).max() <= 300, "corrections")
     return cells
+
+
+def coded_payloads(stream: bytes, bands: int) -> list[bytes]:  # 9.7
+    if not stream:
+        return [b""] * bands
+    payloads, at = [], 0
+    for _ in range(bands - 1):
+        length, at = varint(stream, at)
+        need(at + length <= len(stream), "payload cut off")
+        payloads.append(stream[at : at + length])
+        at += length
+    return [*payloads, stream[at:]]
+
+
+def coded_mask(payload: bytes, rows: int, cols: int, specials: int) -> np.ndarray:  # 9.7, bit by bit
+    classes = np.zeros((rows, cols), np.uint8)
+    if not payload:
+        return classes
+    decoder, number = Decoder(payload), 0
+    for _ in range(15):
+        number += 1
+        while number <= specials and decoder.take(32768):
+            number += 1
+        need(number <= specials, "class of a mask")
+        coded_plane(decoder, classes, number)
+        need((classes == number).any(), "class without a pixel")
+        if not decoder.take(32768):
+            need(decoder.at_end(), "form of a coded mask")
+            return classes
+    raise Bad("too many classes")
+
+
+def coded_plane(decoder: Decoder, classes: np.ndarray, number: int) -> None:
+    rows, cols = classes.shape
+    plane, differ = Zeros(), Zeros()
+    blocks, small, large = Model(24, 250), Model(64, 250), Model(1024, 250)
+    for i in range(rows):
+        for block in range(-(-cols // 64)):
+            first, last = 64 * block, min(64 * block + 64, cols)
+            above = {plane[i - 1, j] for j in range(first - 1, last + 1)}
+            u = 0 if len(above) > 1 else 1 if plane[i, first - 1] in above else 2
+            beside = 4 * differ[i, block - 1] + 2 * differ[i - 1, block] + differ[i - 1, block + 1]
+            differ[i, block] = decoder.bit(blocks, 8 * u + beside)
+            same = True
+            for j in range(first, last):
+                if not differ[i, block]:
+                    bit = plane[i - 1, j]
+                    need(not (bit and classes[i, j]), "two classes for one pixel")
+                elif classes[i, j]:
+                    bit = 0
+                else:
+                    near = [(0, 1), (0, 2), (1, 1), (1, 0), (1, -1), (2, 0)]
+                    far = [(1, 2), (1, -2), (2, 1), (2, -1)]
+                    bits = [plane[i - down, j - left] for down, left in near + far]
+                    few = sum(bit << k for k, bit in enumerate(bits[:6]))
+                    all_ = sum(bit << k for k, bit in enumerate(bits))
+                    if large.count(all_) == 0:
+                        large.start(all_, small.chance(few), min(small.count(few), 2))
+                    bit = decoder.bit(large, all_)
+                    small.learn(few, bit)
+                plane[i, j] = bit
+                same = same and bit == plane[i - 1, j]
+                if bit:
+                    classes[i, j] = number
+            need(same != differ[i, block], "block that does not differ")
+
+
+class Zeros(dict[tuple[int, int], int]):
+    """0 wherever nothing was put."""
+
+    def __missing__(self, place: tuple[int, int]) -> int:
+        return 0
+
+
+SPREADS = [8, 16, 24, 36, 52, 72, 100, 140, 200, 300, 480, 800]
+
+
+def coded_corrections(payload: bytes, rows: int, cols: int) -> np.ndarray:  # 9.8, tenths of a dB
+    cells = np.zeros((-(-rows // 32), -(-cols // 32)), np.int64)
+    if not payload:
+        return cells
+    page = (Path(__file__).parents[1] / "sarzip" / "container" / "FORMAT.md").read_text(encoding="utf-8")
+    table = [int(word) for word in page.split("### 9.8")[1].split("```")[1].split()]
+    decoder, model = Decoder(payload), Model(len(table), 60)
+    for context, chance in enumerate(table):
+        model.start(context, 256 * chance, 24)
+    mean, deviation, errors = 0, 64, np.zeros_like(cells)
+    for count, (i, j) in enumerate(np.ndindex(*cells.shape)):
+        near = {(i, j - 1): 2, (i - 1, j): 2, (i - 1, j - 1): 1, (i - 1, j + 1): 1}
+        near = {at: w for at, w in near.items() if at[0] >= 0 and 0 <= at[1] < cells.shape[1]}
+        weight = sum(near.values())
+        values = sum(w * int(cells[at]) for at, w in near.items())
+        around = sum(w * int(errors[at]) for at, w in near.items())
+        guess = mean + (3 * (64 * values - weight * mean) >> 6)
+        spread = deviation + (around - weight * deviation >> 5)
+        first = 14 * sum(limit <= spread for limit in SPREADS)
+        phase = (guess + 32) % 64 >> 4
+        number = 0
+        if decoder.bit(model, first + phase):
+            negative = decoder.bit(model, first + 4 + phase)
+            number = 1
+            while number < 20 and decoder.bit(model, first + 8 + min(number - 1, 5)):
+                number += 1
+            if number == 20:
+                length = 0
+                while length < 12 and decoder.take(32768):
+                    length += 1
+                rest = 1
+                for _ in range(length):
+                    rest = 2 * rest + decoder.take(32768)
+                number = rest + 19
+            number = -number if negative else number
+        value = (guess + 32 >> 6) + number
+        need(abs(value) <= 600, "a difference")
+        cells[i, j] = value
+        errors[i, j] = abs(64 * value - guess)
+        mean += (64 * value - mean) // (min(count, 40) + 2)
+        deviation += (int(errors[i, j]) - deviation) // (min(count, 30) + 2)
+    need(decoder.at_end() and abs(cells).max() <= 300, "corrections")
+    return cells
+
+
+def side_streams(
+    streams: dict[int, bytes], bands: int, rows: int, cols: int, specials: list[int]
+) -> tuple[list[np.ndarray], list[np.ndarray]]:  # 9
+    """Class maps and corrections of the bands of a set, of whatever kind the streams are."""
+    for old, new in ((1, 7), (4, 8), (6, 9)):
+        need(not (old in streams and new in streams), "two streams of one meaning")
+    if 7 in streams:
+        parts = coded_payloads(streams[7], bands)
+        maps = [coded_mask(part, rows, cols, count) for part, count in zip(parts, specials, strict=True)]
+    else:
+        parts = joined(streams.get(1, b""), bands)
+        maps = [mask(part, rows, cols, count) for part, count in zip(parts, specials, strict=True)]
+    if 8 in streams:
+        cells = [coded_corrections(part, rows, cols) for part in coded_payloads(streams[8], bands)]
+    else:
+        cells = [corrections(part, rows, cols) for part in joined(streams.get(4, b""), bands)]
+    return maps, cells
+
+
+def dataset_mask(streams: dict[int, bytes], rows: int, cols: int) -> np.ndarray:  # 9.4, 9.7
+    if 9 in streams:
+        return np.where(coded_mask(streams[9], rows, cols, 1) == 1, 0, 255)
+    return exact_plane(streams[6], rows, cols, "uint8")
 
 
 def group_shape(meta: dict[str, Any], ordinal: int) -> tuple[int, int, int]:  # 5.3

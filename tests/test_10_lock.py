@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
+from first_format import rice_cells
 from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
@@ -54,6 +55,42 @@ def test_it_costs_less_error_than_a_constant_gain():
     assert 8 * len(lock.encode_cells(cells)) / decoded.size < 0.005
 
 
+@given(hnp.arrays(np.int16, st.tuples(st.integers(1, 9), st.integers(1, 9)), elements=st.integers(-300, 300)))
+def test_cells_of_the_first_format(cells):
+    shape = (32 * cells.shape[0] - 5, 32 * cells.shape[1] - 31)
+    np.testing.assert_array_equal(lock.decode_rice_cells(rice_cells(cells), shape), cells)
+
+
+@given(st.data())
+def test_expected_cells_are_subtracted(data):
+    size = st.tuples(st.integers(1, 9), st.integers(1, 9))
+    cells = data.draw(hnp.arrays(np.int16, size, elements=st.integers(-300, 300)))
+    expected = data.draw(hnp.arrays(np.int16, cells.shape, elements=st.integers(-2000, 2000)))
+    shape = (32 * cells.shape[0], 32 * cells.shape[1])
+    decoded = lock.decode_cells(lock.encode_cells(cells, expected), shape, expected)
+    np.testing.assert_array_equal(np.zeros_like(cells) if decoded is None else decoded, cells)
+    known = np.clip(expected, -300, 300)
+    assert lock.encode_cells(known, expected) == b""
+    again = lock.decode_cells(b"", shape, expected)
+    np.testing.assert_array_equal(np.zeros_like(cells) if again is None else again, known)
+
+
+def test_coded_cells_are_smaller_than_rice_codes():
+    rng = np.random.default_rng(2)
+    for deviation, share in ((0.4, 0.75), (1.0, 0.92), (2.5, 0.98)):
+        cells = np.rint(rng.normal(1.5, deviation, (26, 13))).astype(np.int16)
+        assert len(lock.encode_cells(cells)) < share * len(rice_cells(cells)), deviation
+
+
+@given(st.binary(max_size=60))
+def test_what_is_accepted_has_one_form(payload):
+    try:
+        cells = lock.decode_cells(payload, (100, 70))
+    except CorruptError:
+        return
+    assert lock.encode_cells(np.zeros((4, 3), np.int16) if cells is None else cells) == payload
+
+
 @given(
     hnp.arrays(np.int16, st.tuples(st.integers(1, 40), st.integers(1, 40)), elements=st.integers(-300, 300))
 )
@@ -65,11 +102,12 @@ def test_stream_round_trip(cells):
 
 @given(st.binary(min_size=1, max_size=40))
 def test_foreign_streams_are_refused_or_small(payload):
-    try:
-        cells = lock.decode_cells(payload, (100, 100))
-    except CorruptError:
-        return
-    assert cells is not None and cells.shape == (4, 4) and np.abs(cells).max() <= 300
+    for decode in (lock.decode_cells, lock.decode_rice_cells):
+        try:
+            cells = decode(payload, (100, 100))
+        except CorruptError:
+            continue
+        assert cells is None or (cells.shape == (4, 4) and np.abs(cells).max() <= 300)
 
 
 def test_cells_without_measurements_stay():

@@ -6,6 +6,7 @@ import math
 
 import numpy as np
 import pytest
+from first_format import zstd_classes
 from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
@@ -28,17 +29,58 @@ def test_class_map_round_trip(classes):
 
 @given(st.binary(max_size=60))
 def test_hostile_mask_streams_are_refused(payload):
+    for decode in (validity.decode_classes, validity.decode_zstd_classes):
+        try:
+            decoded = decode(payload, (9, 7), 3)
+        except CorruptError:
+            continue
+        assert decoded is None or (decoded.shape == (9, 7) and decoded.max() <= 3)
+
+
+@given(hnp.arrays(np.uint8, SHAPES, elements=st.integers(0, 5)))
+def test_class_maps_of_the_first_format(classes):
+    if classes.any():
+        decoded = validity.decode_zstd_classes(zstd_classes(classes), classes.shape, 5)
+        np.testing.assert_array_equal(decoded, classes)
+
+
+@given(st.integers(1, 300), st.integers(1, 9), st.integers(0, 2**32 - 1), st.sampled_from([0.0, 0.02, 0.5]))
+def test_wide_class_maps_round_trip(width, height, seed, noise):
+    """Several blocks in a row, borders that move, and pixels that are not plain."""
+    rng = np.random.default_rng(seed)
+    edge = np.cumsum(rng.integers(-2, 3, height)) + width // 2
+    classes = np.where(np.arange(width) < edge[:, None], 2, 0).astype(np.uint8)
+    classes[rng.random(classes.shape) < noise] = rng.integers(0, 4)
+    payload = validity.encode_classes(classes)
+    decoded = validity.decode_classes(payload, classes.shape, 3)
+    np.testing.assert_array_equal(np.zeros_like(classes) if decoded is None else decoded, classes)
+    for bad in (payload + b"\0", payload + b"x", payload[:-1]):
+        assert refused_or_of_one_form(bad, classes.shape, 3)
+
+
+def refused_or_of_one_form(payload: bytes, shape: tuple[int, int], specials: int) -> bool:
+    """What the binary coder accepts is just what the encoder makes of what is decoded."""
     try:
-        decoded = validity.decode_classes(payload, (9, 7), 3)
+        decoded = validity.decode_classes(payload, shape, specials)
     except CorruptError:
-        return
-    assert decoded is None or (decoded.shape == (9, 7) and decoded.max() <= 3)
+        return True
+    return validity.encode_classes(np.zeros(shape, np.uint8) if decoded is None else decoded) == payload
+
+
+def test_noise_needs_a_larger_buffer():
+    classes = np.random.default_rng(0).integers(0, 16, (200, 333)).astype(np.uint8)
+    payload = validity.encode_classes(classes)
+    assert len(payload) < 0.55 * classes.size
+    np.testing.assert_array_equal(validity.decode_classes(payload, classes.shape, 15), classes)
+    with pytest.raises(ValueError, match="classes in a map"):
+        validity.encode_classes(np.arange(18, dtype=np.uint8)[None])
 
 
 def test_mask_stream_of_another_shape_is_refused():
     payload = validity.encode_classes(np.ones((64, 64), np.uint8))
+    assert refused_or_of_one_form(payload, (64, 65), 1)
     with pytest.raises(CorruptError):
-        validity.decode_classes(payload, (64, 65), 1)
+        validity.decode_zstd_classes(zstd_classes(np.ones((64, 64), np.uint8)), (64, 65), 1)
     with pytest.raises(CorruptError):
         validity.decode_classes(payload, (64, 64), 0)
 
@@ -46,7 +88,8 @@ def test_mask_stream_of_another_shape_is_refused():
 def test_border_mask_is_small():
     classes = np.zeros((1024, 1024), np.uint8)
     classes[:, :100] = 1
-    assert len(validity.encode_classes(classes)) < 60
+    assert len(validity.encode_classes(classes)) < 16
+    assert len(validity.encode_classes(np.ones((1024, 1024), np.uint8))) < 8
 
 
 @pytest.mark.parametrize("dtype", ["uint8", "uint16", "int16", "float32", "float64"])

@@ -135,7 +135,7 @@ def test_decoding_by_groups_equals_decoding_at_once(size, write_raster, tiny_mod
     for group, streams in enumerate(frames):
         row, column, height, width = header.window(group)
         part = at_once[row : row + height, column : column + width].copy()
-        cells = lock.decode_cells(streams.get(StreamKind.RADIOMETRY, b"")[4:], part.shape)
+        cells = lock.decode_cells(streams.get(StreamKind.CODED_RADIOMETRY, b""), part.shape)
         if cells is not None:
             lock.apply_correction(part, lock.relative_power(part, radiometry.relative_floor, None), cells)
         at_once[row : row + height, column : column + width] = part

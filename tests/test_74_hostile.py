@@ -95,6 +95,10 @@ def joined(payload: bytes) -> bytes:
     return struct.pack("<I", len(payload)) + payload
 
 
+def without(streams: dict[int, bytes], kind: int) -> dict[int, bytes]:
+    return {key: payload for key, payload in streams.items() if key != kind}
+
+
 BAD_STREAMS: dict[str, Callable[[dict[int, bytes]], dict[int, bytes]]] = {
     "no latents": lambda streams: {k: v for k, v in streams.items() if k != 2},
     "empty latents": lambda streams: streams | {2: b""},
@@ -102,16 +106,23 @@ BAD_STREAMS: dict[str, Callable[[dict[int, bytes]], dict[int, bytes]]] = {
     "latents cut": lambda streams: streams | {2: streams[2][:-1]},
     "latents continued": lambda streams: streams | {2: streams[2] + b"x"},
     "bomb for latents": lambda streams: streams | {2: BOMB},
-    "bomb for a mask": lambda streams: streams | {1: joined(b"\x01\x01" + BOMB)},
-    "bomb for corrections": lambda streams: streams | {4: joined(b"\0\0\x0b" + b"\xff" * 60_000)},
-    "mask of a class that is not there": lambda streams: streams | {1: joined(b"\x01\x09" + BOMB)},
-    "mask of class 0": lambda streams: streams | {1: joined(b"\x01\x00" + BOMB)},
-    "mask of 200 classes": lambda streams: streams | {1: joined(bytes([200, *range(1, 201)]))},
-    "mask cut": lambda streams: streams | {1: streams[1][:-1]},
-    "mask longer than it says": lambda streams: streams | {1: streams[1] + b"x"},
-    "length of 4 GiB": lambda streams: streams | {1: b"\xff\xff\xff\xff" + streams[1][4:]},
+    "bomb for a mask": lambda streams: streams | {7: b"\xff" * 60_000},
+    "bomb for a mask of 1.0": lambda streams: without(streams, 7) | {1: joined(b"\x01\x01" + BOMB)},
+    "bomb for corrections": lambda streams: streams | {8: b"\xff" * 60_000},
+    "bomb for corrections of 1.0": lambda streams: (
+        without(streams, 8) | {4: joined(b"\0\0\x0b" + b"\xff" * 60_000)}
+    ),
+    "mask of a class that is not there": lambda streams: (
+        without(streams, 7) | {1: joined(b"\x01\x09" + BOMB)}
+    ),
+    "mask of class 0": lambda streams: without(streams, 7) | {1: joined(b"\x01\x00" + BOMB)},
+    "mask of 200 classes": lambda streams: without(streams, 7) | {1: joined(bytes([200, *range(1, 201)]))},
+    "mask continued by zeros": lambda streams: streams | {7: streams[7] + b"\0"},
+    "two masks": lambda streams: streams | {1: b""},
+    "two corrections": lambda streams: streams | {4: b""},
+    "length of 4 GiB": lambda streams: without(streams, 7) | {1: b"\xff\xff\xff\xff" + streams[7]},
     "stream of a later version": lambda streams: streams | {77: b"x"},
-    "endless Rice code": lambda streams: streams | {4: joined(b"\0\0\0" + b"\xff" * 2000)},
+    "endless Rice code": lambda streams: without(streams, 8) | {4: joined(b"\0\0\0" + b"\xff" * 2000)},
 }
 
 
@@ -278,6 +289,6 @@ def test_rows_of_groups_that_do_not_fit_into_memory(good, tiny_model, tmp_path, 
 
 def test_a_good_file_passes(good, tiny_model, tmp_path, capfd):
     """What all of the above is made from."""
-    assert 1 in good[1][0] and 4 in good[1][0]
+    assert 7 in good[1][0] and 8 in good[1][0]
     assert outcome(packed(*good), tiny_model, tmp_path, capfd)[0] == 0
     assert np.ptp(read_raster(tmp_path / "out" / "a.tif")) > 0

@@ -15,12 +15,15 @@ import numpy as np
 import zstandard
 from numpy.typing import NDArray
 
+from sarzip.codec import binary_coder
+from sarzip.codec.jit import compiled, inlined
 from sarzip.errors import CorruptError
 
 # Zeros without a nodata tag are a border when they come in horizontal runs; dark water has shorter ones.
 ZERO_RUN = 16
 _MAX_CLASSES = 15
-_LEVEL = 9
+_BLOCK = 64
+_COUNTED = binary_coder.LIMIT
 _FILL_WIDTH = 4096
 
 
@@ -117,25 +120,158 @@ def _neighbour(special: float | int, dtype: np.dtype[Any]) -> Any:
 def encode_classes(classes: NDArray[np.uint8]) -> bytes:
     """Class map of one group to bytes; empty when every pixel is a measurement.
 
-    Layout: count n, n class numbers (uint8 each), then one zstd frame of n bit planes in that order, each
-    row-major over the flattened map, most significant bit first, rows XORed with the row above.
+    The numbers of the classes that occur, then a bit plane for each, with the binary coder. A row is coded in
+    blocks of 64 pixels: first whether a block equals the one above it, else its pixels, in contexts of ten
+    neighbours (as in ITU-T T.88, JBIG2). Pixels of an earlier class are left out.
     """
     if not classes.any():
         return b""
-    present = [
-        int(number) for number in np.flatnonzero(np.bincount(classes.reshape(-1), minlength=16)) if number
-    ]
-    planes = []
-    for number in present:
-        plane = classes == number
-        plane[1:] ^= plane[:-1].copy()
-        planes.append(np.packbits(plane).tobytes())
-    packed = zstandard.ZstdCompressor(level=_LEVEL, write_content_size=True).compress(b"".join(planes))
-    return bytes([len(present), *present]) + packed
+    classes = np.ascontiguousarray(classes)
+    present = np.flatnonzero(np.bincount(classes.reshape(-1))[1:]) + 1
+    if present.size > _MAX_CLASSES:
+        raise ValueError(f"{present.size} classes in a map; the format holds {_MAX_CLASSES}")
+    coder, out = binary_coder.new_encoder(), np.zeros(1024 + classes.size // 16, np.uint8)
+    while not _code_planes(coder, out, classes, present, 0, True):
+        coder, out = binary_coder.new_encoder(), np.zeros(4 * out.size, np.uint8)
+    return binary_coder.finished(coder, out)
 
 
 def decode_classes(payload: bytes, shape: tuple[int, int], specials: int) -> NDArray[np.uint8] | None:
     """Inverse of encode_classes; None for an empty payload (all measurements).
+
+    specials: number of special values the band has. Raises CorruptError on anything malformed.
+    """
+    if not payload:
+        return None
+    classes = np.zeros(shape, np.uint8)
+    coder, data = binary_coder.new_decoder(payload)
+    present = np.zeros(_MAX_CLASSES, np.int64)
+    if not _code_planes(coder, data, classes, present, min(specials, 255), False):
+        raise CorruptError("mask stream names classes that do not occur, or gives a pixel two")
+    if not binary_coder.read_to_end(coder, data):
+        raise CorruptError("mask stream has the wrong size")
+    return classes
+
+
+@compiled("boolean(int64[::1], uint8[::1], uint8[:, ::1], int64[::1], int64, boolean)")
+def _code_planes(coder: Any, data: Any, classes: Any, present: Any, specials: int, encoding: bool) -> bool:
+    """Encode the planes of the classes `present`, or decode them into `classes`.
+
+    False if `data` is too short to encode into, or what is decoded is not allowed.
+    """
+    last = 0
+    for plane in range(_MAX_CLASSES):
+        number = last + 1
+        while True:
+            more = encoding and present[plane] > number
+            if encoding:
+                binary_coder.put(coder, data, binary_coder.EVEN, more)
+            else:
+                more = binary_coder.take(coder, data, binary_coder.EVEN) == 1
+            if not more:
+                break
+            number += 1
+            if not encoding and number > specials:
+                return False
+        last = number
+        if not encoding and number > specials:
+            return False
+        if not _code_plane(coder, data, classes, number, encoding):
+            return False
+        more = encoding and plane + 1 < present.size
+        if encoding:
+            binary_coder.put(coder, data, binary_coder.EVEN, more)
+        else:
+            more = binary_coder.take(coder, data, binary_coder.EVEN) == 1
+        if not more:
+            return True
+    return False
+
+
+@inlined
+def _code_plane(coder: Any, data: Any, classes: Any, number: int, encoding: bool) -> bool:
+    rows, columns = classes.shape
+    blocks = (columns + _BLOCK - 1) // _BLOCK
+    # Bits of this row and the two above, and which blocks differed from those above, with zeros around.
+    bits = np.zeros((3, columns + 4), np.uint8)
+    differed = np.zeros((2, blocks + 2), np.uint8)
+    same_model, small, large = (
+        np.zeros((24, 2), np.uint16),
+        np.zeros((64, 2), np.uint16),
+        np.zeros((1024, 2), np.uint16),
+    )
+    same_model[:, 0] = small[:, 0] = large[:, 0] = binary_coder.EVEN
+    found = encoding
+    for i in range(rows):
+        if encoding and coder[2] + 4 * columns + 64 > data.size:
+            return False
+        row, above, higher = bits[i % 3], bits[(i + 2) % 3], bits[(i + 1) % 3]
+        now, before = differed[i % 2], differed[(i + 1) % 2]
+        row[2 : 2 + columns] = 0
+        if encoding:
+            for j in range(columns):
+                row[2 + j] = classes[i, j] == number
+        for block in range(blocks):
+            begin, end = 2 + _BLOCK * block, 2 + min(_BLOCK * (block + 1), columns)
+            plain = 1
+            for j in range(begin - 1, end + 1):
+                if above[j] != above[begin]:
+                    plain = 0
+                    break
+            if plain and row[begin - 1] != above[begin]:
+                plain = 2
+            context = 8 * plain + 4 * now[block] + 2 * before[block + 1] + before[block + 2]
+            other = 0
+            if encoding:
+                for j in range(begin, end):
+                    if row[j] != above[j]:
+                        other = 1
+                        break
+                binary_coder.encode_bit(coder, data, same_model, context, other, _COUNTED)
+            else:
+                other = binary_coder.decode_bit(coder, data, same_model, context, _COUNTED)
+            now[block + 1] = other
+            if not other:
+                if not encoding:
+                    for j in range(begin, end):
+                        row[j] = above[j]
+                        if row[j]:
+                            if classes[i, j - 2]:
+                                return False
+                            classes[i, j - 2] = number
+                            found = True
+                continue
+            changed = False
+            for j in range(begin, end):
+                if classes[i, j - 2] and (classes[i, j - 2] < number):
+                    changed |= above[j] != 0
+                    continue
+                near = row[j - 1] | row[j - 2] << 1 | above[j - 1] << 2 | above[j] << 3 | above[j + 1] << 4
+                context = near | higher[j] << 5
+                wide = (
+                    context | above[j - 2] << 6 | above[j + 2] << 7 | higher[j - 1] << 8 | higher[j + 1] << 9
+                )
+                if large[wide, 1] == 0:
+                    large[wide, 0] = small[context, 0]
+                    large[wide, 1] = min(small[context, 1], 2)
+                bit = np.int64(row[j])
+                if encoding:
+                    binary_coder.encode_bit(coder, data, large, wide, bit, _COUNTED)
+                else:
+                    bit = binary_coder.decode_bit(coder, data, large, wide, _COUNTED)
+                    if bit:
+                        row[j] = 1
+                        classes[i, j - 2] = number
+                        found = True
+                changed |= bit != above[j]
+                binary_coder.learn(small, context, bit, _COUNTED)
+            if not changed:
+                return False
+    return found
+
+
+def decode_zstd_classes(payload: bytes, shape: tuple[int, int], specials: int) -> NDArray[np.uint8] | None:
+    """Class map of a stream of format 1.0 (FORMAT.md 9.1); None for an empty payload (all measurements).
 
     specials: number of special values the band has. Raises CorruptError on anything malformed.
     """

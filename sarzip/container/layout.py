@@ -52,6 +52,9 @@ class StreamKind(IntEnum):
     RADIOMETRY = 4
     RESIDUAL = 5
     DATASET_MASK = 6
+    CODED_MASK = 7
+    CODED_RADIOMETRY = 8
+    CODED_DATASET_MASK = 9
     LATENTS_LEVEL_0 = 16
 
 

@@ -136,5 +136,5 @@ class Reader:
         most = min(16 + limits.index_content_limit(self.frame_count), self._file_size - self._opening.size)
         if size > most:
             raise CorruptError("truncated or damaged: the file does not end with a trailer")
-        data = self._read_at(self._file_size - size, size)
+        data = self._read_at(self._file_size - size, size - len(end)) + end
         return parse_end(data, self._opening.tag, self.frame_count), size

@@ -9,7 +9,6 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from sarzip.codec import lock, validity
 from sarzip.codec.families import build_family
 from sarzip.codec.family import Family
 from sarzip.codec.grid import Window
@@ -22,6 +21,7 @@ from sarzip.usecases.neighbours import LatentRow, NeighbouredRow, with_neighbour
 from sarzip.usecases.runtime import Machine, math_threads
 from sarzip.usecases.sarzfile import Frames
 from sarzip.usecases.scene import BandCoding, WorkPool, grid_of, split_payloads
+from sarzip.usecases.sidestreams import SIDE_STREAMS, SideStreams
 
 
 @dataclass(frozen=True)
@@ -34,13 +34,7 @@ class DecodedBlock:
 
 
 MASK_BAND = -1
-KNOWN_STREAMS = (
-    StreamKind.MASK,
-    StreamKind.LATENTS,
-    StreamKind.SIDE,
-    StreamKind.RADIOMETRY,
-    StreamKind.DATASET_MASK,
-)
+KNOWN_STREAMS = (StreamKind.LATENTS, StreamKind.SIDE, *SIDE_STREAMS)
 
 
 class SceneDecoder:
@@ -119,16 +113,15 @@ class SceneDecoder:
                 blocks.append(DecodedBlock(band, window, decode_plane(plane, shape, self._bands[band].dtype)))
         else:
             signal = family.synthesise(rows[number].crop(column))
-            masks = split_payloads(streams.get(StreamKind.MASK, b""), len(members))
-            corrections = split_payloads(streams.get(StreamKind.RADIOMETRY, b""), len(members))
+            side = SideStreams(streams, len(members), shape)
             for position, band in enumerate(members):
                 coding = self._bands[band]
-                classes = validity.decode_classes(masks[position], shape, len(coding.specials))
-                cells = lock.decode_cells(corrections[position], shape)
+                classes = side.classes(position, len(coding.specials))
+                cells = side.cells(position)
                 cropped = signal[position, : window.rows, : window.columns]
                 blocks.append(DecodedBlock(band, window, coding.restore(cropped, classes, cells)))
-        if StreamKind.DATASET_MASK in streams:
-            mask = decode_plane(streams[StreamKind.DATASET_MASK], shape, "uint8")
+        mask = SideStreams(streams, len(members), shape).dataset_mask()
+        if mask is not None:
             blocks.append(DecodedBlock(MASK_BAND, window, mask))
         return blocks
 

@@ -19,6 +19,7 @@ from sarzip.raster import RasterSource
 from sarzip.usecases.neighbours import LatentRow, NeighbouredRow, with_neighbours
 from sarzip.usecases.runtime import Machine, math_threads, prefetch
 from sarzip.usecases.scene import BandCoding, WorkPool, grid_of, join_payloads
+from sarzip.usecases.sidestreams import dataset_mask_stream, mask_stream, radiometry_stream
 
 
 class SetEncoder(Protocol):
@@ -156,11 +157,10 @@ class SignalSetEncoder:
         """All streams of a group: decode it as the decoder will, and say what its power lacks."""
         signal = self.family.synthesise(latents)[:, : group.classes.shape[1], : group.classes.shape[2]]
         corrections = [
-            lock.encode_cells(lock.correction(original, decoded))
+            lock.correction(original, decoded)
             for original, decoded in zip(group.power, self._powers(signal, group.classes), strict=True)
         ]
-        joined = join_payloads(corrections)
-        return group.streams | {StreamKind.RADIOMETRY: joined} if joined else group.streams
+        return group.streams | radiometry_stream(corrections)
 
     def _powers(
         self, signal: NDArray[np.float32], classes: NDArray[np.uint8]
@@ -189,9 +189,7 @@ class SignalSetEncoder:
     def code(self, group: AnalysedGroup, step: float) -> EncodedGroup:
         """Payload streams of an analysed group at a step in dB, and what the decoder will make of them."""
         streams, latents = self.family.code(group.latents, step)
-        masks = join_payloads([validity.encode_classes(classes) for classes in group.classes])
-        if masks:
-            streams = streams | {StreamKind.MASK: masks}
+        streams = streams | mask_stream(group.classes)
         return EncodedGroup(streams, latents, group.classes, group.power)
 
 
@@ -266,7 +264,7 @@ class WithDatasetMask:
         """Payload streams of one group."""
         group = self._inner.encode(prepared[0], row, column)
         mask = prepared[1][:, _columns(self._grid.window(row, column))]
-        return replace(group, streams=group.streams | {StreamKind.DATASET_MASK: encode_plane(mask)})
+        return replace(group, streams=group.streams | dataset_mask_stream(mask))
 
     def finish(self, group: EncodedGroup, latents: NDArray[np.float32]) -> dict[int, bytes]:
         """What the inner encoder makes of it."""

@@ -14,17 +14,17 @@ from typing import Any, cast
 import numpy as np
 from numpy.typing import NDArray
 
-from sarzip.codec import lock
 from sarzip.codec.family import Family
 from sarzip.codec.grid import Extension
 from sarzip.codec.rate import Found, Target, search_step
-from sarzip.container import Header, StreamKind, Writer
+from sarzip.container import Header, Writer
 from sarzip.errors import TargetError, UsageError
 from sarzip.measure import Domain, to_db
 from sarzip.measure.domains import integer_floor, smallest_positive
 from sarzip.raster import RasterSource
 from sarzip.usecases.encode import AnalysedGroup, EncodedGroup, SignalSetEncoder
-from sarzip.usecases.scene import BandCoding, WorkPool, grid_of, split_payloads
+from sarzip.usecases.scene import BandCoding, WorkPool, grid_of
+from sarzip.usecases.sidestreams import SideStreams
 
 MOST_GROUPS = 24
 TOLERANCE = 0.02
@@ -134,13 +134,12 @@ class RateProbe:
         _, streams, extended = self._code(sample, step)
         signal = self._family.synthesise(extended)
         members = self._header.sets[sample.number].bands
-        corrections = split_payloads(streams.get(StreamKind.RADIOMETRY, b""), len(members))
         total, pixels = 0.0, 0
         for position, band in enumerate(self._header.sets[sample.number].bands):
             values, classes = sample.values[position], sample.group.classes[position]
             coding = self._bands[band]
             rows, columns = values.shape
-            cells = lock.decode_cells(corrections[position], (rows, columns))
+            cells = SideStreams(streams, len(members), (rows, columns)).cells(position)
             decoded = coding.restore(signal[position, :rows, :columns], classes, cells)
             valid = classes == 0
             domain, floor = cast(Domain, coding.radiometry.domain), self._floors[band]

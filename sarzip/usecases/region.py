@@ -31,16 +31,11 @@ from sarzip.usecases.models import ModelStore
 from sarzip.usecases.runtime import Machine, choose_machine, math_threads
 from sarzip.usecases.sarzfile import Frames
 from sarzip.usecases.scene import BandCoding, WorkPool, grid_of, split_payloads
+from sarzip.usecases.sidestreams import SIDE_STREAMS, SideStreams
 from sarzip.usecases.window import Region
 
 # A stream that is not here would be needed for the right pixels.
-_KNOWN_STREAMS = (
-    StreamKind.MASK,
-    StreamKind.LATENTS,
-    StreamKind.SIDE,
-    StreamKind.RADIOMETRY,
-    StreamKind.DATASET_MASK,
-)
+_KNOWN_STREAMS = (StreamKind.LATENTS, StreamKind.SIDE, *SIDE_STREAMS)
 
 _FEW_GROUPS = 16
 
@@ -223,8 +218,8 @@ class RegionDecoder:
             for at, band in self._wanted(number):
                 values = decode_plane(planes[at], (group.rows, group.columns), self._bands[band].dtype)
                 blocks.append(self._block(band, inside, self._exact(band, values[_within(group, inside)])))
-        if StreamKind.DATASET_MASK in streams:
-            mask = decode_plane(streams[StreamKind.DATASET_MASK], (group.rows, group.columns), "uint8")
+        mask = SideStreams(streams, len(members), (group.rows, group.columns)).dataset_mask()
+        if mask is not None:
             values = box_median(mask[_within(group, inside)], self._region.scale)
             blocks.append(self._block(MASK_BAND, inside, values))
         return blocks
@@ -246,18 +241,17 @@ class RegionDecoder:
         group, scale = self._grid.window(row, column), self._region.scale
         shape, streams = (group.rows, group.columns), self._ready[tile][1]
         count = len(self._header.sets[number].bands)
-        masks = split_payloads(streams.get(StreamKind.MASK, b""), count)
-        corrections = split_payloads(streams.get(StreamKind.RADIOMETRY, b""), count)
+        side = SideStreams(streams, count, shape)
         # The radiometric lock works on whole cells; on means of dB, which are none of power, it does not.
-        wide = self._decoded(tile) if scale == 1 and any(corrections) else inside
+        wide = self._decoded(tile) if scale == 1 and side.corrected else inside
         signal = self._signal(tile, coder, wide)
         blocks = []
         for at, band in self._wanted(number):
             coding = self._bands[band]
-            classes = validity.decode_classes(masks[at], shape, len(coding.specials))
+            classes = side.classes(at, len(coding.specials))
             if classes is not None:
                 classes = box_classes(classes[_within(group, wide)], scale)
-            cells = lock.decode_cells(corrections[at], shape) if scale == 1 else None
+            cells = side.cells(at) if scale == 1 else None
             if cells is None:
                 values = coding.restore(signal[at], classes)
             else:

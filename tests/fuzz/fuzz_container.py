@@ -41,6 +41,7 @@ with atheris.instrument_imports(include=["sarzip.container"]) if atheris else nu
     from sarzip.container.salvage import SalvageReader
 
 import mini_reader
+from first_format import rice_cells, zstd_classes
 
 from sarzip.codec import lock, planes, validity
 from sarzip.codec.entropy_fit import parametric_model
@@ -48,6 +49,7 @@ from sarzip.codec.lossless import decode_plane, encode_plane
 from sarzip.codec.rans import decode_indices, encode_indices
 from sarzip.codec.tables import build_tables
 from sarzip.errors import CorruptError
+from sarzip.raster import columns
 
 CORPUS = Path(__file__).parent / "corpus"
 META = {"w": 600, "h": 300, "g": 256, "b": [{"t": "uint16", "v": [0]}], "s": [{"m": None, "q": 2.0}]}
@@ -134,13 +136,32 @@ def check_rans(data: bytes) -> None:
 
 
 def check_mask(data: bytes) -> None:
-    classes = validity.decode_classes(data, SHAPE, 3)
+    classes = validity.decode_zstd_classes(data, SHAPE, 3)
     assert classes is None or (classes.shape == SHAPE and classes.max() <= 3)
 
 
 def check_cells(data: bytes) -> None:
+    cells = lock.decode_rice_cells(data, (40, 70))
+    assert cells is None or (cells.shape == (2, 3) and np.abs(cells).max() <= 300)
+
+
+def check_coded_mask(data: bytes) -> None:
+    classes = validity.decode_classes(data, SHAPE, 3)
+    assert classes is None or (classes.shape == SHAPE and classes.max() <= 3)
+    assert validity.encode_classes(np.zeros(SHAPE, np.uint8) if classes is None else classes) == data
+    np.testing.assert_array_equal(mini_reader.coded_mask(data, *SHAPE, 3), 0 if classes is None else classes)
+
+
+def check_coded_cells(data: bytes) -> None:
     cells = lock.decode_cells(data, (40, 70))
     assert cells is None or (cells.shape == (2, 3) and np.abs(cells).max() <= 300)
+    assert lock.encode_cells(np.zeros((2, 3), np.int16) if cells is None else cells) == data
+    np.testing.assert_array_equal(mini_reader.coded_corrections(data, 40, 70), 0 if cells is None else cells)
+
+
+def check_gcps(data: bytes) -> None:
+    points = columns.unpack(data, (12, 5), 4)
+    assert points.shape == (12, 5)
 
 
 KINDS: list[Callable[[bytes], None]] = [
@@ -162,6 +183,9 @@ KINDS: list[Callable[[bytes], None]] = [
     lambda data: check_file(assemble(data=data, compact=True)),
     lambda data: check_file(assemble(index=data, compact=True)),
     lambda data: check_file(assemble(trailer=data, compact=True)),
+    check_coded_mask,
+    check_coded_cells,
+    check_gcps,
 ]
 
 
@@ -172,8 +196,15 @@ def _is(values: np.ndarray, shape: tuple[int, ...]) -> None:
 def run_one(data: bytes) -> None:
     """One input: its first byte chooses, the rest is the hostile part."""
     if data:
-        with suppress(CorruptError):
+        with suppress(CorruptError, *((ValueError,) if KINDS[data[0] % len(KINDS)] is check_gcps else ())):
             KINDS[data[0] % len(KINDS)](bytes(data[1:]))
+
+
+def ground_control_points() -> np.ndarray:
+    """Twelve points of a grid, float64 (12, 5) of row, col, x, y, z."""
+    row, col = (index.ravel().astype(float) for index in np.mgrid[0:300:3j, 0:400:4j])
+    x, y = 11.5 + 1e-4 * col - 2e-5 * row, 47.25 - 1.7e-5 * col - 9e-5 * row
+    return np.stack([row, col, x, y, np.full(12, 430.0)], 1)
 
 
 def seeds() -> dict[str, bytes]:
@@ -208,14 +239,17 @@ def seeds() -> dict[str, bytes]:
         struct.pack("<IIQ", 0x184D2A54, 20, len(file)),
         bytes([len(raw)]) + words + raw,
         MODEL.encode(rng.normal(0, 9, 90).astype(np.float32), CLASSES),
-        validity.encode_classes(classes),
+        zstd_classes(classes),
         planes.pack(latents),
         encode_plane(rng.integers(0, 99, SHAPE).astype(np.uint16)),
-        lock.encode_cells(np.array([[1, -3, 0], [250, 2, 1]], np.int16)),
+        rice_cells(np.array([[1, -3, 0], [250, 2, 1]])),
         pack_metadata(full | {"r": full["r"] | {"$": "a", "p": "Ab3" * 20}}),
         b"\x02\x02\x01\x02\x02abc",
         bytes([30] * 6) + bytes(24) + b'{"rmse_db":1.5}',
         assemble(compact=True)[-46:-4],
+        validity.encode_classes(classes),
+        lock.encode_cells(np.array([[1, -3, 0], [250, 2, 1]], np.int16)),
+        columns.pack(ground_control_points(), 4),
     ]
     return {f"{kind:02d}": bytes([kind]) + content for kind, content in enumerate(contents)}
 

@@ -1,0 +1,118 @@
+"""The small streams beside the latents of a group, of every format version: masks and corrections."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+
+import numpy as np
+from numpy.typing import NDArray
+
+from sarzip.codec import lock, validity
+from sarzip.codec.lossless import decode_plane, encode_plane
+from sarzip.container import StreamKind
+from sarzip.container.layout import parse_varint, varint
+from sarzip.errors import CorruptError
+from sarzip.usecases.scene import split_payloads
+
+SIDE_STREAMS = (
+    StreamKind.MASK,
+    StreamKind.RADIOMETRY,
+    StreamKind.DATASET_MASK,
+    StreamKind.CODED_MASK,
+    StreamKind.CODED_RADIOMETRY,
+    StreamKind.CODED_DATASET_MASK,
+)
+_OPAQUE = 255
+
+
+class SideStreams:
+    """What the streams of a group say about the bands of its set.
+
+    shape: rows and columns of the group in pixels. CorruptError, here and in the methods, for what no encoder
+    writes.
+    """
+
+    def __init__(self, streams: Mapping[int, bytes], bands: int, shape: tuple[int, int]) -> None:
+        self._shape = shape
+        self._streams = streams
+        self._masks = _payloads(streams, StreamKind.MASK, StreamKind.CODED_MASK, bands)
+        self._cells = _payloads(streams, StreamKind.RADIOMETRY, StreamKind.CODED_RADIOMETRY, bands)
+
+    @property
+    def corrected(self) -> bool:
+        """Whether the power of any cell is corrected."""
+        return any(self._cells)
+
+    def classes(self, position: int, specials: int) -> NDArray[np.uint8] | None:
+        """Class map of the band at a position in the set; None where all pixels are measurements."""
+        coded = StreamKind.CODED_MASK in self._streams
+        decode = validity.decode_classes if coded else validity.decode_zstd_classes
+        return decode(self._masks[position], self._shape, specials)
+
+    def cells(self, position: int, expected: NDArray[np.int16] | None = None) -> NDArray[np.int16] | None:
+        """Radiometric corrections of a band; None where there are none. expected: see lock.encode_cells."""
+        if StreamKind.RADIOMETRY in self._streams:
+            return lock.decode_rice_cells(self._cells[position], self._shape)
+        return lock.decode_cells(self._cells[position], self._shape, expected)
+
+    def dataset_mask(self) -> NDArray[np.uint8] | None:
+        """Mask of the whole dataset in this group; None where the group has none."""
+        if StreamKind.DATASET_MASK in self._streams:
+            if StreamKind.CODED_DATASET_MASK in self._streams:
+                raise CorruptError("two masks of the dataset")
+            plane: NDArray[np.uint8] = decode_plane(
+                self._streams[StreamKind.DATASET_MASK], self._shape, "uint8"
+            )
+            return plane
+        if StreamKind.CODED_DATASET_MASK not in self._streams:
+            return None
+        classes = validity.decode_classes(self._streams[StreamKind.CODED_DATASET_MASK], self._shape, 1)
+        mask = np.full(self._shape, _OPAQUE, np.uint8)
+        if classes is not None:
+            mask[classes > 0] = 0
+        return mask
+
+
+def mask_stream(classes: Iterable[NDArray[np.uint8]]) -> dict[int, bytes]:
+    """The stream of the class maps of a set's bands; no stream where all pixels are measurements."""
+    return _stream(StreamKind.CODED_MASK, [validity.encode_classes(each) for each in classes])
+
+
+def radiometry_stream(
+    cells: Sequence[NDArray[np.int16]], expected: Sequence[NDArray[np.int16] | None] | None = None
+) -> dict[int, bytes]:
+    """The stream of the corrections of a set's bands; no stream where they are as expected (None: zero)."""
+    known = [None] * len(cells) if expected is None else expected
+    payloads = [lock.encode_cells(each, guess) for each, guess in zip(cells, known, strict=True)]
+    return _stream(StreamKind.CODED_RADIOMETRY, payloads)
+
+
+def dataset_mask_stream(mask: NDArray[np.uint8]) -> dict[int, bytes]:
+    """The stream of the dataset's mask (rows, columns) in a group."""
+    clear = mask == 0
+    if (mask[~clear] == _OPAQUE).all():
+        return {StreamKind.CODED_DATASET_MASK: validity.encode_classes(clear.astype(np.uint8))}
+    return {StreamKind.DATASET_MASK: encode_plane(mask)}
+
+
+def _stream(kind: StreamKind, payloads: list[bytes]) -> dict[int, bytes]:
+    """A payload per band, each but the last after its length as varint; nothing where all are empty."""
+    if not any(payloads):
+        return {}
+    return {kind: b"".join([varint(len(each)) + each for each in payloads[:-1]] + payloads[-1:])}
+
+
+def _payloads(streams: Mapping[int, bytes], old: StreamKind, new: StreamKind, bands: int) -> list[bytes]:
+    """The payload of each band, of the stream of either kind."""
+    if new not in streams:
+        return split_payloads(streams.get(old, b""), bands)
+    if old in streams:
+        raise CorruptError(f"streams of the kinds {int(old)} and {int(new)}")
+    joined, at, payloads = streams[new], 0, []
+    for _ in range(bands - 1):
+        size, at = parse_varint(joined, at)
+        if size > len(joined) - at:
+            raise CorruptError("payloads of the bands do not add up")
+        payloads.append(joined[at : at + size])
+        at += size
+    return [*payloads, joined[at:]]
