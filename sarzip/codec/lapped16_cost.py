@@ -32,15 +32,15 @@ _ROUNDS = 40
 
 def code_lengths(ratios: NDArray[np.float64], weight: float) -> NDArray[np.float32]:
     """Bits float32 (K, MAGNITUDES) of the magnitudes of classes whose sigma / step is `ratios`."""
-    edges = np.arange(1, MAGNITUDES) - 0.5
+    edges = np.arange(1, MAGNITUDES + 1) - 0.5
     floor = 2e-5 / (1 + 0.1 * np.arange(MAGNITUDES) ** 2)
     out = np.empty((len(ratios), MAGNITUDES))
     for row, sigma in zip(out, ratios, strict=True):
         lengths = np.zeros(MAGNITUDES)
         for _ in range(_ROUNDS):
-            at = np.maximum.accumulate(edges + 0.5 / weight * np.diff(lengths))
+            at = np.maximum.accumulate(edges + 0.5 / weight * np.diff(lengths, append=lengths[-1]))
             above = 0.995 * _above(at / sigma) + 0.005 * _above(at / (3 * sigma))
-            mass = np.concatenate([[1 - 2 * above[0]], above[:-1] - above[1:], above[-1:]])
+            mass = np.concatenate([[1 - 2 * above[0]], above[:-1] - above[1:]])
             lengths = -np.log2(np.maximum(mass, 0) + floor)
         row[:] = lengths
     return out.astype(np.float32)
