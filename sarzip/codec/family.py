@@ -8,7 +8,7 @@ from typing import Protocol
 import numpy as np
 from numpy.typing import NDArray
 
-from sarzip.codec.reduced import LinearSynthesis
+from sarzip.codec.reduced import Synthesis
 
 LATENTS = 2
 SIDE = 3
@@ -50,7 +50,7 @@ class Family(Protocol):
         """Streams of one group to dequantised latents (C, h, w). Raises CorruptError."""
         ...
 
-    def reduced(self, scale: int) -> LinearSynthesis | None:
+    def reduced(self, scale: int) -> Synthesis | None:
         """Synthesis of the means over boxes of scale × scale pixels; None where it takes the pixels first."""
         ...
 

@@ -29,7 +29,7 @@ from sarzip.codec.hyper_encoder import SIDE_LIMIT, HyperEncoder
 from sarzip.codec.hyperprior import IntegerHyper, neighbourhoods, shuffle
 from sarzip.codec.hyperprior_steps import CLASS_STEP, ratios
 from sarzip.codec.lapped_transform import LappedTransform
-from sarzip.codec.reduced import LinearSynthesis
+from sarzip.codec.reduced import LinearSynthesis, Synthesis
 from sarzip.errors import CorruptError, ModelError
 
 DEFAULT_STATES = 64
@@ -115,11 +115,11 @@ class Lapped16Family:
             return None, None
         return LappedTransform(self._weights["transform.basis"]), HyperEncoder(self._weights)
 
-    def reduced(self, scale: int) -> LinearSynthesis:
-        """Synthesis of the means over boxes of scale × scale pixels, scale a divisor of 16 (1: the pixels)."""
+    def reduced(self, scale: int) -> Synthesis:
+        """Synthesis of the means over boxes of scale × scale pixels, a divisor of 16 (1: the pixels)."""
         if self._transform is None:
             return LinearSynthesis(self._weights["synthesis.kernel"], scale)
-        return LinearSynthesis(self._transform.kernels(), scale)
+        return self._transform.reduced(scale)
 
     def _states_model(self, states: int) -> EntropyModel:
         prefix = f"latents{states}."
@@ -192,9 +192,7 @@ class Lapped16Family:
     ) -> NDArray[np.int32]:
         """Hyper-latents and lattice points int32 (n,) of one group, which are the same on every device."""
         side, classes, model = self._entropy_prior(streams, shape, step)
-        return np.concatenate(
-            [side.reshape(-1), model.decode_lattice(streams[LATENTS], classes.reshape(-1))]
-        )
+        return np.concatenate([side.reshape(-1), model.decode_lattice(streams[LATENTS], classes.reshape(-1))])
 
     def _entropy_prior(
         self, streams: Mapping[int, bytes], shape: tuple[int, int], step: float

@@ -23,6 +23,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from sarzip.codec.jit import compiled
+from sarzip.codec.reduced import SeparableSynthesis
 
 STRIDE = 16
 TAPS = 32
@@ -112,6 +113,10 @@ class LappedTransform:
         order = channel_order()
         return np.einsum("ci,cj->cij", padded[order[:, 0]], padded[order[:, 1]])
 
+    def reduced(self, scale: int) -> SeparableSynthesis:
+        """Synthesis of the means over boxes of scale × scale pixels."""
+        return SeparableSynthesis(self.basis, self._channel, scale)
+
     def analyse(self, signal: NDArray[np.float32]) -> NDArray[np.float32]:
         """Signal (16h+32, 16w+32) to latents (256, h, w); of the 16 pixels around, the inner 8 count."""
         h, w = (size // STRIDE - 2 for size in signal.shape)
@@ -154,7 +159,12 @@ def _across(rows, matrix, out):  # type: ignore[no-untyped-def]
             # Eight taps a pass, so that the sums go to the cache and back a few times only.
             for i in range(0, 32, 8):
                 a, b, c, d = rows[r, at + i], rows[r, at + i + 1], rows[r, at + i + 2], rows[r, at + i + 3]
-                e, f, g, h = rows[r, at + i + 4], rows[r, at + i + 5], rows[r, at + i + 6], rows[r, at + i + 7]
+                e, f, g, h = (
+                    rows[r, at + i + 4],
+                    rows[r, at + i + 5],
+                    rows[r, at + i + 6],
+                    rows[r, at + i + 7],
+                )
                 for k in range(16):
                     first = (a * matrix[i, k] + b * matrix[i + 1, k]) + (
                         c * matrix[i + 2, k] + d * matrix[i + 3, k]
