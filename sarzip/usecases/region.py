@@ -22,7 +22,7 @@ from sarzip.codec.family import Family
 from sarzip.codec.grid import STRIDE, Window, ceil_to, fold
 from sarzip.codec.lossless import decode_plane
 from sarzip.codec.radiometry import DOMAINS
-from sarzip.codec.reduced import LinearSynthesis, box_classes, box_mean, box_median
+from sarzip.codec.reduced import Synthesis, box_classes, box_mean, box_median
 from sarzip.container import Header, StreamKind, require_known
 from sarzip.errors import CorruptError, InputError
 from sarzip.usecases.decode import MASK_BAND, DecodedBlock
@@ -58,7 +58,7 @@ class Coder:
     """A model ready to read. reduced: makes the samples of a reduced resolution directly, where it can."""
 
     family: Family
-    reduced: LinearSynthesis | None = None
+    reduced: Synthesis | None = None
 
 
 def load_coders(
