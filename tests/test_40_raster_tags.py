@@ -71,6 +71,49 @@ def test_columns_of_a_regular_grid_are_a_third_of_their_raw_size() -> None:
     assert len(packed) < len(columns.pack(points, 210)) * 0.8  # the grid is worth knowing
 
 
+def first_format(points: np.ndarray, width: int) -> bytes:
+    """As format 1.0 packs columns: none is predicted from another."""
+    bits = columns._pack_columns(points, width, False)
+    return int(bits + "0" * (-len(bits) % 8), 2).to_bytes(-(-len(bits) // 8), "big")
+
+
+def test_noise_that_moves_points_along_a_line_is_coded_once() -> None:
+    """x and y of points that lie a little too far along the line of sight, whose direction changes slowly."""
+    rng = np.random.default_rng(3)
+    row, col = (each.ravel() for each in np.mgrid[:14, :21])
+    shift = rng.normal(0, 1e-7, row.size)
+    x = 10 + 0.03 * row + 0.04 * col + 1e-5 * row * col + shift
+    y = 50 - 0.01 * row + 0.02 * col + 2e-6 * col**2 - shift * (0.5 + 0.002 * row - 0.003 * col)
+    points = np.stack([1.0 * row, 1.0 * col, x, y, np.zeros(row.size)], 1)
+    packed, plain = columns.pack(points, 21), first_format(points, 21)
+    assert same_bits(columns.unpack(packed, points.shape, 21), points)
+    assert same_bits(columns.unpack(plain, points.shape, 21), points)
+    assert packed[0] >> 6 == 3 and plain[0] >> 6 < 3
+    assert len(packed) < 0.9 * len(plain)
+    for cut in range(len(packed) - 1):
+        with pytest.raises(ValueError, match=r"end early|unknown kind|order of|out of range"):
+            columns.unpack(packed[:cut], points.shape, 21)
+
+
+@given(st.lists(any_double, min_size=24, max_size=24), st.sampled_from([1, 3, 4, 12]), st.booleans())
+@settings(max_examples=100, deadline=None)
+def test_predicted_columns_are_exact_for_awkward_doubles(values: list[float], width: int, same: bool) -> None:
+    array = np.array(values).reshape(12, 2)
+    if same:
+        array[:, 1] = array[:, 0] * -3.7 + 1
+    for pack in (columns.pack, first_format):
+        assert same_bits(columns.unpack(pack(array, width), (12, 2), width), array)
+
+
+@given(st.binary(max_size=60), st.sampled_from([1, 3, 6]))
+@settings(max_examples=300, deadline=None)
+def test_predicted_columns_from_arbitrary_bytes(data: bytes, width: int) -> None:
+    with contextlib.suppress(ValueError):
+        assert columns.unpack(b"\xc0" + data, (6, 2), width).shape == (6, 2)
+    with contextlib.suppress(ValueError):
+        assert columns.unpack(b"\xe0" + data, (6, 3), width).shape == (6, 3)
+
+
 @given(st.binary(max_size=60))
 @settings(max_examples=200, deadline=None)
 def test_columns_from_arbitrary_bytes_give_an_array_or_a_value_error(data: bytes) -> None:

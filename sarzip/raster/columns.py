@@ -13,11 +13,19 @@ columns from `along` on): order across rows 3 bits | for each region i = 0..acro
 last: all rows from `across` on): parameter k 6 bits (63: all zero, nothing follows), then its values in
 raster order. A value v is mapped to u = 2v or -2v-1 and written as u >> k ones, a zero and k low bits; 24
 ones announce 64 raw bits instead.
+
+Where a column's noise goes with that of the column before (the x and y of points that move along the orbit or
+the line of sight), its differences are predicted from those. A stream with such columns begins with the bits
+11; in every column but the first each strip then has, after its order across rows, 2 bits for the number of
+coefficients, 0 to 3, and 40 bits (two's complement, in 1/2**24) for each: a, b, c. To the values in row i and
+column j of the last region (a + b·j + c·i) · d >> 24 is added, d being the difference of the same orders of
+the column before; again modulo 2**64, with an arithmetic shift.
 """
 
 from __future__ import annotations
 
 import math
+from collections.abc import Iterator
 from decimal import Decimal
 from typing import cast
 
@@ -29,6 +37,9 @@ _MAX_ALONG, _MAX_ACROSS = 4, 3
 _ALL_ZERO = 63
 _ESCAPE = 24  # a quotient this large is written as 64 raw bits
 _LIMIT = 1 << 62  # integers stay below this, so that a zigzag fits 64 bits
+_PREDICTED = "11"
+_FRACTION, _COEFFICIENT = 24, 40
+_MOST_COEFFICIENTS = 3
 _SIGN = np.int64(0x7FFFFFFFFFFFFFFF)
 
 
@@ -37,9 +48,18 @@ def pack(columns: NDArray[np.float64], width: int) -> bytes:
     n = columns.shape[0]
     if width < 1 or n == 0 or n % width:
         raise ValueError(f"{n} points do not fill a grid of width {width}")
-    bits = "".join(_pack_column(columns[:, c], width) for c in range(columns.shape[1]))
+    bits = min((_pack_columns(columns, width, predicting) for predicting in (False, True)), key=len)
     bits += "0" * (-len(bits) % 8)
     return int(bits, 2).to_bytes(len(bits) // 8, "big")
+
+
+def _pack_columns(columns: NDArray[np.float64], width: int, predicting: bool) -> str:
+    bits, before = _PREDICTED if predicting else "", None
+    for c in range(columns.shape[1]):
+        column, numbers = _pack_column(columns[:, c], width, before)
+        bits += column
+        before = numbers if predicting else None
+    return bits
 
 
 def unpack(data: bytes, shape: tuple[int, int], width: int) -> NDArray[np.float64]:
@@ -49,8 +69,10 @@ def unpack(data: bytes, shape: tuple[int, int], width: int) -> NDArray[np.float6
         raise ValueError(f"{n} points do not fill a grid of width {width}")
     reader = _BitReader(data)
     out = np.empty((n, k), np.float64)
+    predicting, before = reader.starts_with(_PREDICTED), None
     for c in range(k):
-        out[:, c] = _unpack_column(reader, n, width)
+        out[:, c], numbers = _unpack_column(reader, n, width, before)
+        before = numbers if predicting else None
     return out
 
 
@@ -167,40 +189,106 @@ def _rice(values: NDArray[np.uint64]) -> tuple[int, int]:
 # --- one column ---------------------------------------------------------------------------------------------
 
 
-def _pack_column(values: NDArray[np.float64], width: int) -> str:
+def _pack_column(
+    values: NDArray[np.float64], width: int, before: NDArray[np.uint64] | None
+) -> tuple[str, NDArray[np.uint64]]:
+    """Bits of a column and its integers; `before`: those of the column to predict from."""
     rows = len(values) // width
-    best: tuple[int, str] | None = None
+    best: tuple[str, NDArray[np.uint64]] | None = None
     for kind, convert in ((_KIND_BITS, _as_bits), (_KIND_BINARY, _as_binary), (_KIND_DECIMAL, _as_decimal)):
         form = convert(values)
         if form is None:
             continue
         exponent = f"{form[1] & 0xFFF:012b}" if kind != _KIND_BITS else ""
         for along in range(min(_MAX_ALONG, width - 1) + 1):
-            grid = _difference(form[0].reshape(rows, width).T, along).T
-            strips = [_pack_strip(grid[:, part]) for part in _parts(width, along)]
+            grid = _along(form[0], (rows, width), along)
+            known = None if before is None else _along(before, (rows, width), along)
+            strips = [
+                _pack_strip(grid[:, part], None if known is None else known[:, part])
+                for part in _parts(width, along)
+            ]
             bits = f"{kind:02b}{exponent}{along:03b}" + "".join(strips)
-            best = min(best or (len(bits), bits), (len(bits), bits))
+            if best is None or (len(bits), bits) < (len(best[0]), best[0]):
+                best = bits, form[0]
     assert best is not None  # bit patterns always fit
-    return best[1]
+    return best
 
 
-def _pack_strip(strip: NDArray[np.uint64]) -> str:
+def _along(numbers: NDArray[np.uint64], shape: tuple[int, int], order: int) -> NDArray[np.uint64]:
+    return _difference(numbers.reshape(shape).T, order).T
+
+
+def _pack_strip(strip: NDArray[np.uint64], known: NDArray[np.uint64] | None) -> str:
     rows = len(strip)
-    best: tuple[int, int, list[tuple[NDArray[np.uint64], int]]] | None = None
+    best: tuple[int, str, list[tuple[NDArray[np.uint64], int]]] | None = None
     for across in range(min(_MAX_ACROSS, rows - 1) + 1):
-        coded = _zigzag(_difference(strip, across))
-        regions = [coded[part].ravel() for part in _parts(rows, across)]
-        costs = [_rice(region) for region in regions]
-        total = sum(6 + cost for cost, _ in costs)
-        if best is None or total < best[0]:
-            best = (total, across, [(region, k) for region, (_, k) in zip(regions, costs, strict=True)])
+        differences = _difference(strip, across)
+        for head, residuals in _predictions(differences, known, across):
+            coded = _zigzag(residuals)
+            regions = [coded[part].ravel() for part in _parts(rows, across)]
+            costs = [_rice(region) for region in regions]
+            total = len(head) + sum(6 + cost for cost, _ in costs)
+            if best is None or total < best[0]:
+                ks = [k for _, k in costs]
+                best = (total, f"{across:03b}{head}", list(zip(regions, ks, strict=True)))
     assert best is not None
-    out = [f"{best[1]:03b}"]
+    out = [best[1]]
     for region, k in best[2]:
         out.append(f"{k:06b}")
         if k != _ALL_ZERO:
             out.extend(_rice_bits(int(u), k) for u in region)
     return "".join(out)
+
+
+def _predictions(
+    differences: NDArray[np.uint64], known: NDArray[np.uint64] | None, across: int
+) -> Iterator[tuple[str, NDArray[np.uint64]]]:
+    """Ways to predict a strip: bits of the coefficients, and what is left of the differences."""
+    if known is None:
+        yield "", differences
+        return
+    yield "00", differences
+    guide = _difference(known, across)[across:]
+    for count in range(1, _MOST_COEFFICIENTS + 1):
+        coefficients = _fitted(differences[across:], guide, count)
+        if coefficients is not None:
+            rest = differences.copy()
+            rest[across:] -= _predicted(guide, coefficients)
+            words = [f"{value & (1 << _COEFFICIENT) - 1:0{_COEFFICIENT}b}" for value in coefficients]
+            yield f"{count:02b}" + "".join(words), rest
+
+
+def _fitted(target: NDArray[np.uint64], guide: NDArray[np.uint64], count: int) -> list[int] | None:
+    """Coefficients by least squares, then once more without the outliers; None where there are none."""
+    wanted, given = (numbers.view(np.int64).astype(np.float64) for numbers in (target, guide))
+    size = np.abs(given).max()
+    flat = given.shape[1] == 1 if count == 2 else 1 in given.shape if count == 3 else False
+    if size == 0 or given.size <= 2 * count or flat:
+        return None
+    terms = np.stack([(given / size * place).ravel() for place in _places(given.shape)[:count]], 1)
+    wanted = (wanted / size).ravel()
+    found = np.linalg.lstsq(terms, wanted, rcond=None)[0]
+    left = np.abs(wanted - terms @ found)
+    usual = left <= 8 * np.median(left)
+    if usual.sum() > 2 * count:
+        found = np.linalg.lstsq(terms[usual], wanted[usual], rcond=None)[0]
+    scaled = found * (1 << _FRACTION)
+    if not np.all(np.abs(scaled) < 1 << (_COEFFICIENT - 1)):
+        return None
+    return [int(value) for value in np.rint(scaled)]
+
+
+def _predicted(guide: NDArray[np.uint64], coefficients: list[int]) -> NDArray[np.uint64]:
+    slope = np.zeros(guide.shape, np.int64)
+    for value, place in zip(coefficients, _places(guide.shape), strict=False):
+        slope += value * place
+    return ((guide.view(np.int64) * slope) >> np.int64(_FRACTION)).view(np.uint64)
+
+
+def _places(shape: tuple[int, ...]) -> list[NDArray[np.int64]]:
+    """What the coefficients go with: one, the column, the row."""
+    row, column = np.indices(shape, np.int64)
+    return [np.ones(shape, np.int64), column, row]
 
 
 def _rice_bits(value: int, k: int) -> str:
@@ -224,6 +312,12 @@ class _BitReader:
         self._at += count
         return int(text, 2) if count else 0
 
+    def starts_with(self, bits: str) -> bool:
+        """Whether these bits come next; they are then taken."""
+        found = self._bits.startswith(bits, self._at)
+        self._at += len(bits) if found else 0
+        return found
+
     def rice(self, k: int) -> int:
         end = self._bits.find("0", self._at, self._at + _ESCAPE)
         if end < 0:
@@ -237,7 +331,9 @@ class _BitReader:
         return value
 
 
-def _unpack_column(reader: _BitReader, n: int, width: int) -> NDArray[np.float64]:
+def _unpack_column(
+    reader: _BitReader, n: int, width: int, before: NDArray[np.uint64] | None
+) -> tuple[NDArray[np.float64], NDArray[np.uint64]]:
     kind = reader.take(2)
     if kind > _KIND_DECIMAL:
         raise ValueError(f"unknown kind {kind} of packed column")
@@ -246,16 +342,23 @@ def _unpack_column(reader: _BitReader, n: int, width: int) -> NDArray[np.float64
     rows, along = n // width, reader.take(3)
     if along >= width:
         raise ValueError("order of differences exceeds the grid")
+    known = None if before is None else _along(before, (rows, width), along)
     grid = np.zeros((rows, width), np.uint64)
     for part in _parts(width, along):
-        grid[:, part] = _unpack_strip(reader, grid[:, part])
-    return _to_floats(kind, _integrate(grid.T, along).T.ravel(), exponent)
+        grid[:, part] = _unpack_strip(reader, grid[:, part], None if known is None else known[:, part])
+    numbers = _integrate(grid.T, along).T.ravel()
+    return _to_floats(kind, numbers, exponent), numbers
 
 
-def _unpack_strip(reader: _BitReader, strip: NDArray[np.uint64]) -> NDArray[np.uint64]:
+def _unpack_strip(
+    reader: _BitReader, strip: NDArray[np.uint64], known: NDArray[np.uint64] | None
+) -> NDArray[np.uint64]:
     across = reader.take(3)
     if across >= len(strip):
         raise ValueError("order of differences exceeds the grid")
+    count = 0 if known is None else reader.take(2)
+    half = 1 << (_COEFFICIENT - 1)
+    coefficients = [(reader.take(_COEFFICIENT) ^ half) - half for _ in range(count)]
     for part in _parts(len(strip), across):
         k = reader.take(6)
         if k != _ALL_ZERO:
@@ -264,4 +367,6 @@ def _unpack_strip(reader: _BitReader, strip: NDArray[np.uint64]) -> NDArray[np.u
             strip[part] = ((coded >> np.uint64(1)) ^ (np.uint64(0) - (coded & np.uint64(1)))).reshape(
                 target.shape
             )
+    if known is not None and count:
+        strip[across:] += _predicted(_difference(known, across)[across:], coefficients)
     return _integrate(strip, across)

@@ -161,6 +161,7 @@ def _encode_crs(crs: str) -> int | str:
 def _encode_gcps(gcps: Gcps) -> dict[str, Any]:
     n = len(gcps.ids)
     widths = columns.grid_widths(gcps.points[:, 0], gcps.points[:, 1])
+    widths = [width for width in widths if 1 < width < n] or widths  # a grid is always worth knowing
     packed, width = min(
         ((columns.pack(gcps.points, w), w) for w in widths), key=lambda item: (len(item[0]), item[1])
     )

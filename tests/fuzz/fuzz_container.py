@@ -160,8 +160,8 @@ def check_coded_cells(data: bytes) -> None:
 
 
 def check_gcps(data: bytes) -> None:
-    points = columns.unpack(data, (12, 5), 4)
-    assert points.shape == (12, 5)
+    points = columns.unpack(data, (24, 5), 4)
+    assert points.shape == (24, 5)
 
 
 KINDS: list[Callable[[bytes], None]] = [
@@ -201,10 +201,11 @@ def run_one(data: bytes) -> None:
 
 
 def ground_control_points() -> np.ndarray:
-    """Twelve points of a grid, float64 (12, 5) of row, col, x, y, z."""
-    row, col = (index.ravel().astype(float) for index in np.mgrid[0:300:3j, 0:400:4j])
-    x, y = 11.5 + 1e-4 * col - 2e-5 * row, 47.25 - 1.7e-5 * col - 9e-5 * row
-    return np.stack([row, col, x, y, np.full(12, 430.0)], 1)
+    """Points of a grid, float64 (24, 5) of row, col, x, y, z."""
+    row, col = (index.ravel().astype(float) for index in np.mgrid[0:300:6j, 0:400:4j])
+    shift = np.random.default_rng(2).normal(0, 1e-6, row.size)
+    x, y = 11.5 + 1e-4 * col - 2e-5 * row + shift, 47.25 - 1.7e-5 * col - 9e-5 * row - 0.4 * shift
+    return np.stack([row, col, x, y, np.full(row.size, 430.0)], 1)
 
 
 def seeds() -> dict[str, bytes]:
