@@ -8,7 +8,6 @@ appear again under the destination.
 from __future__ import annotations
 
 import contextlib
-import os
 from collections.abc import Callable, Generator, Iterator, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -19,6 +18,7 @@ from sarzip.usecases.atomic import STANDARD_STREAM, is_part_of
 from sarzip.usecases.compress import CompressOptions, CompressReport, Progress, compress
 from sarzip.usecases.remote import is_url
 from sarzip.usecases.resume import why_not_done
+from sarzip.usecases.runtime import cores
 
 RASTER_SUFFIXES = (".tif", ".tiff", ".btf", ".img", ".vrt", ".jp2", ".ntf", ".nitf")
 SUFFIX = ".sarz"
@@ -160,8 +160,8 @@ def failure(job: Job, error: BaseException) -> Outcome:
 
 def with_threads(options: CompressOptions, processes: int) -> CompressOptions:
     """Options of one of several processes on this machine, which share its cores or the threads given."""
-    cores = options.threads or len(os.sched_getaffinity(0))
-    return replace(options, threads=max(1, cores // processes)) if options.threads >= 0 else options
+    threads = options.threads or cores()
+    return replace(options, threads=max(1, threads // processes)) if options.threads >= 0 else options
 
 
 class Leftovers:

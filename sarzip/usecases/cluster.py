@@ -8,7 +8,6 @@ a scene that a client gave up on may still be finished by its worker.
 
 from __future__ import annotations
 
-import os
 import uuid
 from collections.abc import Generator, Sequence
 from dataclasses import replace
@@ -32,6 +31,7 @@ from sarzip.usecases.batch import (
 from sarzip.usecases.compress import CompressOptions
 from sarzip.usecases.models import released_folder
 from sarzip.usecases.remote import is_url
+from sarzip.usecases.runtime import cores
 
 _CONNECT_SECONDS = 20
 _GPU = {"GPU": 1}
@@ -144,7 +144,7 @@ def _compress_scene(job: Job, options: CompressOptions, resume: bool) -> Outcome
 
     if options.threads == 0:
         at_once = distributed.get_worker().state.nthreads
-        options = replace(options, threads=max(1, len(os.sched_getaffinity(0)) // at_once))
+        options = replace(options, threads=max(1, cores() // at_once))
     outcome = run_job(job, options, resume)
     fleeting = outcome.exit_code == OutputError.exit_code or (
         outcome.exit_code == InputError.exit_code and is_url(job.source)

@@ -96,7 +96,8 @@ def compare(
     if _is_sarz(reference) or _is_sarz(decoded):
         machine, structure = choose_machine(device, threads), None
     else:
-        machine, structure = Machine("cpu", 1), tuple(compare_structure(str(reference), str(decoded)))
+        machine = choose_machine("cpu", threads)
+        structure = tuple(compare_structure(str(reference), str(decoded)))
     domains = _domains(reference, domain)
     with _open_image(reference, machine) as first, _open_image(decoded, machine) as second:
         if first.size != second.size:
@@ -128,7 +129,7 @@ def _open_image(path: str | os.PathLike[str], machine: Machine) -> Iterator[_Ima
         with naming(str(path)), Path(path).open("rb") as file:
             yield _sarz_image(Reader(file), machine)
         return
-    with naming(str(path)), RasterSource.open(str(path)) as raster:
+    with naming(str(path)), RasterSource.open(str(path), machine.threads) as raster:
         info = raster.info
 
         def strips() -> Iterator[list[NDArray[Any]]]:

@@ -99,7 +99,8 @@ def decompress(
                     _write(work, sink, progress)
                 warnings = sink.warnings
                 if options.cog:
-                    warnings = write_cog(plain, target, tags, _overviews(header, region), options.threads)
+                    threads = work.machine.threads
+                    warnings = write_cog(plain, target, tags, _overviews(header, region), threads)
             size = target.stat().st_size
     seconds = time.perf_counter() - started
     return DecompressReport(

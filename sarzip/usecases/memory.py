@@ -13,6 +13,7 @@ from sarzip.codec.family import Family
 from sarzip.codec.grid import STRIDE
 from sarzip.container import Header
 from sarzip.errors import InputError
+from sarzip.usecases import cgroup
 
 _MEMINFO = Path("/proc/meminfo")
 # Two rows of groups are held for their neighbours while a third is decoded.
@@ -40,7 +41,12 @@ def latent_memory(header: Header, families: Sequence[Family | None]) -> int:
 
 
 def available_memory() -> int | None:
-    """Bytes that can be allocated without swapping; None where the system does not tell."""
+    """Bytes that can be had without swapping or breaking a limit; None where the system does not tell."""
+    told = [free for free in (_machine_memory(), cgroup.free_memory()) if free is not None]
+    return min(told, default=None)
+
+
+def _machine_memory() -> int | None:
     try:
         lines = _MEMINFO.read_text(encoding="ascii").splitlines()
     except OSError:

@@ -11,12 +11,15 @@ import sys
 import threading
 from collections.abc import Generator, Iterable, Iterator
 from dataclasses import dataclass
+from pathlib import Path
 from typing import TypeVar
 
 from sarzip.errors import UsageError
+from sarzip.usecases import cgroup
 
 T = TypeVar("T")
 _THREAD_START_SECONDS = 1.0
+_STATUS = Path("/proc/self/status")
 
 
 @dataclass(frozen=True)
@@ -34,7 +37,7 @@ def choose_machine(device: str = "auto", threads: int = 0) -> Machine:
     """Resolve 'auto' and zero threads; raises UsageError for a device that is not there."""
     if threads < 0:
         raise UsageError(f"--threads {threads}: give 0 for all cores, or a positive number")
-    count = threads or len(os.sched_getaffinity(0))
+    count = threads or cores()
     if device == "cpu":
         return Machine("cpu", count)
     available = cuda_devices()
@@ -47,6 +50,12 @@ def choose_machine(device: str = "auto", threads: int = 0) -> Machine:
     if int(number or 0) >= available:
         raise UsageError(f"--device {device}: this machine has {available} CUDA devices; use --device cpu")
     return Machine(f"cuda:{int(number)}" if number else every, count)
+
+
+def cores() -> int:
+    """Cores that this process may use, by its affinity and by the limits of its container."""
+    own = len(os.sched_getaffinity(0))
+    return min(own, cgroup.cores() or own)
 
 
 def cuda_devices() -> int:
@@ -120,5 +129,10 @@ def prefetch(items: Iterable[T], depth: int = 1) -> Generator[T, None, None]:
 
 def peak_memory() -> int:
     """Largest resident size of this process so far, in bytes."""
+    # What getrusage tells includes the parent of this process until it became sarzip.
+    with contextlib.suppress(OSError):
+        for line in _STATUS.read_text(encoding="utf-8", errors="replace").splitlines():
+            if line.startswith("VmHWM:"):
+                return int(line.split()[1]) * 1024
     peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
     return peak if sys.platform == "darwin" else peak * 1024
