@@ -21,6 +21,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from sarzip.codec.rounding import level_round
+
 DOMAINS = ("amplitude", "power", "db")
 
 _DB_PER_NEPER = 10.0 / np.log(10.0)
@@ -30,8 +32,8 @@ _SAFE_POWER_DB = 360.0
 _PIECE = 1 << 15
 # Rounding turns a true value below half a DN into zero: that half is the floor of integer amplitudes.
 _INTEGER_FLOOR = 0.5
-# The floor of floating-point data lies 20 dB under its first percentile: only fades deeper than that bend.
-_FLOOR_BELOW_PERCENTILE = 1e-2
+# The floor of floating-point data lies 30 dB under its first percentile: only fades deeper than that bend.
+_FLOOR_BELOW_PERCENTILE = 1e-3
 
 
 @dataclass(frozen=True)
@@ -74,8 +76,18 @@ class Radiometry:
             work -= work.dtype.type(self.centre)
         return work.astype(np.float32, copy=False)
 
-    def inverse(self, signal: NDArray[np.float32], dtype: np.dtype[Any] | str) -> NDArray[Any]:
-        """float32 signal to stored values of `dtype`; integers are rounded and clipped to their range."""
+    def inverse(
+        self,
+        signal: NDArray[np.float32],
+        dtype: np.dtype[Any] | str,
+        classes: NDArray[np.uint8] | None = None,
+        level: bool = False,
+    ) -> NDArray[Any]:
+        """float32 signal to stored values of `dtype`; integers are rounded and clipped to their range.
+
+        level: round amplitudes and powers (rows, columns) so that the power of cells stays; classes: not 0
+        for pixels that do not count there.
+        """
         target = np.dtype(dtype)
         wide = target.itemsize > 4 or (signal.size > 0 and signal.max() + self.centre > _SAFE_POWER_DB)
         work: NDArray[Any] = signal.astype(np.float64 if wide else np.float32)
@@ -95,6 +107,9 @@ class Radiometry:
                 np.sqrt(work, out=work)
         if target.kind in "iu":
             info = np.iinfo(target)
+            if level and self.domain != "db":
+                work = work.astype(np.float32, copy=False)
+                level_round(work, classes, self.domain == "amplitude")
             np.rint(work, out=work)
             np.clip(work, info.min, info.max, out=work)
         elif target.kind == "f":
@@ -127,7 +142,7 @@ def fit_radiometry(
 ) -> Radiometry:
     """Choose floor and centre from a sample of valid values (1-D, native dtype; may be empty).
 
-    The floor is 0.5 DN for integer amplitudes, 0.25 for integer powers, and for floats 20 dB below the
+    The floor is 0.5 DN for integer amplitudes, 0.25 for integer powers, and for floats 30 dB below the
     first percentile of the positive sample. `floor` overrules it, in the units of the data.
     """
     if domain == "db":

@@ -55,6 +55,7 @@ class StreamKind(IntEnum):
     CODED_MASK = 7
     CODED_RADIOMETRY = 8
     CODED_DATASET_MASK = 9
+    LITERALS = 10
     LATENTS_LEVEL_0 = 16
 
 

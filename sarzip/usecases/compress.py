@@ -318,7 +318,8 @@ def plan_bands(raster: RasterSource, domain: str = "auto") -> tuple[list[BandCod
             chosen, reason = found.domain, found.reason
         else:
             chosen, reason = domain, "given with --domain"
-        bands.append(BandCoding(fit_radiometry(valid, chosen), dtype, specials, shared_zero))
+        level = np.dtype(dtype).kind in "iu" and chosen != "db"
+        bands.append(BandCoding(fit_radiometry(valid, chosen), dtype, specials, shared_zero, level))
         reasons.append(reason)
     return bands, tuple(reasons)
 

@@ -117,9 +117,10 @@ class SceneDecoder:
             for position, band in enumerate(members):
                 coding = self._bands[band]
                 classes = side.classes(position, len(coding.specials))
-                cells = side.cells(position)
+                literals = side.literals(position, classes, len(coding.specials))
                 cropped = signal[position, : window.rows, : window.columns]
-                blocks.append(DecodedBlock(band, window, coding.restore(cropped, classes, cells)))
+                values = coding.restore(cropped, classes, side.cells(position), literals)
+                blocks.append(DecodedBlock(band, window, values))
         mask = SideStreams(streams, len(members), shape).dataset_mask()
         if mask is not None:
             blocks.append(DecodedBlock(MASK_BAND, window, mask))

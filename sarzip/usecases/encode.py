@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+from collections import deque
 from collections.abc import Generator, Iterator
 from dataclasses import dataclass, replace
 from typing import Any, Protocol
@@ -13,13 +14,14 @@ from numpy.typing import NDArray
 from sarzip.codec import lock, validity
 from sarzip.codec.family import Family
 from sarzip.codec.grid import STRIDE, Extension, Grid, HaloStrip, Window, ceil_to, fold, strips_together
+from sarzip.codec.literals import Literals, find
 from sarzip.codec.lossless import encode_plane
 from sarzip.container import Header, StreamKind
 from sarzip.raster import RasterSource
 from sarzip.usecases.neighbours import LatentRow, NeighbouredRow, with_neighbours
 from sarzip.usecases.runtime import Machine, math_threads, prefetch
 from sarzip.usecases.scene import BandCoding, WorkPool, grid_of, join_payloads
-from sarzip.usecases.sidestreams import dataset_mask_stream, mask_stream, radiometry_stream
+from sarzip.usecases.sidestreams import dataset_mask_stream, literals_stream, mask_stream, radiometry_stream
 
 
 class SetEncoder(Protocol):
@@ -131,11 +133,18 @@ class SignalSetEncoder:
     def rows(self) -> Iterator[_ExtendedRow]:
         """For each row of groups: signal and class maps with what lies around them."""
         extension = Extension(self._grid.height, self._grid.width, STRIDE, self.family.analysis_halo)
-        for signal, classes in strips_together([extension, extension], self._strips()):
-            yield _ExtendedRow(signal, classes, classes.any())
+        waiting: deque[list[Literals]] = deque()
 
-    def _strips(self) -> Iterator[tuple[NDArray[np.float32], NDArray[np.uint8]]]:
-        """Filled signal (bands, rows, width) and class maps of the same shape, strip by strip."""
+        def planes() -> Iterator[tuple[NDArray[np.float32], NDArray[np.uint8]]]:
+            for strip in self._strips():
+                waiting.append(strip.literals)
+                yield strip.signal, strip.classes
+
+        for signal, classes in strips_together([extension, extension], planes()):
+            yield _ExtendedRow(signal, classes, classes.any(), waiting.popleft())
+
+    def _strips(self) -> Iterator[_Strip]:
+        """The samples of one row of groups after the other, transformed."""
         for row in range(self._grid.rows):
             top, rows = self._grid.strip(row)
             values = [self._raster.read([band], top, rows)[0] for band in self._bands]
@@ -151,7 +160,8 @@ class SignalSetEncoder:
             _silence_invalid(latents, prepared.classes.crop(*across) > 0, self.family)
         pixels = _columns(window)
         signal, classes = prepared.signal.current[:, :, pixels], prepared.classes.current[:, :, pixels]
-        return self.code(AnalysedGroup(latents, classes, self._powers(signal, classes)), self._step)
+        literal = tuple(each.within(pixels) for each in prepared.literals)
+        return self.code(AnalysedGroup(latents, classes, self._powers(signal, classes), literal), self._step)
 
     def finish(self, group: EncodedGroup, latents: NDArray[np.float32]) -> dict[int, bytes]:
         """All streams of a group: decode it as the decoder will, and say what its power lacks."""
@@ -178,18 +188,27 @@ class SignalSetEncoder:
         top, left = int(down.min()), int(across.min())
         area = (top, int(down.max()) - top + 1, left, int(across.max()) - left + 1)
         values = [self._raster.read([band], *area)[0] for band in self._bands]
-        signal, classes = _transformed(values, list(self._bands.values()))
+        strip = _transformed(values, list(self._bands.values()))
+        signal, classes = strip.signal, strip.classes
         pick = np.ix_(np.arange(len(self._bands)), down - top, across - left)
         latents = self.family.analyse(signal[pick])
         _silence_invalid(latents, classes[pick] > 0, self.family)
         first, start = window.row - top, window.column - left
         inside = np.s_[:, first : first + window.rows, start : start + window.columns]
-        return AnalysedGroup(latents, classes[inside], self._powers(signal[inside], classes[inside]))
+        literal = []
+        for each, marks in zip(strip.literals, classes, strict=True):
+            window_places = np.zeros(marks.shape, bool)
+            window_places[inside[1:]] = True
+            literal.append(each.decibels[window_places.reshape(-1)[each.places]])
+        powers = self._powers(signal[inside], classes[inside])
+        return AnalysedGroup(latents, classes[inside], powers, tuple(literal))
 
     def code(self, group: AnalysedGroup, step: float) -> EncodedGroup:
         """Payload streams of an analysed group at a step in dB, and what the decoder will make of them."""
         streams, latents = self.family.code(group.latents, step)
-        streams = streams | mask_stream(group.classes)
+        numbers = [coding.literal for coding in self._bands.values()]
+        marks = [classes == number for classes, number in zip(group.classes, numbers, strict=True)]
+        streams = streams | mask_stream(group.classes) | literals_stream(group.literals, marks)
         return EncodedGroup(streams, latents, group.classes, group.power)
 
 
@@ -197,12 +216,23 @@ class SignalSetEncoder:
 class AnalysedGroup:
     """A group before anything depends on the step.
 
-    latents (C, h, w), class maps (bands, rows, columns), and the power of every cell for each band.
+    latents (C, h, w), class maps (bands, rows, columns), the power of every cell for each band, and the
+    decibels of the literal pixels of each.
     """
 
     latents: NDArray[np.float32]
     classes: NDArray[np.uint8]
     power: tuple[NDArray[np.float64], ...]
+    literals: tuple[NDArray[np.float32], ...]
+
+
+@dataclass(frozen=True)
+class _Strip:
+    """Filled signal (bands, rows, width), class maps of the same shape, the literal pixels of each band."""
+
+    signal: NDArray[np.float32]
+    classes: NDArray[np.uint8]
+    literals: list[Literals]
 
 
 @dataclass(frozen=True)
@@ -212,7 +242,8 @@ class _ExtendedRow:
     signal: HaloStrip
     classes: HaloStrip
     invalid: bool
-    """Whether there is any pixel that is no measurement."""
+    """Whether there is any pixel that is no measurement, or a literal one."""
+    literals: list[Literals]
 
 
 class ExactSetEncoder:
@@ -271,17 +302,20 @@ class WithDatasetMask:
         return self._inner.finish(group, latents)
 
 
-def _transformed(
-    values: list[NDArray[Any]], codings: list[BandCoding]
-) -> tuple[NDArray[np.float32], NDArray[np.uint8]]:
-    """Samples of the bands (rows, columns) to filled signal and class maps (bands, rows, columns)."""
+def _transformed(values: list[NDArray[Any]], codings: list[BandCoding]) -> _Strip:
+    """Samples of the bands (rows, columns) as the network sees them."""
     maps = [coding.classify(samples) for samples, coding in zip(values, codings, strict=True)]
     signals = [coding.radiometry.forward(samples) for samples, coding in zip(values, codings, strict=True)]
-    for signal, classes in zip(signals, maps, strict=True):
+    found = []
+    for signal, classes, coding in zip(signals, maps, codings, strict=True):
         validity.fill(signal, classes > 0)
+        literal = find(signal, classes, coding.literal)
+        if literal.ramps:
+            validity.fill(signal, classes > 0)
+        found.append(literal)
     if len(values) == 1:
-        return signals[0][None], maps[0][None]
-    return np.stack(signals), np.stack(maps)
+        return _Strip(signals[0][None], maps[0][None], found)
+    return _Strip(np.stack(signals), np.stack(maps), found)
 
 
 def _halo_indices(first: int, count: int, size: int, halo: int) -> NDArray[np.intp]:

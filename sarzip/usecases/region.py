@@ -10,7 +10,7 @@ neighbours. The radiometric lock, which sets means of power, is left out there.
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -242,21 +242,26 @@ class RegionDecoder:
         shape, streams = (group.rows, group.columns), self._ready[tile][1]
         count = len(self._header.sets[number].bands)
         side = SideStreams(streams, count, shape)
-        # The radiometric lock works on whole cells; on means of dB, which are none of power, it does not.
-        wide = self._decoded(tile) if scale == 1 and side.corrected else inside
+        levelled = any(self._bands[band].level for _, band in self._wanted(number))
+        # Power is kept in whole cells; of means of dB, which are none of power, it is not.
+        wide = self._decoded(tile) if scale == 1 and (side.corrected or levelled) else inside
         signal = self._signal(tile, coder, wide)
         blocks = []
         for at, band in self._wanted(number):
             coding = self._bands[band]
             classes = side.classes(at, len(coding.specials))
+            literals = side.literals(at, classes, len(coding.specials))
+            if literals is not None and scale > 1:
+                classes[literals.marks] = 0  # type: ignore[index]
             if classes is not None:
                 classes = box_classes(classes[_within(group, wide)], scale)
-            cells = side.cells(at) if scale == 1 else None
-            if cells is None:
-                values = coding.restore(signal[at], classes)
+            if scale == 1:
+                cells, literals = side.cells(at), literals and literals.window(*_within(group, wide))
+                if cells is not None:
+                    cells = np.ascontiguousarray(cells[_within(group, wide, lock.CELL)])
+                values = coding.restore(signal[at], classes, cells, literals)
             else:
-                cells = np.ascontiguousarray(cells[_within(group, wide, lock.CELL)])
-                values = coding.restore(signal[at], classes, cells)
+                values = replace(coding, level=False).restore(signal[at], classes)
             blocks.append(
                 self._block(band, inside, values if wide == inside else values[_within(wide, inside)])
             )
@@ -270,7 +275,8 @@ class RegionDecoder:
         classes = coding.classify(values)
         signal = coding.radiometry.forward(values)
         validity.fill(signal, classes != 0)
-        return coding.restore(box_mean(signal, scale), box_classes(classes, scale))
+        means = box_mean(signal, scale)
+        return replace(coding, level=False).restore(means, box_classes(classes, scale))
 
     def _signal(self, tile: Key, coder: Coder, inside: Window) -> NDArray[np.float32]:
         """Signal (inputs, rows, columns) of a rectangle that lies in a group, at the region's resolution."""

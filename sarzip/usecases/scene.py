@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 
 from sarzip.codec import power, validity
 from sarzip.codec.grid import Grid
+from sarzip.codec.literals import Overlay
 from sarzip.codec.radiometry import DOMAINS, Radiometry
 from sarzip.container import BandHeader, Header
 from sarzip.errors import CorruptError, InputError
@@ -37,6 +38,13 @@ class BandCoding:
     dtype: str
     specials: tuple[float | int, ...]
     shared_zero: bool
+    level: bool = False
+    """Whether rounding to integers keeps the power of cells (see codec.rounding)."""
+
+    @property
+    def literal(self) -> int:
+        """Class of literal pixels: the one after those of the special values."""
+        return len(self.specials) + 1
 
     def classify(self, values: NDArray[Any]) -> NDArray[np.uint8]:
         """Class map of samples (rows × columns)."""
@@ -55,13 +63,19 @@ class BandCoding:
         signal: NDArray[np.float32],
         classes: NDArray[np.uint8] | None,
         cells: NDArray[np.int16] | None = None,
+        literals: Overlay | None = None,
     ) -> NDArray[Any]:
-        """Decoded signal of a group, its class map and its radiometric correction to samples of the dtype."""
+        """Decoded signal of a group, its class map, its radiometric correction and literal pixels to samples
+        of the dtype.
+        """
         with np.errstate(all="ignore"):  # absurd parameters of a hostile file are clipped without a word
-            if cells is not None:
+            if cells is not None or literals is not None:
                 signal = np.array(signal, np.float32, order="C")
+            if cells is not None:
                 power.shift_cells(signal, self.radiometry.relative_floor, classes, cells)
-            values = self.radiometry.inverse(signal, self.dtype)
+            if literals is not None:
+                signal[literals.marks] = literals.decibels
+            values = self.radiometry.inverse(signal, self.dtype, classes, self.level)
             validity.restore(values, classes, self.specials, self.shared_zero)
         return values
 
@@ -73,6 +87,8 @@ class BandCoding:
             extra["unit"] = radiometry.unit
         if self.shared_zero:
             extra["dark"] = 1
+        if self.level:
+            extra["level"] = 1
         return BandHeader(
             self.dtype, radiometry.domain, radiometry.floor, radiometry.centre, self.specials, extra
         )
@@ -94,7 +110,8 @@ class BandCoding:
         ):
             raise CorruptError(f"header gives a band the transform '{band.domain}' with unit {unit!r}")
         radiometry = Radiometry(band.domain, band.floor, band.centre, float(unit))
-        return cls(radiometry, band.dtype, band.specials, bool(band.extra.get("dark")))
+        flags = (bool(band.extra.get(name)) for name in ("dark", "level"))
+        return cls(radiometry, band.dtype, band.specials, *flags)
 
 
 def grid_of(header: Header) -> Grid:

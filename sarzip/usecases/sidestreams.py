@@ -8,6 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from sarzip.codec import lock, validity
+from sarzip.codec.literals import Overlay, decode_literals, encode_literals, to_units
 from sarzip.codec.lossless import decode_plane, encode_plane
 from sarzip.container import StreamKind
 from sarzip.container.layout import parse_varint, varint
@@ -21,6 +22,7 @@ SIDE_STREAMS = (
     StreamKind.CODED_MASK,
     StreamKind.CODED_RADIOMETRY,
     StreamKind.CODED_DATASET_MASK,
+    StreamKind.LITERALS,
 )
 _OPAQUE = 255
 
@@ -37,6 +39,7 @@ class SideStreams:
         self._streams = streams
         self._masks = _payloads(streams, StreamKind.MASK, StreamKind.CODED_MASK, bands)
         self._cells = _payloads(streams, StreamKind.RADIOMETRY, StreamKind.CODED_RADIOMETRY, bands)
+        self._literals = _payloads(streams, None, StreamKind.LITERALS, bands)
 
     @property
     def corrected(self) -> bool:
@@ -47,7 +50,15 @@ class SideStreams:
         """Class map of the band at a position in the set; None where all pixels are measurements."""
         coded = StreamKind.CODED_MASK in self._streams
         decode = validity.decode_classes if coded else validity.decode_zstd_classes
-        return decode(self._masks[position], self._shape, specials)
+        return decode(self._masks[position], self._shape, specials + (StreamKind.LITERALS in self._streams))
+
+    def literals(self, position: int, classes: NDArray[np.uint8] | None, specials: int) -> Overlay | None:
+        """Literal pixels of a band, given its class map: those of the class after the special values."""
+        if StreamKind.LITERALS not in self._streams:
+            return None
+        marks = np.zeros(self._shape, bool) if classes is None else classes == specials + 1
+        decibels = decode_literals(self._literals[position], marks)
+        return Overlay(marks, decibels) if decibels.size else None
 
     def cells(self, position: int, expected: NDArray[np.int16] | None = None) -> NDArray[np.int16] | None:
         """Radiometric corrections of a band; None where there are none. expected: see lock.encode_cells."""
@@ -87,6 +98,14 @@ def radiometry_stream(
     return _stream(StreamKind.CODED_RADIOMETRY, payloads)
 
 
+def literals_stream(
+    decibels: Sequence[NDArray[np.float32]], marks: Sequence[NDArray[np.bool_]]
+) -> dict[int, bytes]:
+    """The stream of the literal pixels of a set's bands; no stream where there are none."""
+    payloads = [encode_literals(to_units(each), where) for each, where in zip(decibels, marks, strict=True)]
+    return _stream(StreamKind.LITERALS, payloads)
+
+
 def dataset_mask_stream(mask: NDArray[np.uint8]) -> dict[int, bytes]:
     """The stream of the dataset's mask (rows, columns) in a group."""
     clear = mask == 0
@@ -102,12 +121,14 @@ def _stream(kind: StreamKind, payloads: list[bytes]) -> dict[int, bytes]:
     return {kind: b"".join([varint(len(each)) + each for each in payloads[:-1]] + payloads[-1:])}
 
 
-def _payloads(streams: Mapping[int, bytes], old: StreamKind, new: StreamKind, bands: int) -> list[bytes]:
+def _payloads(
+    streams: Mapping[int, bytes], old: StreamKind | None, new: StreamKind, bands: int
+) -> list[bytes]:
     """The payload of each band, of the stream of either kind."""
     if new not in streams:
-        return split_payloads(streams.get(old, b""), bands)
+        return split_payloads(streams.get(old, b"") if old else b"", bands)
     if old in streams:
-        raise CorruptError(f"streams of the kinds {int(old)} and {int(new)}")
+        raise CorruptError(f"streams of the kinds {old:d} and {int(new)}")
     joined, at, payloads = streams[new], 0, []
     for _ in range(bands - 1):
         size, at = parse_varint(joined, at)
