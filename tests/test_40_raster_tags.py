@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import dataclasses
 import json
 import math
 import subprocess
@@ -167,6 +168,19 @@ def test_metadata_survives_json(meta: Metadata) -> None:
     json.dumps(describe(encode(meta), meta.count), allow_nan=False)
 
 
+def test_origins_with_many_digits_are_stored_in_binary() -> None:
+    plain = Metadata.plain(1)
+    for transform in (
+        (10.0, 0.0, 617301.8198784497, 0.0, -10.0, 9625098.22745184),
+        (0.1, 0.2, 5e5, -0.3, 0.0, -7.5),
+    ):
+        meta = dataclasses.replace(plain, transform=transform)
+        stored = encode(meta)["t"]
+        assert [type(v) is str for v in stored] == [len(repr(v)) > 12 for v in transform]
+        assert decode(json.loads(json.dumps({"t": stored})), 1).transform == transform
+    assert decode({"t": list(transform)}, 1).transform == transform  # as format 1.0 has them
+
+
 def test_metadata_of_a_plain_raster_is_empty() -> None:
     assert encode(Metadata.plain(3)) == {}
     assert decode({}, 3) == Metadata.plain(3)
@@ -178,6 +192,9 @@ def test_metadata_of_a_plain_raster_is_empty() -> None:
     [
         {"t": [1, 0, 0]},
         {"t": "abcdef"},
+        {"t": [1, 0, "AAAAAAAAAA", 0, 1, 0]},
+        {"t": [1, 0, "AAAAAAAAA?A", 0, 1, 0]},
+        {"t": [1, 0, "AAAAAAAAA==", 0, 1, 0]},
         {"n": [0, 0, 0]},
         {"n": "none"},
         {"d": ["a", 3]},

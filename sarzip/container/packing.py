@@ -19,7 +19,8 @@ BINARY_KEY = "$"
 """An object with this key alone, its value a number of bytes, stands for a string of base64. Other keys that
 begin with it have it twice."""
 
-_SHORTEST = 40
+_SHORTEST = (11, 40)
+"""Shortest strings taken for base64, whichever gives less: short ones may be words of the dictionary."""
 _MOST_BINARY = 256
 _ALPHABETS = (str.isupper, str.islower, str.isdigit)
 
@@ -71,13 +72,17 @@ DICTIONARY = "".join(
 def pack_metadata(value: dict[str, Any]) -> bytes:
     """Packed form of a JSON object; InputError if it is no strict JSON."""
     dump_json(value, limits.MAX_METADATA, "the metadata")
-    binary: list[bytes] = []
-    text = dump_json(_lift(value, binary, 1), limits.MAX_METADATA, "the metadata")
-    deflate = zlib.compressobj(9, zlib.DEFLATED, -15, 9, zlib.Z_DEFAULT_STRATEGY, DICTIONARY)
-    content = b"".join([deflate.compress(text), deflate.flush(), *binary])
+    content = min((_packed(value, shortest) for shortest in _SHORTEST), key=len)
     if len(content) > limits.MAX_METADATA:
         raise InputError("the metadata cannot be stored: too long")
     return content
+
+
+def _packed(value: dict[str, Any], shortest: int) -> bytes:
+    binary: list[bytes] = []
+    text = dump_json(_lift(value, binary, shortest, 1), limits.MAX_METADATA, "the metadata")
+    deflate = zlib.compressobj(9, zlib.DEFLATED, -15, 9, zlib.Z_DEFAULT_STRATEGY, DICTIONARY)
+    return b"".join([deflate.compress(text), deflate.flush(), *binary])
 
 
 def unpack_metadata(content: bytes) -> dict[str, Any]:
@@ -102,20 +107,20 @@ def unpack_metadata(content: bytes) -> dict[str, Any]:
     return restored
 
 
-def _lift(value: Any, binary: list[bytes], level: int) -> Any:
+def _lift(value: Any, binary: list[bytes], shortest: int, level: int) -> Any:
     """`value`, on this level of the JSON, with markers for base64 strings, whose bytes go to `binary`."""
     if isinstance(value, str):
         # A marker is one level deeper than the string, and counts as an object.
         allowed = level <= limits.MAX_JSON_DEPTH and len(binary) < _MOST_BINARY
-        raw = _from_base64(value) if allowed else None
+        raw = _from_base64(value) if allowed and len(value) >= shortest else None
         if raw is None:
             return value
         binary.append(raw)
         return {BINARY_KEY: len(raw)}
     if isinstance(value, (list, tuple)):
-        return [_lift(item, binary, level + 1) for item in value]
+        return [_lift(item, binary, shortest, level + 1) for item in value]
     if isinstance(value, dict):
-        return {_escaped(key): _lift(item, binary, level + 1) for key, item in value.items()}
+        return {_escaped(key): _lift(item, binary, shortest, level + 1) for key, item in value.items()}
     return value
 
 
@@ -133,7 +138,7 @@ def _unescaped(key: str) -> str:
 
 def _from_base64(text: str) -> bytes | None:
     """The bytes that base64 without padding stands for, None if `text` looks like anything else."""
-    if len(text) < _SHORTEST or not text.isascii() or not all(any(map(kind, text)) for kind in _ALPHABETS):
+    if not text.isascii() or not all(any(map(kind, text)) for kind in _ALPHABETS):
         return None
     try:
         raw = base64.b64decode(text + "=" * (-len(text) % 4), validate=True)

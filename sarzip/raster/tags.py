@@ -5,7 +5,8 @@ defaults, and `decode` undoes it. Neither needs rasterio, so a header can be sho
 
 Keys of the dict (all optional):
 e  CRS: EPSG code (int), or an authority code ("ESRI:54009") or WKT (str)
-t  affine transform [a, b, c, d, e, f], pixel to map; absent: none (identity)
+t  affine transform [a, b, c, d, e, f], pixel to map; absent: none (identity); c and f with many digits as
+   base64 of a float64, little-endian
 g  ground control points {"n": count, "w": grid width, "p": base64 of columns.pack(row, col, x, y, z),
    "e": CRS, "i": ids when not "1", "2", ..., "f": infos when not all empty}
 n  nodata: one value for all bands, or a list; "nan", "inf", "-inf" as text, null for none
@@ -22,6 +23,7 @@ from __future__ import annotations
 
 import base64
 import math
+import struct
 import zlib
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
@@ -40,6 +42,7 @@ _T = TypeVar("_T")
 IDENTITY = (1.0, 0.0, 0.0, 0.0, 1.0, 0.0)
 MAX_GCPS = 1 << 20
 _GRAY = 1
+_DOUBLE = 11  # characters of base64
 _MAX_COLOURS = 1 << 16
 
 
@@ -115,7 +118,9 @@ def encode(meta: Metadata) -> dict[str, Any]:
     if meta.crs is not None:
         out["e"] = _encode_crs(meta.crs)
     if meta.transform != IDENTITY:
-        out["t"] = [_encode_number(v) for v in meta.transform]
+        out["t"] = [
+            _encode_number(v) if i % 3 < 2 else _encode_double(v) for i, v in enumerate(meta.transform)
+        ]
     if meta.gcps is not None and len(meta.gcps.ids):
         out["g"] = _encode_gcps(meta.gcps)
     if meta.nodata != plain.nodata:
@@ -151,6 +156,14 @@ def _encode_number(value: Number) -> Number | str:
         return repr(value)
     whole = value.is_integer() and abs(value) < 2**53 and not (value == 0 and math.copysign(1, value) < 0)
     return int(value) if whole else value
+
+
+def _encode_double(value: float) -> Number | str:
+    """A number, or its eight bytes where they are shorter."""
+    number = _encode_number(value)
+    return (
+        number if isinstance(number, str) or len(repr(number)) < 13 else _to_base64(struct.pack("<d", value))
+    )
 
 
 def _encode_crs(crs: str) -> int | str:
@@ -209,7 +222,15 @@ def decode(tags: Mapping[str, Any], count: int) -> Metadata:
     """
     try:
         return _decode(tags, count)
-    except (ValueError, TypeError, KeyError, AttributeError, OverflowError, zlib.error) as error:
+    except (
+        ValueError,
+        TypeError,
+        KeyError,
+        AttributeError,
+        OverflowError,
+        struct.error,
+        zlib.error,
+    ) as error:
         raise CorruptError(f"the stored raster metadata is damaged ({error})") from error
 
 
@@ -217,7 +238,7 @@ def _decode(tags: Mapping[str, Any], count: int) -> Metadata:
     plain = Metadata.plain(count)
     nodata = tags.get("n")
     listed = nodata if isinstance(nodata, list) else [nodata] * count
-    transform = tuple(float(_decode_number(v)) for v in tags.get("t", IDENTITY))
+    transform = tuple(_decode_double(v) for v in tags.get("t", IDENTITY))
     if len(transform) != 6:
         raise ValueError("a transform has six numbers")
     bands = [_decode_tags(item) for item in tags.get("b", [])]
@@ -260,6 +281,12 @@ def _decode_number(value: object) -> Number:
         raise ValueError(f"number expected, not {value!r}")
     # GDAL gives every nodata as a double, but for 64-bit integers beyond a double's 53 bits.
     return float(value) if abs(value) < 2**53 else value
+
+
+def _decode_double(value: object) -> float:
+    if isinstance(value, str) and len(value) == _DOUBLE:
+        return cast(float, struct.unpack("<d", _from_base64(value))[0])
+    return float(_decode_number(value))
 
 
 def _decode_crs(value: object) -> str:
