@@ -74,7 +74,7 @@ def test_columns_of_a_regular_grid_are_a_third_of_their_raw_size() -> None:
 
 def first_format(points: np.ndarray, width: int) -> bytes:
     """As format 1.0 packs columns: none is predicted from another."""
-    bits = columns._pack_columns(points, width, False)
+    bits = "".join(columns._pack_column(points[:, c], width)[0] for c in range(points.shape[1]))
     return int(bits + "0" * (-len(bits) % 8), 2).to_bytes(-(-len(bits) // 8), "big")
 
 

@@ -48,17 +48,20 @@ def pack(columns: NDArray[np.float64], width: int) -> bytes:
     n = columns.shape[0]
     if width < 1 or n == 0 or n % width:
         raise ValueError(f"{n} points do not fill a grid of width {width}")
-    bits = min((_pack_columns(columns, width, predicting) for predicting in (False, True)), key=len)
+    plain = [_pack_column(columns[:, c], width) for c in range(columns.shape[1])]
+    bits = min("".join(column for column, _ in plain), _pack_predicted(columns, width, plain), key=len)
     bits += "0" * (-len(bits) % 8)
     return int(bits, 2).to_bytes(len(bits) // 8, "big")
 
 
-def _pack_columns(columns: NDArray[np.float64], width: int, predicting: bool) -> str:
-    bits, before = _PREDICTED if predicting else "", None
-    for c in range(columns.shape[1]):
-        column, numbers = _pack_column(columns[:, c], width, before)
+def _pack_predicted(
+    columns: NDArray[np.float64], width: int, plain: list[tuple[str, NDArray[np.uint64]]]
+) -> str:
+    """With columns predicted from those before, in the kinds that are best without (else it takes long)."""
+    bits, before = _PREDICTED, None
+    for c, (column, _) in enumerate(plain):
+        column, before = _pack_column(columns[:, c], width, before, (int(column[:2], 2),))
         bits += column
-        before = numbers if predicting else None
     return bits
 
 
@@ -190,13 +193,16 @@ def _rice(values: NDArray[np.uint64]) -> tuple[int, int]:
 
 
 def _pack_column(
-    values: NDArray[np.float64], width: int, before: NDArray[np.uint64] | None
+    values: NDArray[np.float64],
+    width: int,
+    before: NDArray[np.uint64] | None = None,
+    kinds: tuple[int, ...] = (_KIND_BITS, _KIND_BINARY, _KIND_DECIMAL),
 ) -> tuple[str, NDArray[np.uint64]]:
     """Bits of a column and its integers; `before`: those of the column to predict from."""
     rows = len(values) // width
     best: tuple[str, NDArray[np.uint64]] | None = None
-    for kind, convert in ((_KIND_BITS, _as_bits), (_KIND_BINARY, _as_binary), (_KIND_DECIMAL, _as_decimal)):
-        form = convert(values)
+    for kind in kinds:
+        form = (_as_bits, _as_binary, _as_decimal)[kind](values)
         if form is None:
             continue
         exponent = f"{form[1] & 0xFFF:012b}" if kind != _KIND_BITS else ""
