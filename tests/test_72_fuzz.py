@@ -22,7 +22,7 @@ def test_the_corpus_is_what_the_script_makes():
     kept = {path.name: path.read_bytes() for path in fuzz.CORPUS.iterdir()}
     assert kept.keys() == fuzz.seeds().keys()
     for name, data in fuzz.seeds().items():
-        if name not in ("10", "11", "12", "14"):  # another zstd or zlib may compress the same otherwise
+        if name not in ("10", "11", "12", "14", "20"):  # other libraries may compress the same otherwise
             assert kept[name] == data, name
 
 
