@@ -6,7 +6,7 @@ of the signal, which continues smoothly where they were, and sent as decibels in
 map (validity) says where they are.
 
 Two rules find them, both relative to the roughness of the strip, so that speckle is never taken for them:
-`points` that stand out of their cell by POINT_DB or more, as long as they are few, and `ramps` within REACH
+points that stand out of their cell by POINT_DB or more, as long as they are few, and ramps within REACH
 pixels of missing pixels or of the sides of the scene that lie RAMP_DB or more under what is further inside.
 
 Stream: the adaptive binary coder (binary_coder). In raster order, each value is a difference to the literal
@@ -34,6 +34,7 @@ from sarzip.codec.binary_coder import (
     take,
 )
 from sarzip.codec.jit import compiled, inlined
+from sarzip.codec.validity import fill
 from sarzip.errors import CorruptError
 
 UNIT_DB = 0.125
@@ -45,6 +46,8 @@ LEAST_BODY = 256
 """Pixels that a cell must have besides."""
 RAMP_DB, RAMP_SPREADS = 6.0, 10.0
 REACH = 8
+LEAST_RAMPS = 16
+"""Pixels of ramps in a piece of a strip; fewer are chance."""
 
 _LARGEST = 1 << 14
 _DIGITS = 16
@@ -53,19 +56,19 @@ _SIGNS = 3 * (_DIGITS + 1)
 _FIRST_DIGITS = _SIGNS + 3
 _CONTEXTS = _FIRST_DIGITS + _DIGITS + 1
 _MEMORY = 60
+_PIECE = 1024  # columns that are looked at for ramps at a time, which bounds the memory
 _EVEN = 32768
 
 
 @dataclass(frozen=True, eq=False)
 class Literals:
     """The literal pixels of a strip in raster order: places int64 (n,) in the flattened strip of `width`
-    columns, decibels float32 (n,). ramps: whether any of them are of a ramp.
+    columns, decibels float32 (n,).
     """
 
     places: NDArray[np.int64]
     decibels: NDArray[np.float32]
     width: int
-    ramps: bool
 
     def within(self, columns: slice) -> NDArray[np.float32]:
         """Decibels of those in some columns, in raster order."""
@@ -90,24 +93,41 @@ class Overlay:
 
 
 def find(signal: NDArray[np.float32], classes: NDArray[np.uint8], number: int) -> Literals:
-    """Find the literal pixels of a strip and give them the class `number`.
+    """Find the literal pixels of a strip, give them the class `number` and replace them in the signal.
 
-    signal: dB, C-contiguous (rows, columns), filled where classes is not 0. Points are replaced by the mean
-    of their cell; ramps, if there are any, are left to another `validity.fill`.
+    signal: dB, C-contiguous (rows, columns), filled where classes is not 0.
     """
     cells = -(-signal.shape[0] // CELL) * -(-signal.shape[1] // CELL)
     replaced = np.empty(MOST_POINTS * cells, np.int64), np.empty(MOST_POINTS * cells, np.float32)
     points = _points(signal, classes, number, *replaced)
-    found = _ramps(signal, classes, number, True)
-    if classes.any():
-        turned, marks = np.ascontiguousarray(signal.T), np.ascontiguousarray(classes.T)
-        if more := _ramps(turned, marks, number, False):
-            classes[number == marks.T] = number
-            found += more
-    places = np.flatnonzero(classes == number) if points or found else np.empty(0, np.int64)
+    pieces = [np.s_[:, left : left + _PIECE] for left in range(0, signal.shape[1], _PIECE)]
+    refilled = [piece for piece in pieces if _mark_ramps(signal, classes, number, piece)]
+    places = np.flatnonzero(classes == number) if points or refilled else np.empty(0, np.int64)
     decibels = signal.reshape(-1)[places]
     decibels[np.searchsorted(places, replaced[0][:points])] = replaced[1][:points]
-    return Literals(places, decibels, signal.shape[1], found > 0)
+    for piece in refilled:
+        fill(signal[piece], classes[piece] > 0)
+    return Literals(places, decibels, signal.shape[1])
+
+
+def _mark_ramps(
+    signal: NDArray[np.float32], classes: NDArray[np.uint8], number: int, piece: tuple[slice, slice]
+) -> bool:
+    """Mark the ramps in a piece of the columns of a strip, if there are enough of them."""
+    marks = np.ascontiguousarray(classes[piece])
+    left, right = piece[1].start == 0, piece[1].stop >= signal.shape[1]
+    if not (left or right or marks.any()):
+        return False
+    own = np.ascontiguousarray(signal[piece])
+    found = _ramps(own, marks, number, left, right)
+    if classes[piece].any():
+        turned = np.ascontiguousarray(marks.T)
+        found += _ramps(np.ascontiguousarray(own.T), turned, number, False, False)
+        marks = turned.T
+    if found < LEAST_RAMPS:
+        return False
+    classes[piece] = marks
+    return True
 
 
 @compiled("int64(float32[:,::1], uint8[:,::1], int64, int64[::1], float32[::1])")
@@ -171,9 +191,11 @@ def _body(signal, classes):  # type: ignore[no-untyped-def]
     return mean, mean + max(POINT_DB, POINT_SPREADS * math.sqrt(max(squares / count - mean * mean, 0.0)))
 
 
-@compiled("int64(float32[:,::1], uint8[:,::1], int64, boolean)")
-def _ramps(signal, classes, number, sides):  # type: ignore[no-untyped-def]
-    """Along rows: both ends of every run of pixels that are not missing; sides: those of the plane as well."""
+@compiled("int64(float32[:,::1], uint8[:,::1], int64, boolean, boolean)")
+def _ramps(signal, classes, number, left, right):  # type: ignore[no-untyped-def]
+    """Along rows: both ends of every run of pixels that are not missing; left, right: whether those at the
+    edges of the plane count.
+    """
     found = 0
     width = signal.shape[1]
     for y in range(signal.shape[0]):
@@ -185,9 +207,9 @@ def _ramps(signal, classes, number, sides):  # type: ignore[no-untyped-def]
             while end < width and (classes[y, end] == 0 or classes[y, end] == number):
                 end += 1
             if end - start >= 4 * REACH:
-                if sides or start > 0:
+                if left or start > 0:
                     found += _ramp(signal[y], classes[y], number, start, 1)
-                if sides or end < width:
+                if right or end < width:
                     found += _ramp(signal[y], classes[y], number, end - 1, -1)
             start = end
     return found

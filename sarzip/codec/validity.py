@@ -24,7 +24,7 @@ ZERO_RUN = 16
 _MAX_CLASSES = 15
 _BLOCK = 64
 _COUNTED = binary_coder.LIMIT
-_FILL_WIDTH = 4096
+_FILL_WIDTH = 1024
 
 
 def special_values(dtype: np.dtype[Any] | str, nodata: float | int | None) -> tuple[float | int, ...]:

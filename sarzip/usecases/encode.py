@@ -309,10 +309,7 @@ def _transformed(values: list[NDArray[Any]], codings: list[BandCoding]) -> _Stri
     found = []
     for signal, classes, coding in zip(signals, maps, codings, strict=True):
         validity.fill(signal, classes > 0)
-        literal = find(signal, classes, coding.literal)
-        if literal.ramps:
-            validity.fill(signal, classes > 0)
-        found.append(literal)
+        found.append(find(signal, classes, coding.literal))
     if len(values) == 1:
         return _Strip(signals[0][None], maps[0][None], found)
     return _Strip(np.stack(signals), np.stack(maps), found)
