@@ -97,3 +97,11 @@ def test_damaged_values_are_refused_or_stay_in_range():
             continue
     with pytest.raises(CorruptError):
         decode_literals(b"\x01", np.zeros((4, 4), bool))
+
+
+def test_a_few_pixels_are_no_ramp():
+    signal = _sea(64, 64)
+    signal[20:24, 0] = -25.0
+    classes = np.zeros(signal.shape, np.uint8)
+    assert not find(signal, classes, LITERAL).places.size
+    assert not classes.any()

@@ -351,3 +351,14 @@ def test_real_scenes_keep_everything_but_the_speckle(scene, tiny_model, tmp_path
             assert repr(a.nodatavals) == repr(b.nodatavals)
     comparison = sarzip.compare(scene, back)
     assert all(band.mask_differences == 0 for band in comparison.bands)
+
+
+def test_a_literal_pixel_of_the_median_level_is_told(write_raster, tiny_model, tmp_path):
+    """Its decibels about the centre are zero and take no byte."""
+    rng = np.random.default_rng(3)
+    values = rng.normal(0, 0.2, (1, 96, 96)).astype(np.float32)
+    values[0, :32, :32] -= 15
+    values[0, 10, 10] = float(np.median(values))
+    source = write_raster(values)
+    _, back = round_trip(source, tiny_model, tmp_path)
+    assert abs(read(back)[0, 10, 10] - values[0, 10, 10]) < 0.1

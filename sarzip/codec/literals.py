@@ -114,7 +114,7 @@ def _mark_ramps(
     signal: NDArray[np.float32], classes: NDArray[np.uint8], number: int, piece: tuple[slice, slice]
 ) -> bool:
     """Mark the ramps in a piece of the columns of a strip, if there are enough of them."""
-    marks = np.ascontiguousarray(classes[piece])
+    marks = classes[piece].copy()
     left, right = piece[1].start == 0, piece[1].stop >= signal.shape[1]
     if not (left or right or marks.any()):
         return False

@@ -102,8 +102,11 @@ def literals_stream(
     decibels: Sequence[NDArray[np.float32]], marks: Sequence[NDArray[np.bool_]]
 ) -> dict[int, bytes]:
     """The stream of the literal pixels of a set's bands; no stream where there are none."""
+    if not any(each.size for each in decibels):
+        return {}
     payloads = [encode_literals(to_units(each), where) for each, where in zip(decibels, marks, strict=True)]
-    return _stream(StreamKind.LITERALS, payloads)
+    # Zeros take no bytes, but that there are any has to be said.
+    return _stream(StreamKind.LITERALS, payloads) or {StreamKind.LITERALS: bytes(len(payloads) - 1)}
 
 
 def dataset_mask_stream(mask: NDArray[np.uint8]) -> dict[int, bytes]:
