@@ -16,8 +16,6 @@ from sarzip.codec.hyperprior_steps import FRACTIONS, step_index
 from sarzip.codec.jit import compiled
 from sarzip.codec.lapped_transform import CHANNELS
 
-SIDE_LIMIT = 1023
-
 
 class HyperEncoder:
     """Latents in steps to hyper-latents; immutable, thread-safe. Weights: `side.analysis.*`."""
@@ -45,8 +43,8 @@ class HyperEncoder:
         self._low = self._direct.shape[1] // 4
         self._signed = self._inward.shape[1] // 4 - len(sizes)
 
-    def __call__(self, units: NDArray[np.float32], step: float) -> NDArray[np.int32]:
-        """Latents / step (256, h, w) to hyper-latents int32 (S, ceil(h/2), ceil(w/2))."""
+    def __call__(self, units: NDArray[np.float32], step: float) -> NDArray[np.float32]:
+        """Latents / step (256, h, w) to hyper-latents before rounding (S, ceil(h/2), ceil(w/2))."""
         h, w = units.shape[1:]
         if h % 2 or w % 2:
             units = np.pad(units, ((0, 0), (0, h % 2), (0, w % 2)), mode="edge")
@@ -58,9 +56,7 @@ class HyperEncoder:
         mixed += self._mix_bias
         x += np.maximum(mixed, 0, out=mixed)
         direct = self._direct @ _squares(units[: self._low]).swapaxes(0, 1).reshape(4 * self._low, -1)
-        side = self._out @ x + self._out_bias + direct
-        side = np.clip(np.rint(np.nan_to_num(side)), -SIDE_LIMIT, SIDE_LIMIT)
-        return side.astype(np.int32).reshape(-1, *half)
+        return (self._out @ x + self._out_bias + direct).reshape(-1, *half)
 
     def _features(self, units: NDArray[np.float32]) -> NDArray[np.float32]:
         """Of each place of the 2×2 squares, log(1 + |u|) of the means of zones and, signed, of a few low

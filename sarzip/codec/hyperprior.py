@@ -34,6 +34,7 @@ from sarzip.codec.hyperprior_steps import (
     TOP_HIDDEN,
     WEIGHT_BITS,
     classes_beyond,
+    differences,
     integrate,
     interpolate_knots,
     side_row,
@@ -44,6 +45,9 @@ from sarzip.codec.jit import compiled
 from sarzip.errors import ModelError
 
 EXACT = 1 << 24
+SIDE_LIMIT = 1023
+DEAD_ZONE = 0.12
+"""Of the hyper-latents, about their prediction: worth 0.2 % of the rate, at coarse steps 1.7 %."""
 LAYERS = ("first", "up", "mid", "last")
 
 
@@ -97,6 +101,17 @@ class IntegerHyper:
             sums = np.abs(matrix).sum(1).max() * largest[name] + bias
             if np.abs(matrix).max() > 127 or sums >= EXACT - (1 << SUM_BITS):
                 raise ModelError(f"lapped16: layer '{name}' of the hyperprior is not exact in float32")
+
+    def quantise(
+        self, values: NDArray[np.float32], zone: float = DEAD_ZONE
+    ) -> tuple[NDArray[np.int32], NDArray[np.int32]]:
+        """Hyper-latents before rounding (S, h, w) to integers and what is coded of them: the difference to
+        their integer prediction, with a dead zone about none.
+        """
+        wanted = np.clip(np.nan_to_num(values), -SIDE_LIMIT, SIDE_LIMIT).astype(np.float32)
+        side, residual = np.empty(wanted.shape, np.int32), np.empty(wanted.shape, np.int32)
+        differences(wanted, self._prediction, np.float32(zone), side, residual)
+        return side, residual
 
     def residual(self, side: NDArray[np.int32]) -> NDArray[np.int32]:
         """What is coded of hyper-latents int32 (S, h, w): the difference to their integer prediction."""

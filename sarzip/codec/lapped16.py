@@ -25,9 +25,8 @@ from numpy.typing import NDArray
 from sarzip.codec import lapped_tilt, lapped_transform
 from sarzip.codec.entropy import EntropyModel, Estimate, peek_states
 from sarzip.codec.family import LATENTS, SIDE
-from sarzip.codec.hyper_encoder import SIDE_LIMIT, HyperEncoder
-from sarzip.codec.hyperprior import IntegerHyper, neighbourhoods, shuffle
-from sarzip.codec.hyperprior_steps import CLASS_STEP, ratios
+from sarzip.codec.hyper_encoder import HyperEncoder
+from sarzip.codec.hyperprior import SIDE_LIMIT, IntegerHyper, neighbourhoods, shuffle
 from sarzip.codec.lapped_transform import LappedTransform
 from sarzip.codec.reduced import LinearSynthesis, Synthesis
 from sarzip.errors import CorruptError, ModelError
@@ -105,6 +104,7 @@ class Lapped16Family:
         if found != (self.config.side, 4 * self.config.means, self.config.hidden, self.config.inner):
             raise ModelError("lapped16: the weights do not fit the card (widths differ)")
         self._models: dict[str, EntropyModel] = {}
+        self._lengths: dict[str, NDArray[np.float32]] = {}
         self._side_model, self._latent_model = self._entropy_model("side."), self._states_model(states)
 
     def _make_encoder(self) -> tuple[LappedTransform | None, HyperEncoder | None]:
@@ -132,6 +132,13 @@ class Lapped16Family:
         if prefix not in self._models:
             self._models[prefix] = EntropyModel.from_arrays(self._weights, prefix)
         return self._models[prefix]
+
+    def _code_lengths(self, prefix: str) -> NDArray[np.float32]:
+        """Bits (classes, magnitudes) with a uniform quantiser: what tilts are fitted to."""
+        if prefix not in self._lengths:
+            lengths = self._entropy_model(prefix).tables.magnitude_lengths(lapped_tilt.MAGNITUDES)
+            self._lengths[prefix] = np.ascontiguousarray(lengths[:, 0])
+        return self._lengths[prefix]
 
     def with_states(self, states: int) -> Lapped16Family:
         """The same model encoding with another number of trellis states; shares all weights."""
@@ -223,17 +230,16 @@ class Lapped16Family:
         """Everything about a group that coding it needs, before quantisation."""
         shape = (latents.shape[1], latents.shape[2])
         units = np.multiply(latents, np.float32(1.0 / step), dtype=np.float32)
-        side = self._describe(units, step)
+        side, residual = self._hyper.quantise(self._describe(units, step))
         classes, means = self._classes(side, shape, step), self._means(side, shape)
         centred = units.reshape(self.channels, -1)
         centred[: len(means)] -= means
         lapped_tilt.swap_squares(units[0])
-        tilt = lapped_tilt.fit(centred, classes, ratios(), CLASS_STEP)
+        weight = 1 / max(self._entropy_model("latents1.").lam, 1e-3)
+        tilt = lapped_tilt.fit(centred, classes, self._code_lengths("latents1."), weight)
         self._hyper.tilt(classes, tilt)
-        residual = self._hyper.residual(side)
-        moves = lapped_tilt.fit_side(
-            residual.reshape(len(residual), -1), self._hyper.side_row(step), ratios(), CLASS_STEP
-        )
+        lengths = self._code_lengths("side.")
+        moves = lapped_tilt.fit_side(residual.reshape(len(side), -1), self._hyper.side_row(step), lengths)
         return _Plan(
             residual=residual.reshape(-1).astype(np.float32),
             side_classes=self._hyper.side_classes(moves, (side.shape[1], side.shape[2]), step),
@@ -243,8 +249,8 @@ class Lapped16Family:
             head=lapped_tilt.pack(tilt, moves),
         )
 
-    def _describe(self, units: NDArray[np.float32], step: float) -> NDArray[np.int32]:
-        """Latents in steps (256, h, w) to hyper-latents (S, ceil(h/2), ceil(w/2))."""
+    def _describe(self, units: NDArray[np.float32], step: float) -> NDArray[np.float32]:
+        """Latents in steps (256, h, w) to hyper-latents before rounding (S, ceil(h/2), ceil(w/2))."""
         assert self._encoder is not None  # analyse has refused such a model
         return self._encoder(units, step)
 

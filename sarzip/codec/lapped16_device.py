@@ -26,7 +26,6 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from sarzip.codec import lapped_transform
-from sarzip.codec.hyper_encoder import SIDE_LIMIT
 from sarzip.codec.hyperprior import IntegerHyper
 from sarzip.codec.hyperprior_steps import (
     CLASSES,
@@ -93,7 +92,7 @@ class DeviceFamily(Lapped16Family):
 
         return self._run(part, h, (1, STRIDE * h, STRIDE * w))
 
-    def _describe(self, units: NDArray[np.float32], step: float) -> NDArray[np.int32]:
+    def _describe(self, units: NDArray[np.float32], step: float) -> NDArray[np.float32]:
         assert self._encoder is not None
         row, (h, w) = self._encoder.knot_row(step), units.shape[1:]
         half = ((h + 1) // 2, (w + 1) // 2)
@@ -103,7 +102,7 @@ class DeviceFamily(Lapped16Family):
             side = networks.describe(networks.put(units[:, 2 * low : 2 * high]), networks.put(row))
             return side[:, first - low : stop - low]
 
-        return self._run(part, half[0], (self.config.side, *half), torch.int32)
+        return self._run(part, half[0], (self.config.side, *half))
 
     def _classes(self, side: NDArray[np.int32], shape: tuple[int, int], step: float) -> NDArray[np.uint8]:
         index, knots = step_index(step), self._hyper.knots
@@ -284,8 +283,7 @@ class _Networks:
         around = _neighbourhoods(x.reshape(-1, *half))
         x = x + torch.relu(side["mix.weight"] @ around + side["mix.bias"])
         direct = side["direct.weight"] @ F.pixel_unshuffle(units[:low], 2).reshape(4 * low, -1)
-        found = torch.nan_to_num(side["out.weight"] @ x + side["out.bias"] + direct)
-        return found.round().clamp(-SIDE_LIMIT, SIDE_LIMIT).int().reshape(-1, *half)
+        return (side["out.weight"] @ x + side["out.bias"] + direct).reshape(-1, *half)
 
     def classes(self, side: Tensor, first: Tensor, last: Tensor, beyond: int) -> Tensor:
         """What IntegerHyper does: hyper-latents (S, h, w) to classes (256, 2h, 2w); biases at a step."""

@@ -82,10 +82,9 @@ class Lapped16Trainable(nn.Module):
         self.settings = loss
         self._collecting = False
         self._kept: tuple[list[Any], list[Any], list[Any], list[Any]] = ([], [], [], [])
-        self.tilt_basis: Tensor
-        basis = torch.from_numpy(lapped_tilt.float_basis()).float()
-        self.register_buffer("tilt_basis", basis, persistent=False)
         self._cost_tables = (code_lengths(ratios(), loss.weight), pulls(ratios()), loss.weight)
+        # Hyper-latents are rounded to the nearest: no error is worth anything.
+        self._side_lengths = code_lengths(ratios(), math.inf)
 
     def config(self) -> dict[str, Any]:
         """The architecture, for the card."""
@@ -135,36 +134,36 @@ class Lapped16Trainable(nn.Module):
         decoded = self.network.transform.synthesise(latents * step)
         return decoded, float((coded.latent_bits + coded.side_bits).mean())
 
-    @torch.no_grad()
-    def _tilt(self, centred: Tensor, scale: Tensor) -> Tensor:
-        """What the encoder's tilt adds to the classes (B, 256, 1, 1): lapped_tilt.fit, once and unrounded."""
-        found, expected = centred.square().mean((2, 3)), scale.square().mean((2, 3))
-        share = (expected / (expected + 1 / 12)).clamp_min(0.05)
-        wanted = 0.5 * torch.log((found + 1 / 12) / (expected + 1 / 12)) / net.CLASS_STEP / share
-        variance = scale.square()
-        information = 2 * (variance / (variance + 1 / 12)).square().sum((2, 3)) * net.CLASS_STEP**2
-        weighted = information[:, :, None] * self.tilt_basis
-        normal = self.tilt_basis.T @ weighted + 20.0 * torch.eye(
-            self.tilt_basis.shape[1], device=scale.device
-        )
-        right = (weighted * wanted.clamp(-10, 10)[:, :, None]).sum(1)
-        tilt = torch.linalg.solve(normal, right)
-        return (tilt @ self.tilt_basis.T)[:, :, None, None]
-
-    @torch.no_grad()
     def _keep(self, centred: Tensor, classes: Tensor, residual: Tensor, side_classes: Tensor) -> None:
-        """Remember one crop of a batch as an encoder would code it."""
+        """Remember the first crop of a batch as an encoder would code it."""
         if sum(part.size for part in self._kept[0]) >= COLLECTED:
             return
-        moved = torch.round(classes) + torch.round(self._tilt(centred, net.class_scale(classes)))
-        units = _side_moves(residual, net.class_scale(side_classes)) / lapped_tilt.SIDE_UNIT
-        side_moved = torch.round(side_classes) + lapped_tilt.SIDE_UNIT * torch.round(units)
         start = int(torch.randint(THINNED, ()))
-        thin = [x[0].flatten(1)[:, start::THINNED] for x in (centred, moved)]
-        values = (*thin, residual[0], side_moved[0].expand_as(residual[0]))
+        thin = [x[0].flatten(1)[:, start::THINNED] for x in (centred, classes)]
+        values = (*thin, residual[0], side_classes[0].expand_as(residual[0]))
         for kept, value, kind in zip(self._kept, values, _KINDS, strict=True):
-            limited = value if kind is np.float32 else value.clamp(0, net.CLASSES - 1)
-            kept.append(limited.reshape(-1).float().cpu().numpy().astype(kind))
+            kept.append(value.detach().reshape(-1).cpu().numpy().astype(kind))
+
+    @torch.no_grad()
+    def _moved(
+        self, centred: Tensor, classes: Tensor, residual: Tensor, side_classes: Tensor
+    ) -> tuple[Tensor, Tensor]:
+        """Classes of latents (B, 256, h, w) and hyper-latents (B, S, 1, 1), rounded and moved as an encoder
+        moves those of a group.
+        """
+        lengths, _, weight = self._cost_tables
+        basis, top = lapped_tilt.integer_basis(), net.CLASSES - 1
+        moved, side_moved = torch.round(classes), torch.round(side_classes)
+        for crop, units in enumerate(centred):
+            planes = [x.flatten(1).cpu().contiguous().numpy() for x in (units, moved[crop])]
+            tilt = lapped_tilt.fit(planes[0], planes[1].clip(0, top).astype(np.uint8), lengths, weight)
+            offsets = torch.from_numpy(lapped_tilt.offsets(tilt, basis)).to(moved)
+            moved[crop] += offsets[:, None, None]
+            row = side_moved[crop].flatten().cpu().numpy().clip(0, top).astype(np.uint8)
+            coded = residual[crop].flatten(1).cpu().numpy().round().astype(np.int32)
+            moves = torch.from_numpy(lapped_tilt.fit_side(coded, row, self._side_lengths)).to(side_moved)
+            side_moved[crop] += lapped_tilt.SIDE_UNIT * moves[:, None, None]
+        return moved.clamp_(0, top), side_moved.clamp_(0, top)
 
     def code(self, batch: Tensor, log_step: Tensor, noisy: bool) -> Coded:
         """Code a batch at log2 steps (N,). `noisy`: for training; otherwise as an encoder does it."""
@@ -177,20 +176,25 @@ class Lapped16Trainable(nn.Module):
         with torch.autocast(batch.device.type, enabled=False):
             side = side.float()
             whole = net.round_through(side)
-            residual = (side + _noise(side) if noisy else whole) - model.side_prior.predict(whole)
+            expected = model.side_prior.predict(whole)
+            residual = (side + _noise(side) if noisy else whole) - expected
             side_classes = model.side_prior(weights)
-            if not noisy:
-                moves = _side_moves(residual, net.class_scale(side_classes)) / lapped_tilt.SIDE_UNIT
-                side_classes = torch.round(side_classes) + lapped_tilt.SIDE_UNIT * torch.round(moves)
-            side_bits = net.gaussian_bits(residual, net.class_scale(side_classes))
             classes, means = model.hyper(whole, weights)
             mean = F.pad(means, (0, 0, 0, 0, 0, net.CHANNELS - means.shape[1]))
             centred = net.swap_squares(units - mean)
-            if not noisy:
-                classes = torch.round(classes) + torch.round(self._tilt(centred, net.class_scale(classes)))
+            # In training, half of the crops: the others stand for parts of large groups.
+            known = (len(batch) + 1) // 2 if noisy else len(batch)
+            moved = self._moved(
+                centred[:known], classes[:known], (whole - expected)[:known], side_classes[:known]
+            )
+            classes, side_classes = (
+                torch.cat([net.through(own[:known], there), own[known:]])
+                for own, there in zip((classes, side_classes), moved, strict=True)
+            )
+            side_bits = net.gaussian_bits(residual, net.class_scale(side_classes))
             cost, bits, rounded = LatentCost.apply(centred, classes, *self._cost_tables)  # type: ignore[no-untyped-call]
             if noisy and self._collecting:
-                self._keep(centred, classes, whole - model.side_prior.predict(whole), side_classes)
+                self._keep(centred, moved[0], whole - expected, moved[1])
         return Coded(
             bits.sum((1, 2, 3)) / pixels,
             side_bits.sum((1, 2, 3)) / pixels,
@@ -198,20 +202,6 @@ class Lapped16Trainable(nn.Module):
             rounded,
             mean,
         )
-
-
-@torch.no_grad()
-def _side_moves(residual: Tensor, scale: Tensor) -> Tensor:
-    """What the encoder adds to the classes of the side information (B, S, 1, 1): lapped_tilt.fit_side,
-    unrounded.
-    """
-    samples = residual.shape[2] * residual.shape[3]
-    found = residual.square().mean((2, 3), keepdim=True) + 1 / 12
-    expected = scale.square() + 1 / 12
-    share = (1 - 1 / (12 * expected)).clamp_min(0.05)
-    wanted = 0.5 * torch.log(found / expected) / net.CLASS_STEP / share
-    top = lapped_tilt.SIDE_TOP * lapped_tilt.SIDE_UNIT
-    return (wanted * samples / (samples + lapped_tilt.SIDE_DOUBT)).clamp(-top, top)
 
 
 def _noise(like: Tensor) -> Tensor:
