@@ -8,6 +8,7 @@ import json
 import subprocess
 import sys
 import threading
+import urllib.request
 from collections.abc import Iterator
 from pathlib import Path
 from typing import ClassVar
@@ -272,6 +273,11 @@ def server(request, tmp_path, monkeypatch) -> Iterator[str]:
         thread.join()
 
 
+def server_knows_ranges(server: str) -> bool:
+    with urllib.request.urlopen(f"{server}/a.sarz") as answer:
+        return answer.headers.get("Accept-Ranges") == "bytes"
+
+
 def test_ranges_over_http(packed, model, server, tmp_path, capsys):
     pytest.importorskip("aiohttp")
     window = ["--window", "1200,1050,30,30", "--model", model]
@@ -284,6 +290,34 @@ def test_ranges_over_http(packed, model, server, tmp_path, capsys):
         np.testing.assert_array_equal(a.read(), b.read())
     assert run(["info", f"{server}/missing.sarz"]) == 3
     assert "missing.sarz" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("server", [_Ranges, _NoRanges], indirect=True)
+def test_every_reading_command_takes_urls(packed, model, server, tmp_path, capsys):
+    pytest.importorskip("aiohttp")
+    far, own = f"{server}/a.sarz", ["--model", model]
+    for more in (
+        ["--bbox", "510000,4989100,511000,4990000", "--band", "2"],
+        ["--scale", "8"],
+        ["--window", "64,32,640,320", "--scale", "16", "--band", "1"],
+        [],
+    ):
+        report_of(capsys, "decompress", packed, "-o", tmp_path / "near.tif", "--force", *own, *more)
+        report_of(capsys, "decompress", far, "-o", tmp_path / "far.tif", "--force", *own, *more)
+        with rasterio.open(tmp_path / "near.tif") as a, rasterio.open(tmp_path / "far.tif") as b:
+            np.testing.assert_array_equal(a.read(), b.read())
+            assert (a.crs, a.transform) == (b.crs, b.transform)
+    report_of(capsys, "preview", packed, "-o", tmp_path / "near.png", "--max-size", 128, *own)
+    report_of(capsys, "preview", far, "-o", tmp_path / "far.png", "--max-size", 128, *own)
+    assert (tmp_path / "near.png").read_bytes() == (tmp_path / "far.png").read_bytes()
+    assert report_of(capsys, "verify", far, "--deep", *own)["groups"] == 4
+    report_of(capsys, "compress", tmp_path / "near.tif", "-o", tmp_path / "near.sarz", *own)
+    if server_knows_ranges(server):
+        assert report_of(capsys, "info", far)["width"] == 1300
+        # Rasters are read by GDAL, which would keep the server of this process waiting.
+        command = [sys.executable, "-m", "sarzip", "compress", f"{server}/near.tif", "-o", "far.sarz", *own]
+        subprocess.run(command, cwd=tmp_path, check=True, timeout=60)
+        assert (tmp_path / "far.sarz").read_bytes() == (tmp_path / "near.sarz").read_bytes()
 
 
 @pytest.mark.parametrize("server", [_NoRanges], indirect=True)

@@ -28,8 +28,8 @@ def open_url(url: str) -> Iterator[BinaryIO]:
         raise InputError(f"{url}: reading URLs needs fsspec; pip install 'sarzip[remote]'") from None
     with contextlib.ExitStack() as stack:
         try:
-            opened = fsspec.open(url, "rb", **_options(url))
-            file = stack.enter_context(opened)
+            system, path = fsspec.core.url_to_fs(url, **_system_options(url))
+            file = stack.enter_context(system.open(path, "rb", **_file_options(url)))
         except FileNotFoundError:
             raise InputError(f"{url}: nothing is there; check the address") from None
         except ImportError as error:
@@ -77,7 +77,11 @@ def _faults() -> Iterator[None]:
         raise OSError(str(error) or type(error).__name__) from error
 
 
-def _options(url: str) -> dict[str, object]:
-    if url.startswith(("http://", "https://")):
-        return {"block_size": _READ_AHEAD, "cache_type": "readahead"}
-    return {}
+def _system_options(url: str) -> dict[str, object]:
+    """HTTP alone would keep nothing of what it reads ahead."""
+    return {"cache_type": "readahead"} if url.startswith(("http://", "https://")) else {}
+
+
+def _file_options(url: str) -> dict[str, object]:
+    """Object stores would read 5 MB or more at a time. Chained systems, such as caches, decide themselves."""
+    return {} if "::" in url else {"block_size": _READ_AHEAD}
