@@ -79,7 +79,8 @@ def test_analysis_and_synthesis_are_those_of_the_cpu(shape, here, there):
 @pytest.mark.parametrize("step", STEPS)
 def test_classes_are_the_same_integers(shape, step, there):
     weights = shaken()
-    here, other = Lapped16Family({}, weights), DeviceFamily({}, weights, str(there._devices[0]))
+    here = Lapped16Family(there.config, weights)
+    other = DeviceFamily(there.config, weights, str(there._devices[0]))
     half = tuple((size + 1) // 2 for size in shape)
     side = np.random.default_rng(1).integers(-60, 61, (24, *half)).astype(np.int32)
     precision = torch.get_float32_matmul_precision()

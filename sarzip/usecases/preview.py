@@ -23,6 +23,7 @@ from sarzip.errors import InputError, UsageError
 from sarzip.usecases.atomic import atomic_path, check_destination, naming
 from sarzip.usecases.decode import MASK_BAND
 from sarzip.usecases.region import RegionDecoder, Setup, check_need, load_coders
+from sarzip.usecases.runtime import Machine, peak_memory
 from sarzip.usecases.sarzfile import SarzPart, open_part
 from sarzip.usecases.scene import BandCoding
 from sarzip.usecases.window import Region, Selection, resolve
@@ -71,7 +72,10 @@ class PreviewReport:
     stretch_db: tuple[tuple[float, float] | None, ...]
     output_bytes: int
     bytes_read: int
+    device: str
     seconds: float
+    mpix_per_s: float
+    peak_memory: int
 
 
 @dataclass(frozen=True)
@@ -96,13 +100,15 @@ def preview(
         scale = min(factor, SCALES[-1])
         bands = options.bands or _measured(header)
         region = resolve(Selection(bands=bands, scale=scale), header)
-        image = _shrink(_decode(part, region, options), factor // scale)
+        image, machine = _decode(part, region, options)
+        image = _shrink(image, factor // scale)
         channels, stretches = _channels(image)
         with atomic_path(destination, options.force) as target:
             from sarzip.raster.png import write_png
 
             write_png(target, channels)
             size = target.stat().st_size
+    seconds = time.perf_counter() - started
     return PreviewReport(
         source=str(source),
         output=str(destination),
@@ -114,7 +120,10 @@ def preview(
         stretch_db=stretches,
         output_bytes=size,
         bytes_read=part.bytes_read,
-        seconds=time.perf_counter() - started,
+        device=machine.device,
+        seconds=seconds,
+        mpix_per_s=region.window.rows * region.window.columns * len(bands) / seconds / 1e6,
+        peak_memory=peak_memory(),
     )
 
 
@@ -134,8 +143,8 @@ def _measured(header: Header) -> tuple[int, ...]:
     return tuple(found[:2])
 
 
-def _decode(part: SarzPart, region: Region, options: PreviewOptions) -> _Image:
-    """Decode a region into memory, in dB."""
+def _decode(part: SarzPart, region: Region, options: PreviewOptions) -> tuple[_Image, Machine]:
+    """Decode a region into memory, in dB; and the machine that did."""
     header = part.header
     codings = [BandCoding.from_header(header.bands[band]) for band in region.bands]
     if any(coding.radiometry.domain not in DOMAINS for coding in codings):
@@ -159,7 +168,7 @@ def _decode(part: SarzPart, region: Region, options: PreviewOptions) -> _Image:
             signal = coding.radiometry.forward(block.values) + np.float32(coding.radiometry.centre)
         image.decibels[(block.band, *inside)] = np.where(classes == 0, signal, 0)
         image.valid[(block.band, *inside)] &= classes == 0
-    return image
+    return image, machine
 
 
 def _shrink(image: _Image, factor: int) -> _Image:
