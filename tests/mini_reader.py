@@ -506,7 +506,7 @@ def coded_corrections(payload: bytes, rows: int, cols: int) -> np.ndarray:  # 9.
                 number = rest + 19
             number = -number if negative else number
         value = (guess + 32 >> 6) + number
-        need(abs(value) <= 600, "a difference")
+        need(abs(value) <= 300, "a correction")
         cells[i, j] = value
         errors[i, j] = abs(64 * value - guess)
         mean += (64 * value - mean) // (min(count, 40) + 2)
@@ -521,6 +521,8 @@ def side_streams(
     """Class maps and corrections of the bands of a set, of whatever kind the streams are."""
     for old, new in ((1, 7), (4, 8), (6, 9)):
         need(not (old in streams and new in streams), "two streams of one meaning")
+    if 10 in streams:
+        specials = [count + 1 for count in specials]
     if 7 in streams:
         parts = coded_payloads(streams[7], bands)
         maps = [coded_mask(part, rows, cols, count) for part, count in zip(parts, specials, strict=True)]
@@ -532,6 +534,29 @@ def side_streams(
     else:
         cells = [corrections(part, rows, cols) for part in joined(streams.get(4, b""), bands)]
     return maps, cells
+
+
+def literals(payload: bytes, marks: np.ndarray) -> dict[tuple[int, int], int]:  # 9.9, eighths of a dB
+    found: dict[tuple[int, int], int] = {}
+    if not marks.any():
+        need(not payload, "literal pixels of a band that has none")
+        return found
+    decoder, model, last = Decoder(payload), Model(71, 60), 0
+    for i, j in zip(*(map(int, at) for at in np.nonzero(marks)), strict=True):
+        near = [(i - 1, j), (i, j - 1)]
+        kind = next((t for t, place in enumerate(near) if place in found), 2)
+        guess = found[near[kind]] if kind < 2 else last
+        digits = 0
+        while digits < 16 and decoder.bit(model, 17 * kind + digits):
+            digits += 1
+        size = min(digits, 1)
+        negative = digits > 0 and decoder.bit(model, 51 + kind)
+        for k in range(digits - 1):
+            size = 2 * size + (decoder.take(32768) if k else decoder.bit(model, 54 + digits))
+        last = found[i, j] = guess + (-size if negative else size)
+        need(abs(last) <= 16384, "value of a literal pixel")
+    need(decoder.at_end(), "form of literal pixels")
+    return found
 
 
 def dataset_mask(streams: dict[int, bytes], rows: int, cols: int) -> np.ndarray:  # 9.4, 9.7

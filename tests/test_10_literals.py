@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import mini_reader
 import numpy as np
 import pytest
 from hypothesis import given, settings
@@ -105,3 +106,13 @@ def test_a_few_pixels_are_no_ramp():
     classes = np.zeros(signal.shape, np.uint8)
     assert not find(signal, classes, LITERAL).places.size
     assert not classes.any()
+
+
+@settings(max_examples=40)
+@given(st.integers(0, 2**32 - 1), st.floats(0, 1), st.floats(0, 60))
+def test_a_reader_written_from_the_specification_finds_the_same(seed, share, spread):
+    rng = np.random.default_rng(seed)
+    marks = rng.random((rng.integers(1, 30), rng.integers(1, 30))) < share
+    units = np.clip(spread * rng.standard_cauchy(int(marks.sum())), -16384, 16384).astype(np.int32)
+    found = mini_reader.literals(encode_literals(units, marks), marks)
+    assert list(found.values()) == units.tolist()

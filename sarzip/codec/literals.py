@@ -34,11 +34,11 @@ from sarzip.codec.binary_coder import (
     take,
 )
 from sarzip.codec.jit import compiled, inlined
+from sarzip.codec.power import CELL
 from sarzip.codec.validity import fill
 from sarzip.errors import CorruptError
 
 UNIT_DB = 0.125
-CELL = 32
 POINT_DB, POINT_SPREADS = 10.0, 9.0
 MOST_POINTS = 24
 """Of a cell of 32×32 pixels; more are a texture."""

@@ -2,17 +2,11 @@
 
 Coding in dB keeps means of dB; speckle that was smoothed away lowers the mean of the power. The encoder
 decodes its own group, compares the power of each cell with the original's and sends the difference in tenths
-of a dB.
-
-A constant gain in a cell would cost RMSE in dB. Among all shifts d of the pixels' dB that change the cell's
-mean power by a given amount, the sum of d² is least when d is proportional to the pixel's power (Lagrange, to
-first order). So the decoder shifts each pixel by g·w, w = min(power / mean power, 4), with g such that the
-cell's power changes by the coded amount. Amounts beyond ±1 dB are made up with a constant gain first.
+of a dB; what the decoder does with it is in power.py.
 """
 
 from __future__ import annotations
 
-import math
 from typing import Any
 
 import numpy as np
@@ -20,9 +14,9 @@ from numpy.typing import NDArray
 
 from sarzip.codec import binary_coder
 from sarzip.codec.jit import compiled, inlined
+from sarzip.codec.power import CELL
 from sarzip.errors import CorruptError
 
-CELL = 32
 UNIT_DB = 0.1
 # Beyond this a cell holds nothing that a gain could repair.
 _LARGEST = 300
@@ -55,30 +49,6 @@ _CERTAINTY, _COUNTED = 24, 60
 _UNARY = 20
 
 
-def relative_power(
-    signal: NDArray[np.float32], floor: float, valid: NDArray[np.bool_] | None
-) -> NDArray[np.float32]:
-    """Power of a signal in dB, float32 of the same shape, 0 where not valid.
-
-    floor: the noise floor in the same relative units (see Radiometry.relative_floor), subtracted.
-    """
-    power = np.multiply(signal, np.float32(math.log(10) / 10))
-    np.minimum(power, 80, out=power)
-    np.exp(power, out=power)
-    power -= np.float32(floor)
-    np.maximum(power, 0, out=power)
-    if valid is not None:
-        power *= valid
-    return power
-
-
-def cell_power(power: NDArray[np.float32]) -> NDArray[np.float64]:
-    """Sums of the power over cells; cells at the right and lower edge may be smaller."""
-    rows, columns = (np.arange(0, size, CELL) for size in power.shape)
-    across = np.add.reduceat(power, columns, axis=1, dtype=np.float64)
-    return np.add.reduceat(across, rows, axis=0)
-
-
 def correction(original: NDArray[np.float64], decoded: NDArray[np.float64]) -> NDArray[np.int16]:
     """What is to be coded: how much the power of each cell must rise, in units of 0.1 dB."""
     usable = (original > 0) & (decoded > 0)
@@ -86,72 +56,21 @@ def correction(original: NDArray[np.float64], decoded: NDArray[np.float64]) -> N
     return np.clip(np.rint(10 * np.log10(ratio) / UNIT_DB), -_LARGEST, _LARGEST).astype(np.int16)
 
 
-def apply_correction(
-    signal: NDArray[np.float32], power: NDArray[np.float32], cells: NDArray[np.int16]
-) -> None:
-    """Shift `signal` (rows, columns) in place so that the power of its cells changes by `cells`.
+def encode_cells(cells: NDArray[np.int16]) -> bytes:
+    """Corrections of one group to bytes; empty when all are zero.
 
-    power: relative_power of the signal.
+    They are coded in raster order with the binary coder: mean and deviation are estimated from those before,
+    above all from the neighbours, and the deviation chooses the contexts.
     """
-    _shift(signal, power, cells)
-
-
-@compiled("void(float32[:, ::1], float32[:, ::1], int16[:, ::1])")
-def _shift(signal: Any, power: Any, cells: Any) -> None:
-    neper = math.log(10.0) / 10.0
-    for i in range(cells.shape[0]):
-        for j in range(cells.shape[1]):
-            wanted = 0.1 * cells[i, j]
-            top, left = 32 * i, 32 * j
-            bottom, right = min(top + 32, signal.shape[0]), min(left + 32, signal.shape[1])
-            total, count = 0.0, 0
-            for y in range(top, bottom):
-                for x in range(left, right):
-                    total += power[y, x]
-                    count += power[y, x] > 0
-            if cells[i, j] == 0 or count == 0 or total == 0.0:
-                continue
-            constant = wanted - min(max(wanted, -1.0), 1.0)
-            wanted -= constant
-            # Moments of the weights: the new power is the sum of p·exp(neper·g·w), to third order in g.
-            scale = count / total
-            first, second, third = 0.0, 0.0, 0.0
-            for y in range(top, bottom):
-                for x in range(left, right):
-                    weight = min(power[y, x] * scale, 4.0)
-                    first += power[y, x] * weight
-                    second += power[y, x] * weight * weight
-                    third += power[y, x] * weight * weight * weight
-            goal = total * (math.exp(neper * wanted) - 1.0)
-            gain = goal / first
-            for _ in range(4):
-                value = gain * (first + gain * (second / 2.0 + gain * third / 6.0)) - goal
-                gain -= value / (first + gain * (second + gain * third / 2.0))
-            gain /= neper
-            for y in range(top, bottom):
-                for x in range(left, right):
-                    signal[y, x] += constant + gain * min(power[y, x] * scale, 4.0)
-
-
-def encode_cells(cells: NDArray[np.int16], expected: NDArray[np.int16] | None = None) -> bytes:
-    """Corrections of one group to bytes; empty when they are what is expected (None: zero).
-
-    expected: of the same shape, what the decoder knows as well. The differences are coded in raster order
-    with the binary coder: mean and deviation are estimated from those before, above all from the
-    neighbours, and the deviation chooses the contexts.
-    """
-    differences = cells.astype(np.int64) - (0 if expected is None else _within_range(expected))
-    if not differences.any():
+    if not cells.any():
         return b""
     coder, size = binary_coder.new_encoder(), 4 * cells.size + 64
     out = np.zeros(size, np.uint8)
-    _code_cells(coder, out, _new_cell_model(), differences, True)
+    _code_cells(coder, out, _new_cell_model(), cells.astype(np.int64), True)
     return binary_coder.finished(coder, out)
 
 
-def decode_cells(
-    payload: bytes, shape: tuple[int, int], expected: NDArray[np.int16] | None = None
-) -> NDArray[np.int16] | None:
+def decode_cells(payload: bytes, shape: tuple[int, int]) -> NDArray[np.int16] | None:
     """Inverse of encode_cells for a group of `shape` pixels; None when all are zero. Raises CorruptError."""
     rows, columns = -(-shape[0] // CELL), -(-shape[1] // CELL)
     cells = np.zeros((rows, columns), np.int64)
@@ -161,15 +80,9 @@ def decode_cells(
             raise CorruptError("radiometric correction is out of range")
         if not binary_coder.read_to_end(coder, data):
             raise CorruptError("radiometric correction has the wrong size")
-    if expected is not None:
-        cells += _within_range(expected)
     if np.abs(cells).max() > _LARGEST:
         raise CorruptError("radiometric correction is out of range")
     return cells.astype(np.int16) if cells.any() else None
-
-
-def _within_range(expected: NDArray[np.int16]) -> NDArray[np.int64]:
-    return np.clip(expected.astype(np.int64), -_LARGEST, _LARGEST)
 
 
 def _new_cell_model() -> NDArray[np.uint16]:
@@ -181,7 +94,7 @@ def _new_cell_model() -> NDArray[np.uint16]:
 
 @compiled("boolean(int64[::1], uint8[::1], uint16[:, ::1], int64[:, ::1], boolean)")
 def _code_cells(coder: Any, data: Any, model: Any, cells: Any, encoding: bool) -> bool:
-    """Encode differences, or decode them into `cells`; False where one is out of range."""
+    """Encode corrections, or decode them into `cells`; False where one is out of range."""
     rows, columns = cells.shape
     errors = np.zeros((rows, columns), np.int64)
     mean, deviation, count = 0, 64, 0  # in 1/64 of a unit
@@ -204,7 +117,7 @@ def _code_cells(coder: Any, data: Any, model: Any, cells: Any, encoding: bool) -
             centre, phase = (guess + 32) >> 6, ((guess + 32) & 63) >> 4
             value = _code_number(coder, data, model, _CONTEXTS * group, phase, cells[i, j] - centre, encoding)
             cells[i, j] = centre + value
-            if abs(cells[i, j]) > 2 * _LARGEST:
+            if abs(cells[i, j]) > _LARGEST:
                 return False
             errors[i, j] = abs(64 * cells[i, j] - guess)
             mean += (64 * cells[i, j] - mean) // (min(count, 40) + 2)

@@ -12,8 +12,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from sarzip.codec.jit import compiled
+from sarzip.codec.power import CELL
 
-CELL = 32
 LEVEL_DB = 0.04
 HIGHEST = 128.0
 """Mean value from which on no rounding of a cell can change its power by LEVEL_DB (amplitude: 0.034 dB)."""

@@ -60,11 +60,11 @@ class SideStreams:
         decibels = decode_literals(self._literals[position], marks)
         return Overlay(marks, decibels) if decibels.size else None
 
-    def cells(self, position: int, expected: NDArray[np.int16] | None = None) -> NDArray[np.int16] | None:
-        """Radiometric corrections of a band; None where there are none. expected: see lock.encode_cells."""
+    def cells(self, position: int) -> NDArray[np.int16] | None:
+        """Radiometric corrections of a band; None where there are none."""
         if StreamKind.RADIOMETRY in self._streams:
             return lock.decode_rice_cells(self._cells[position], self._shape)
-        return lock.decode_cells(self._cells[position], self._shape, expected)
+        return lock.decode_cells(self._cells[position], self._shape)
 
     def dataset_mask(self) -> NDArray[np.uint8] | None:
         """Mask of the whole dataset in this group; None where the group has none."""
@@ -89,13 +89,9 @@ def mask_stream(classes: Iterable[NDArray[np.uint8]]) -> dict[int, bytes]:
     return _stream(StreamKind.CODED_MASK, [validity.encode_classes(each) for each in classes])
 
 
-def radiometry_stream(
-    cells: Sequence[NDArray[np.int16]], expected: Sequence[NDArray[np.int16] | None] | None = None
-) -> dict[int, bytes]:
-    """The stream of the corrections of a set's bands; no stream where they are as expected (None: zero)."""
-    known = [None] * len(cells) if expected is None else expected
-    payloads = [lock.encode_cells(each, guess) for each, guess in zip(cells, known, strict=True)]
-    return _stream(StreamKind.CODED_RADIOMETRY, payloads)
+def radiometry_stream(cells: Iterable[NDArray[np.int16]]) -> dict[int, bytes]:
+    """The stream of the corrections of a set's bands; no stream where there are none."""
+    return _stream(StreamKind.CODED_RADIOMETRY, [lock.encode_cells(each) for each in cells])
 
 
 def literals_stream(
