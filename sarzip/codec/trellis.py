@@ -21,6 +21,7 @@ zero besides.
 
 from __future__ import annotations
 
+import functools
 from typing import Any
 
 import numpy as np
@@ -342,6 +343,7 @@ def _lattice(index, n, following, quantiser, out):  # type: ignore[no-untyped-de
             out[i] = k
 
 
+@functools.lru_cache(maxsize=8)
 def path_rates(tables: CodeTables, lam: float) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
     """lam * code length of the candidates, as the search wants them.
 
@@ -361,16 +363,21 @@ def path_rates(tables: CodeTables, lam: float) -> tuple[NDArray[np.float32], NDA
     return np.ascontiguousarray(rates.reshape(-1)), zero.reshape(-1)
 
 
+@functools.lru_cache(maxsize=8)
+def _uniform_rates(tables: CodeTables, lam: float) -> NDArray[np.float32]:
+    """lam * code length of the magnitudes with a uniform quantiser, float32 (K, width)."""
+    width = min(int((tables.half.astype(np.int64) << tables.shift).max()) + 4, MAX_WIDTH)
+    return np.ascontiguousarray(tables.magnitude_lengths(width)[:, 0] * np.float32(lam))
+
+
 def quantise_clean(
     u: NDArray[np.float32], cls: NDArray[np.uint8], tables: CodeTables, n_states: int, lam: float
 ) -> NDArray[np.int32]:
     """`quantise` without copies: u finite and within +-LIMIT, both contiguous; the length is cut to a
     multiple of LANES when there is a trellis, so pad with zeros."""
     if n_states == 1:
-        width = min(int((tables.half.astype(np.int64) << tables.shift).max()) + 4, MAX_WIDTH)
-        rates = np.ascontiguousarray(tables.magnitude_lengths(width)[:, 0] * np.float32(lam))
         index = np.empty(u.size, np.int32)
-        _nearest(u, cls, rates, index)
+        _nearest(u, cls, _uniform_rates(tables, lam), index)
         return index
     n = u.size // LANES * LANES
     index = np.empty(n, np.int32)
