@@ -31,6 +31,7 @@ class BenchPoint:
     """One codec at one setting on one image. Errors in dB, pooled over bands: see `Quality`.
 
     bias_p95_db is that of the worst band; point_error_db is nan where the image has no point targets.
+    metadata: bytes of the file that say nothing of the pixels.
     """
 
     scene: str
@@ -48,6 +49,7 @@ class BenchPoint:
     point_error_db: float
     encode_mpix_s: float
     decode_mpix_s: float
+    metadata: int = 0
 
 
 @dataclass(frozen=True)
@@ -65,16 +67,20 @@ class BenchReport:
         found = [point for point in self.points if (point.scene, point.codec) == (scene, codec)]
         return tuple(sorted(found, key=lambda point: point.bpp))
 
-    def bd_rates(self, codec: str, reference: str = REFERENCE) -> dict[str, float]:
-        """BD-rate against `reference` of every image where both have curves that overlap within BD_RATES."""
+    def bd_rates(self, codec: str, reference: str = REFERENCE, pixels_only: bool = False) -> dict[str, float]:
+        """BD-rate against `reference` of every image where both have curves that overlap within BD_RATES.
+
+        pixels_only: without the bytes that say nothing of the pixels, which the peers' codestreams lack.
+        """
         rates = {}
         for scene in self.pixels:
             ours, theirs = (
                 [point for point in self.curve(scene, name) if _on_curve(point)]
                 for name in (codec, reference)
             )
+            less = 8 / self.pixels[scene] if pixels_only else 0.0
             try:
-                rate = bd_rate(*_columns(theirs), *_columns(ours))
+                rate = bd_rate(*_columns(theirs, less), *_columns(ours, less))
             except UsageError:
                 continue  # fewer than two points
             if np.isfinite(rate):
@@ -92,7 +98,9 @@ class BenchReport:
     def to_dict(self) -> dict[str, Any]:
         """Plain values for JSON, with None for what is not a finite number, and the BD-rates."""
         content = asdict(self)
-        content["bd_rates"] = {codec: self.bd_rates(codec) for codec in self.labels if codec != REFERENCE}
+        others = [codec for codec in self.labels if codec != REFERENCE]
+        content["bd_rates"] = {codec: self.bd_rates(codec) for codec in others}
+        content["bd_rates_of_pixels"] = {codec: self.bd_rates(codec, pixels_only=True) for codec in others}
         return _plain(content)
 
 
@@ -170,6 +178,7 @@ def _point(scene: BenchScene, codec: str, setting: float, coded: Coded) -> Bench
         point_error_db=float(np.nansum(errors * targets) / targets.sum()) if targets.any() else float("nan"),
         encode_mpix_s=scene.pixels / 1e6 / coded.encode_seconds,
         decode_mpix_s=scene.pixels / 1e6 / coded.decode_seconds,
+        metadata=coded.metadata,
     )
 
 
@@ -177,8 +186,9 @@ def _on_curve(point: BenchPoint) -> bool:
     return 0 < point.rmse_db < np.inf and BD_RATES[0] <= point.bpp <= BD_RATES[1]
 
 
-def _columns(points: Sequence[BenchPoint]) -> tuple[list[float], list[float]]:
-    return [point.bpp for point in points], [point.rmse_db for point in points]
+def _columns(points: Sequence[BenchPoint], less: float = 0.0) -> tuple[list[float], list[float]]:
+    """Rates, less so much for every byte of metadata, and errors."""
+    return [point.bpp - less * point.metadata for point in points], [point.rmse_db for point in points]
 
 
 def _plain(value: Any) -> Any:

@@ -27,6 +27,7 @@ from sarzip.raster import RasterSink, RasterSource
 from sarzip.usecases.atomic import naming
 from sarzip.usecases.compress import CompressOptions, compress, plan_bands
 from sarzip.usecases.decompress import DecompressOptions, decompress
+from sarzip.usecases.inspect import inspect
 from sarzip.usecases.peers import AIMED_ERRORS_DB, PEERS, Peer, PeerImage, find_peer
 from sarzip.usecases.rate import Fidelity
 from sarzip.usecases.scene import EXACT
@@ -109,12 +110,16 @@ class BenchScene:
 
 @dataclass(frozen=True)
 class Coded:
-    """One way through a codec: file size, decoded bands in the file's type, seconds."""
+    """One way through a codec: file size, decoded bands in the file's type, seconds.
+
+    metadata: bytes of the size that say nothing of the pixels (header, georeferencing, tags, index).
+    """
 
     size: int
     decoded: tuple[NDArray[Any], ...]
     encode_seconds: float
     decode_seconds: float
+    metadata: int = 0
 
 
 class Codec(Protocol):
@@ -196,7 +201,8 @@ class SarzipCodec:
             how = DecompressOptions(self.options.device, self.options.threads, model=self.options.model)
             decompress(packed, restored, how)
             end = time.perf_counter()
-            return Coded(packed.stat().st_size, _read(restored, scene), middle - start, end - middle)
+            decoded, metadata = _read(restored, scene), inspect(packed).overhead_bytes
+            return Coded(packed.stat().st_size, decoded, middle - start, end - middle, metadata)
 
 
 @dataclass(frozen=True)

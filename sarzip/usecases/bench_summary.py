@@ -20,8 +20,9 @@ _COLUMNS = 4
 class CodecSummary:
     """One codec over all images; nan where the run has nothing to say.
 
-    bd_rate: mean BD-rate against the reference at equal rmse_db, as a fraction; bd_rate_worst: its largest,
-    and the image it belongs to; images: how many it is the mean of. bias_p95_db: largest 95th percentile of
+    bd_rate: mean BD-rate against the reference at equal rmse_db, as a fraction; bd_rate_of_pixels: without
+    metadata; bd_rate_worst: the largest, and the image it belongs to; images: how many it is the mean of.
+    bias_p95_db: largest 95th percentile of
     the local radiometric bias over all images at the point nearest to 1 dB RMSE. point_error_db: error of
     point targets against the reference at equal rate, negative is better, mean over images. bpp: at that
     point, mean over images (of lossless codecs: their rate). encode, decode: MPix/s on the largest image at
@@ -32,6 +33,7 @@ class CodecSummary:
     label: str
     images: int
     bd_rate: float
+    bd_rate_of_pixels: float
     bd_rate_worst: float
     worst_image: str
     bpp: float
@@ -47,6 +49,7 @@ def summarise(report: BenchReport, reference: str = REFERENCE) -> tuple[CodecSum
     largest = max(report.pixels, key=lambda scene: report.pixels[scene], default="")
     for codec, label in report.labels.items():
         rates = report.bd_rates(codec, reference)
+        of_pixels = list(report.bd_rates(codec, reference, pixels_only=True).values())
         worst = max(rates, key=lambda scene: rates[scene], default="")
         near = {scene: _nearest(report.curve(scene, codec)) for scene in report.pixels}
         typical = [point for point in near.values() if point]
@@ -58,6 +61,7 @@ def summarise(report: BenchReport, reference: str = REFERENCE) -> tuple[CodecSum
                 label=label,
                 images=len(rates),
                 bd_rate=float(np.mean(list(rates.values()))) if rates else nan,
+                bd_rate_of_pixels=float(np.mean(of_pixels)) if of_pixels else nan,
                 bd_rate_worst=rates[worst] if rates else nan,
                 worst_image=worst,
                 bpp=float(np.mean([point.bpp for point in typical])) if typical else nan,
