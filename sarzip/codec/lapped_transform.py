@@ -102,6 +102,10 @@ class LappedTransform:
         self._channel = np.empty((STRIDE, STRIDE), np.int64)
         self._channel[order[:, 0], order[:, 1]] = np.arange(CHANNELS)
 
+    def reduced(self, scale: int) -> SeparableSynthesis:
+        """Synthesis of the means over boxes of scale × scale pixels."""
+        return SeparableSynthesis(self.basis, self._channel, scale)
+
     def analyse(self, signal: NDArray[np.float32]) -> NDArray[np.float32]:
         """Signal (16h+32, 16w+32) to latents (256, h, w); of the 16 pixels around, the inner 8 count."""
         h, w = (size // STRIDE - 2 for size in signal.shape)
