@@ -12,8 +12,8 @@ search finds the indices that minimise sum((u - t)**2 + lam * bits), where bits 
 class and quantiser.
 
 Lanes: coefficient i belongs to lane i % 16, each lane is a path of its own from state 0. So a step works on
-16 neighbouring coefficients at once, as one vector; that part is built as vector code (trellis_vector.py), which
-makes the search over ten times faster.
+16 neighbouring coefficients at once, as one vector; that part is built as vector code (trellis_vector.py),
+which makes the search over ten times faster.
 
 Per coefficient and residue only the nearest lattice point is a candidate (of those around |u| - BIAS), and
 zero besides.
