@@ -51,7 +51,9 @@ class Family(Protocol):
         ...
 
     def reduced(self, scale: int) -> Synthesis | None:
-        """Synthesis of the means over boxes of scale × scale pixels; None where it takes the pixels first."""
+        """Synthesis of the means over boxes of scale × scale pixels, out of each band's share of the latents;
+        None where it takes the pixels first.
+        """
         ...
 
     def synthesise(self, latents: NDArray[np.float32]) -> NDArray[np.float32]:
