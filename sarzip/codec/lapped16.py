@@ -46,7 +46,7 @@ class Lapped16Config:
     side: int = 24
     hidden: int = 64
     inner: int = 48
-    means: int = 32
+    means: int = 8
     analysis_width: int = 64
 
     def to_mapping(self) -> dict[str, Any]:

@@ -85,11 +85,6 @@ def mirror_signs() -> NDArray[np.float32]:
     return (1.0 - 2.0 * (order.T % 2)).astype(np.float32)
 
 
-def kernels() -> NDArray[np.float32]:
-    """Separable 2-D basis functions in channel order, float32 (256, 32, 32)."""
-    return LappedTransform().kernels()[:, 8:-8, 8:-8]
-
-
 class LappedTransform:
     """The separable transform of a plane; immutable, safe to call from many threads."""
 
@@ -106,12 +101,6 @@ class LappedTransform:
         order = channel_order()
         self._channel = np.empty((STRIDE, STRIDE), np.int64)
         self._channel[order[:, 0], order[:, 1]] = np.arange(CHANNELS)
-
-    def kernels(self) -> NDArray[np.float32]:
-        """The 2-D basis functions in channel order, with a margin of zeros: float32 (256, 48, 48)."""
-        padded = np.pad(self.basis, ((0, 0), (8, 8)))
-        order = channel_order()
-        return np.einsum("ci,cj->cij", padded[order[:, 0]], padded[order[:, 1]])
 
     def reduced(self, scale: int) -> SeparableSynthesis:
         """Synthesis of the means over boxes of scale × scale pixels."""

@@ -19,6 +19,8 @@ from sarzip.usecases import cgroup
 
 T = TypeVar("T")
 _THREAD_START_SECONDS = 1.0
+_M_TRIM_THRESHOLD, _M_MMAP_THRESHOLD, _M_ARENA_MAX = -1, -3, -8  # of glibc's malloc.h
+_KEPT = 1 << 25  # the most that glibc takes
 _STATUS = Path("/proc/self/status")
 
 
@@ -125,6 +127,18 @@ def prefetch(items: Iterable[T], depth: int = 1) -> Generator[T, None, None]:
         # A signal may arrive within start() itself; the thread then runs, or it never will.
         if begun.wait(_THREAD_START_SECONDS):
             producer.join()
+
+
+def keep_memory() -> None:
+    """Have freed blocks of a few megabytes used again, by all threads of this process, rather than handed to
+    the system and fetched anew, page by page, for the next group: that takes a tenth of the time.
+    """
+    try:
+        mallopt = ctypes.CDLL(None).mallopt
+    except (OSError, AttributeError):  # not glibc
+        return
+    for option, value in ((_M_ARENA_MAX, 1), (_M_MMAP_THRESHOLD, _KEPT), (_M_TRIM_THRESHOLD, 8 * _KEPT)):
+        mallopt(option, value)
 
 
 def peak_memory() -> int:

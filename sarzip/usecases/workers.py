@@ -34,7 +34,7 @@ from sarzip.usecases.batch import (
     with_threads,
 )
 from sarzip.usecases.compress import CompressOptions
-from sarzip.usecases.runtime import cuda_devices
+from sarzip.usecases.runtime import cuda_devices, keep_memory
 
 _SECONDS_TO_STOP = 20.0
 _SECONDS_BETWEEN_MESSAGES = 0.2
@@ -154,6 +154,7 @@ def _work(connection: Connection, number: int, options: BatchOptions) -> None:
 
     signal.signal(signal.SIGTERM, stop)
     threading.Thread(target=_end_with_parent, daemon=True).start()
+    keep_memory()
     with contextlib.suppress(_Stopped, EOFError, OSError):
         compress = replace(options.compress, device=_own_device(options.compress, number))
         while True:
