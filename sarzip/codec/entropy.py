@@ -355,6 +355,8 @@ def get_varint(data: bytes, at: int) -> tuple[int, int]:
         value |= (data[at] & 0x7F) << shift
         at += 1
         if data[at - 1] < 0x80:
+            if data[at - 1] == 0 and shift:
+                raise CorruptError("entropy coded data holds a number that is not in its shortest form")
             return value, at
         shift += 7
 
