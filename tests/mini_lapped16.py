@@ -245,9 +245,7 @@ def pair_integers(
     return np.concatenate([np.array(factors), *(each.reshape(-1) for both in found for each in both)])
 
 
-def pair(
-    model: Model, side: bytes, stream: bytes, size: tuple[int, int], step: float
-) -> np.ndarray:  # 9.3.2
+def pair(model: Model, side: bytes, stream: bytes, size: tuple[int, int], step: float) -> np.ndarray:  # 9.3.2
     """Latents float64 (512, h, w) of a group of two bands."""
     factors, bands = halves(side, stream)
     first, second = (latents(model, *band, size, step) for band in bands)

@@ -27,7 +27,7 @@ def pair(single: Lapped16Family) -> PairedFamily:
 
 
 def _signal(shape: tuple[int, int], alike: bool = True, seed: int = 0) -> np.ndarray:
-    """Two bands in dB with the halo of analysis: fields with edges under independent speckle of four looks."""
+    """Two bands in dB with the halo of analysis: edges under independent speckle of four looks."""
     rng = np.random.default_rng(seed)
     rows, columns = (16 * size + 32 for size in shape)
     fields = rng.normal(0, 4, (2, rows // 10 + 1, columns // 10 + 1)).repeat(10, 1).repeat(10, 2)
