@@ -94,7 +94,7 @@ def test_together_is_smaller_than_apart(packed, tmp_path, monkeypatch):
     decoded = file.with_name("b.tif"), tmp_path / "apart.tif"
     here, there = (sarzip.compare(source, path).bands for path in decoded)
     for one, other in zip(here, there, strict=True):
-        assert one.quality.rmse_db < 1.01 * other.quality.rmse_db
+        assert one.quality.rmse_db < 1.02 * other.quality.rmse_db
     # The index tells of frames only: bands of one set share its bytes.
     assert together.bands[0].bytes == together.bands[1].bytes != together.bands[2].bytes
 
