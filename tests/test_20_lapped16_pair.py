@@ -92,6 +92,25 @@ def test_bands_with_nothing_in_common_cost_no_more(pair, single, shape, step):
     assert _size(pair.encode(latents, step)) <= size + 5
 
 
+def test_places_that_nobody_sees_cost_next_to_nothing(pair, single):
+    latents = pair.analyse(_signal((8, 12)))
+    for band, hidden in ((0, np.s_[:, :6]), (1, np.s_[:, :6]), (0, np.s_[:, :]), (1, np.s_[:, :])):
+        marked, zeroed = latents.copy(), latents.copy()
+        np.split(marked, 2)[band][(slice(None), *hidden)] = np.nan
+        np.split(zeroed, 2)[band][(slice(None), *hidden)] = 0
+        streams, decoded = pair.code(marked, 4.0)
+        np.testing.assert_array_equal(decoded, pair.decode(streams, (8, 12), 4.0))
+        assert np.isfinite(decoded).all() and np.isfinite(pair.estimate(marked, 4.0).sse)
+        seen = np.isfinite(marked)
+        assert np.sqrt(np.mean((decoded - marked)[seen] ** 2)) < 0.6 * 4.0
+        assert _size(streams) <= _apart(single, zeroed, 4.0)[0] + 5
+    both = latents.copy()
+    both[:, :, 4:] = np.nan
+    streams, decoded = pair.code(both, 4.0)
+    assert np.abs(decoded[:, :, 6:]).mean() < 1
+    assert _size(streams) < 0.6 * _size(pair.encode(latents, 4.0))
+
+
 def test_a_band_and_its_own_double(pair, single):
     first = single.analyse(_signal((6, 6))[:1])
     for factor in (1.0, -0.5, 1.7):

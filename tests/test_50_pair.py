@@ -99,6 +99,22 @@ def test_together_is_smaller_than_apart(packed, tmp_path, monkeypatch):
     assert together.bands[0].bytes == together.bands[1].bytes != together.bands[2].bytes
 
 
+@pytest.mark.parametrize("band", [0, 1])
+def test_one_band_may_lack_what_the_other_has(band, write_raster, tmp_path, monkeypatch):
+    values = polarisations(ROWS, COLUMNS, seed=3)[:2]
+    values[band, :150] = 0
+    source, sizes = write_raster(values, nodata=0), []
+    for able in (True, False):
+        if not able:
+            monkeypatch.setattr(compress_module, "can_pair", lambda family: False)
+        sarzip.compress(source, tmp_path / "a.sarz", sarzip.CompressOptions(QUALITY, force=True))
+        assert len(header_of(tmp_path / "a.sarz").sets) == (1 if able else 2)
+        sizes.append((tmp_path / "a.sarz").stat().st_size)
+        for about in sarzip.compare(source, tmp_path / "a.sarz").bands:
+            assert about.mask_differences == 0 and about.quality.rmse_db < 1.6
+    assert sizes[0] < sizes[1]
+
+
 def test_threads_do_not_change_the_file(packed, tmp_path, monkeypatch):
     source, file, _ = packed
     small_groups(monkeypatch)

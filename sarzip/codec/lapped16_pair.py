@@ -38,6 +38,7 @@ class PairedFamily:
     name = Lapped16Family.name
     channels = 2 * CHANNELS
     inputs = 2
+    separate = True
     analysis_halo = Lapped16Family.analysis_halo
     synthesis_halo = Lapped16Family.synthesis_halo
 
@@ -69,10 +70,11 @@ class PairedFamily:
     def code(self, latents: NDArray[np.float32], step: float) -> tuple[dict[int, bytes], NDArray[np.float32]]:
         """What encode gives, and what decode will make of it."""
         first, second = np.split(latents, 2)
-        streams, decoded = self._inner.code(first, step)
+        streams, decoded = self._inner.code(np.nan_to_num(first), step)
         factors = fit(decoded, second, step)
         prediction = _predict(decoded, factors)
-        rest, left = self._inner.code(second - prediction, step)
+        # Where nothing depends on the second band, the prediction will do.
+        rest, left = self._inner.code(np.nan_to_num(second - prediction), step)
         joined = {
             SIDE: lapped_tilt.pack(factors) + _join(streams[SIDE], rest[SIDE]),
             LATENTS: _join(streams[LATENTS], rest[LATENTS]),
@@ -80,10 +82,10 @@ class PairedFamily:
         return joined, np.concatenate([decoded, prediction + left])
 
     def estimate(self, latents: NDArray[np.float32], step: float) -> Estimate:
-        """Bits of both streams, and squared error in dB², summed over the latents."""
+        """Bits of both streams, and squared error in dB², summed over the latents that are not NaN."""
         streams, decoded = self.code(latents, step)
         bits = 8 * sum(map(len, streams.values()))
-        return Estimate(bits, float(np.square(decoded - latents, dtype=np.float64).sum()))
+        return Estimate(bits, float(np.nansum(np.square(decoded - latents, dtype=np.float64))))
 
     def decode(
         self, streams: Mapping[int, bytes], shape: tuple[int, int], step: float
@@ -120,6 +122,9 @@ def fit(first: NDArray[np.float32], second: NDArray[np.float32], step: float) ->
     factors = np.zeros(STRIDE, np.int64)
     if not first.size:
         return factors
+    unseen = np.isnan(second[0])
+    if unseen.any():
+        first, second = np.where(unseen, np.float32(0), first), np.where(unseen, np.float32(0), second)
     tried = np.arange(-lapped_tilt.LIMIT, lapped_tilt.LIMIT + 1)
     own = np.array([lapped_tilt.packed_bits(tried[at : at + 1]) - 1 for at in range(len(tried))])
     own[tried == 0] = 1
