@@ -225,6 +225,35 @@ def latents(
     return found * step
 
 
+def halves(side: bytes, stream: bytes) -> tuple[list[int], list[tuple[bytes, bytes]]]:  # 9.3.2
+    """Factors, and side and latents stream of each of two bands."""
+    (factors,), begin = head(side, (16,))
+    found = []
+    for data, at in ((side, begin), (stream, 0)):
+        length, at = varint(data, at)
+        need(at + length <= len(data), "stream of the first band")
+        found.append((data[at : at + length], data[at + length :]))
+    return factors, list(zip(*found, strict=True))
+
+
+def pair_integers(
+    model: Model, side: bytes, stream: bytes, size: tuple[int, int], step: float
+) -> np.ndarray:  # 9.3.2
+    """All integers of a group of two bands: factors, hyper-latents and lattice points of the bands."""
+    factors, bands = halves(side, stream)
+    found = [integers(model, *band, size, step)[:2] for band in bands]
+    return np.concatenate([np.array(factors), *(each.reshape(-1) for both in found for each in both)])
+
+
+def pair(model: Model, side: bytes, stream: bytes, size: tuple[int, int], step: float) -> np.ndarray:  # 9.3.2
+    """Latents float64 (512, h, w) of a group of two bands."""
+    factors, bands = halves(side, stream)
+    first, second = (latents(model, *band, size, step) for band in bands)
+    zones = [zone for zone in range(16) for _ in range(2 * zone + 1)]
+    ratio = np.array([factors[zone] for zone in zones]) / 32
+    return np.concatenate([first, second + ratio[:, None, None] * first])
+
+
 def scale_classes(model: Model, y: np.ndarray, index: int) -> np.ndarray:  # 9.3
     def layer(name: str, planes: np.ndarray, factor: int = 1) -> np.ndarray:
         weight = model[f"hyper.{name}.weight"].astype(np.int64)

@@ -47,6 +47,7 @@ class Ae16Family:
         self.config = config if isinstance(config, Ae16Config) else Ae16Config.from_mapping(config)
         self.channels = self.config.latents
         self.inputs = self.config.inputs
+        self.separate = False
         self.analysis_halo = analysis_halo(self.config)
         self.synthesis_halo = synthesis_halo(self.config)
         self.mirror_signs = np.ones((2, self.channels), np.float32)

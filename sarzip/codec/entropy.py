@@ -189,13 +189,13 @@ class EntropyModel:
         index, exceptions = self._search(coef, cls, order, self.lam if lam is None else lam)
         words, raw = encode_indices(index, order.classes, self.tables, self.n_states)
         head = bytearray([self.n_states])
-        _put_varint(head, len(exceptions))
+        put_varint(head, len(exceptions))
         last = -1
         for position, point in exceptions:
-            _put_varint(head, position - last - 1)
-            _put_varint(head, 2 * abs(point) - (point < 0))
+            put_varint(head, position - last - 1)
+            put_varint(head, 2 * abs(point) - (point < 0))
             last = position
-        _put_varint(head, len(raw))
+        put_varint(head, len(raw))
         return bytes(head) + words + raw, self._reconstruct(index, cls, order, exceptions, step)
 
     def decode_lattice(self, data: bytes, cls: NDArray[np.uint8]) -> NDArray[np.int32]:
@@ -223,7 +223,7 @@ class EntropyModel:
         if not data or data[0] != self.n_states:
             raise CorruptError("entropy coded data is for another quantiser than the model's")
         exceptions, at = _get_exceptions(data, cls.size)
-        count, at = _get_varint(data, at)
+        count, at = get_varint(data, at)
         if count > len(data) - at:
             raise CorruptError("entropy coded data is truncated")
         split = len(data) - count
@@ -340,14 +340,14 @@ def peek_states(data: bytes) -> int:
     return data[0]
 
 
-def _put_varint(out: bytearray, value: int) -> None:
+def put_varint(out: bytearray, value: int) -> None:
     while value > 0x7F:
         out.append(value & 0x7F | 0x80)
         value >>= 7
     out.append(value)
 
 
-def _get_varint(data: bytes, at: int) -> tuple[int, int]:
+def get_varint(data: bytes, at: int) -> tuple[int, int]:
     value = shift = 0
     while True:
         if at >= len(data) or shift > 28:
@@ -355,19 +355,21 @@ def _get_varint(data: bytes, at: int) -> tuple[int, int]:
         value |= (data[at] & 0x7F) << shift
         at += 1
         if data[at - 1] < 0x80:
+            if data[at - 1] == 0 and shift:
+                raise CorruptError("entropy coded data holds a number that is not in its shortest form")
             return value, at
         shift += 7
 
 
 def _get_exceptions(data: bytes, n: int) -> tuple[list[tuple[int, int]], int]:
-    count, at = _get_varint(data, 1)
+    count, at = get_varint(data, 1)
     if count > n:
         raise CorruptError("more exceptions than coefficients")
     out = []
     last = -1
     for _ in range(count):
-        gap, at = _get_varint(data, at)
-        code, at = _get_varint(data, at)
+        gap, at = get_varint(data, at)
+        code, at = get_varint(data, at)
         last += gap + 1
         point = (code + 1) >> 1
         if last >= n or point > LIMIT:

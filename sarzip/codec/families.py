@@ -16,7 +16,7 @@ def build_family(
     name: str, config: Mapping[str, Any], weights: Mapping[str, Any], device: str, effort: str = "best"
 ) -> Family:
     """Make the family `name` from its architecture parameters and its weights on 'cpu', 'cuda:N', or 'cuda'
-    for all devices there are.
+    for all devices there are; see for_bands for sets of more than one band.
 
     Raises ModelError when this version of sarzip does not know the family or the weights do not fit.
     """
@@ -37,3 +37,21 @@ def build_family(
     except (TypeError, KeyError, RuntimeError) as error:
         raise ModelError(f"weights of family '{name}' do not fit their card ({error})") from error
     raise ModelError(f"model family '{name}' is unknown to this version of sarzip; a newer one may have it")
+
+
+def for_bands(family: Family, bands: int) -> Family:
+    """The family that codes sets of so many bands with a model's weights; ModelError where there is none."""
+    if family.inputs == bands:
+        return family
+    if family.name == "lapped16" and bands == 2:
+        from sarzip.codec.lapped16 import Lapped16Family
+        from sarzip.codec.lapped16_pair import PairedFamily
+
+        assert isinstance(family, Lapped16Family)
+        return PairedFamily(family)
+    raise ModelError(f"a model of family '{family.name}' cannot code {bands} bands together")
+
+
+def can_pair(family: Family) -> bool:
+    """Whether the family codes one band at a time or two together, as one likes."""
+    return family.name == "lapped16" and family.inputs == 1

@@ -25,6 +25,9 @@ class Family(Protocol):
     """Latent channels C."""
     inputs: int
     """Bands coded together."""
+    separate: bool
+    """Whether each band has its own share of the channels. encode and code then take NaN for the latents of a
+    band at places that no measurement of it depends on."""
     analysis_halo: int
     """Pixels analyse needs on each side, a multiple of 16."""
     synthesis_halo: int
@@ -51,7 +54,9 @@ class Family(Protocol):
         ...
 
     def reduced(self, scale: int) -> Synthesis | None:
-        """Synthesis of the means over boxes of scale × scale pixels; None where it takes the pixels first."""
+        """Synthesis of the means over boxes of scale × scale pixels, out of each band's share of the latents;
+        None where it takes the pixels first.
+        """
         ...
 
     def synthesise(self, latents: NDArray[np.float32]) -> NDArray[np.float32]:

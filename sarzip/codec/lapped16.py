@@ -74,6 +74,7 @@ class Lapped16Family:
     name = "lapped16"
     channels = lapped_transform.CHANNELS
     inputs = 1
+    separate = False
     analysis_halo = lapped_transform.STRIDE
     synthesis_halo = 1
 

@@ -18,7 +18,7 @@ from numpy.typing import NDArray
 
 from sarzip import __version__
 from sarzip.codec import validity
-from sarzip.codec.families import EFFORTS, build_family
+from sarzip.codec.families import EFFORTS, build_family, can_pair, for_bands
 from sarzip.codec.family import Family
 from sarzip.codec.radiometry import DOMAINS, Radiometry, detect_domain, fit_radiometry
 from sarzip.container import Header, ModelRef, SetHeader, Writer
@@ -28,6 +28,7 @@ from sarzip.usecases.achieved import BandError, measure_errors
 from sarzip.usecases.atomic import STANDARD_STREAM, binary_output, check_destination, naming
 from sarzip.usecases.encode import SceneEncoder
 from sarzip.usecases.models import ModelStore
+from sarzip.usecases.pairing import Grouping, profile
 from sarzip.usecases.rate import TOLERANCE, Fidelity, Goal, RateProbe, Work, find_step, quality_to_step
 from sarzip.usecases.runtime import Machine, choose_machine, math_threads, peak_memory
 from sarzip.usecases.sarzfile import unchanged
@@ -162,7 +163,9 @@ def compress(
 
 @dataclass(frozen=True)
 class ScenePlan:
-    """What is decided before the first group is coded: all but the step. reasons: of each band's domain."""
+    """What is decided before the first group is coded: all but the step. family: of sets of as many bands as
+    the model takes. reasons: of each band's domain.
+    """
 
     header: Header
     bands: list[BandCoding]
@@ -187,12 +190,13 @@ def plan_scene(raster: RasterSource, options: CompressOptions, machine: Machine)
     _check_supported(raster)
     card, weights = ModelStore().load(options.model)
     family = build_family(card.family, card.config, weights, machine.device, options.effort)
-    bands, reasons = plan_bands(raster, options.domain)
+    grouping = Grouping() if can_pair(family) else None
+    bands, reasons = plan_bands(raster, options.domain, grouping)
     header = Header(
         width=raster.info.width,
         height=raster.info.height,
         bands=tuple(band.to_header() for band in bands),
-        sets=tuple(_band_sets(bands, family)),
+        sets=tuple(_band_sets(bands, family, grouping)),
         models=(ModelRef(card.id, card.sha256),),
         raster=raster.info.tags,
         creator=f"sarzip {__version__}",
@@ -215,7 +219,8 @@ class _Coder:
     def write(self, sink: BinaryIO, step: float, summary: dict[str, Any] | None = None) -> int:
         """Write the whole file at a step in dB and return its size in bytes."""
         header = self._plan.header_at(step)
-        families = [None if each.model is None else self._plan.family for each in header.sets]
+        family, sets = self._plan.family, header.sets
+        families = [None if each.model is None else for_bands(family, len(each.bands)) for each in sets]
         writer = Writer(sink, header)
         encoder = SceneEncoder(self._raster, header, self._plan.bands, families, self._machine)
         with contextlib.closing(encoder.frames()) as frames:
@@ -285,8 +290,12 @@ def _check_supported(raster: RasterSource) -> None:
             )
 
 
-def _band_sets(bands: list[BandCoding], family: Family) -> Iterator[SetHeader]:
-    """Measurements in sets of as many bands as the model takes, then the exact bands together."""
+def _band_sets(
+    bands: list[BandCoding], family: Family, grouping: Grouping | None = None
+) -> Iterator[SetHeader]:
+    """Measurements as they are grouped or in sets of as many bands as the model takes, then the exact bands
+    together.
+    """
     coded = [number for number, band in enumerate(bands) if band.radiometry.domain != EXACT]
     exact = [number for number, band in enumerate(bands) if band.radiometry.domain == EXACT]
     if len(coded) % family.inputs:
@@ -294,14 +303,20 @@ def _band_sets(bands: list[BandCoding], family: Family) -> Iterator[SetHeader]:
             f"model {family.name} codes {family.inputs} bands together and the raster has {len(coded)}; "
             "use a model with one input"
         )
-    for first in range(0, len(coded), family.inputs):
-        yield SetHeader(tuple(coded[first : first + family.inputs]), 0)
+    groups = [tuple(coded[at : at + family.inputs]) for at in range(0, len(coded), family.inputs)]
+    for each in groups if grouping is None else grouping.groups:
+        yield SetHeader(each, 0)
     if exact:
         yield SetHeader(tuple(exact), None)
 
 
-def plan_bands(raster: RasterSource, domain: str = "auto") -> tuple[list[BandCoding], tuple[str, ...]]:
-    """Transform and special values of every band from a sample, with the reason for each domain."""
+def plan_bands(
+    raster: RasterSource, domain: str = "auto", grouping: Grouping | None = None
+) -> tuple[list[BandCoding], tuple[str, ...]]:
+    """Transform and special values of every band from a sample, with the reason for each domain.
+
+    grouping: is told what bands of measurements look like.
+    """
     if domain not in ("auto", *DOMAINS):
         raise UsageError(f"--domain {domain}: expected auto, {', '.join(DOMAINS)}")
     bands, reasons = [], []
@@ -312,7 +327,8 @@ def plan_bands(raster: RasterSource, domain: str = "auto") -> tuple[list[BandCod
             continue
         specials, shared_zero = validity.special_values(dtype, nodata), validity.shares_zero(dtype, nodata)
         sample = _sample(raster, band)
-        valid = sample[validity.classify(sample, specials, shared_zero) == 0]
+        measured = validity.classify(sample, specials, shared_zero) == 0
+        valid = sample[measured]
         if domain == "auto":
             found = detect_domain(valid, raster.info.hints[band])
             chosen, reason = found.domain, found.reason
@@ -321,6 +337,8 @@ def plan_bands(raster: RasterSource, domain: str = "auto") -> tuple[list[BandCod
         level = np.dtype(dtype).kind in "iu" and chosen != "db"
         bands.append(BandCoding(fit_radiometry(valid, chosen), dtype, specials, shared_zero, level))
         reasons.append(reason)
+        if grouping is not None:
+            grouping.add(band, profile(sample, measured, bands[-1]))
     return bands, tuple(reasons)
 
 

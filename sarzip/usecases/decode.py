@@ -2,19 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from sarzip.codec.families import build_family
+from sarzip.codec.families import build_family, for_bands
 from sarzip.codec.family import Family
 from sarzip.codec.grid import Window
 from sarzip.codec.lossless import decode_plane
 from sarzip.container import Header, StreamKind, require_known
-from sarzip.errors import CorruptError
+from sarzip.errors import CorruptError, ModelError
 from sarzip.usecases.memory import check_memory
 from sarzip.usecases.models import ModelStore
 from sarzip.usecases.neighbours import LatentRow, NeighbouredRow, with_neighbours
@@ -135,10 +135,35 @@ def load_families(
     model: a folder to take instead of the released ones; trust: whatever its hash is. Wrong or missing
     models raise ModelError.
     """
+    wanted = families_of_sets(header, range(len(header.sets)), device, model, trust)
+    return [wanted[number] for number in range(len(header.sets))]
+
+
+def families_of_sets(
+    header: Header, numbers: Iterable[int], device: str, model: str | None = None, trust: bool = False
+) -> dict[int, Family | None]:
+    """The same for some sets, by their numbers."""
     store = ModelStore()
     built: dict[int, Family] = {}
-    for each in header.sets:
-        if each.model is not None and each.model not in built:
+    fitted: dict[tuple[int, int], Family] = {}
+    found: dict[int, Family | None] = {}
+    for number in numbers:
+        each, bands = header.sets[number], len(header.sets[number].bands)
+        if each.model is None:
+            found[number] = None
+            continue
+        if each.model not in built:
             card, weights = store.load_for_file(header.models[each.model], model, trust)
             built[each.model] = build_family(card.family, card.config, weights, device)
-    return [None if each.model is None else built[each.model] for each in header.sets]
+        if (each.model, bands) not in fitted:
+            fitted[each.model, bands] = _fitting(built[each.model], bands)
+        found[number] = fitted[each.model, bands]
+    return found
+
+
+def _fitting(family: Family, bands: int) -> Family:
+    """The family for sets of so many bands; CorruptError where no writer makes such sets."""
+    try:
+        return for_bands(family, bands)
+    except ModelError as error:
+        raise CorruptError(f"header does not fit its model: {error}") from error

@@ -327,13 +327,23 @@ def _columns(window: Window) -> slice:
 
 def _silence_invalid(latents: NDArray[np.float32], invalid: NDArray[np.bool_], family: Family) -> None:
     """Zero the latents that no measurement depends on: with no valid pixel within the synthesis halo + 1.
+    Where bands have latents of their own, those become NaN instead (see Family).
 
     invalid: flags with the analysis halo. Pixels beyond it are not known here and count as valid.
     """
     if not invalid.any():
         return
-    bands, rows, columns = invalid.shape
-    cells: Any = invalid.reshape(bands, rows // STRIDE, STRIDE, columns // STRIDE, STRIDE).all((0, 2, 4))
+    if not family.separate:
+        latents[:, _unseen(np.all(invalid, 0), family)] = 0
+        return
+    for share, flags in zip(np.split(latents, len(invalid)), invalid, strict=True):
+        share[:, _unseen(flags, family)] = np.nan
+
+
+def _unseen(invalid: Any, family: Family) -> NDArray[np.bool_]:
+    """Places of latents without a valid pixel near, given flags (rows, columns) with the analysis halo."""
+    rows, columns = invalid.shape
+    cells: Any = invalid.reshape(rows // STRIDE, STRIDE, columns // STRIDE, STRIDE).all((1, 3))
     reach = family.synthesis_halo + 1
     border = reach - family.analysis_halo // STRIDE
     if border > 0:
@@ -342,4 +352,4 @@ def _silence_invalid(latents: NDArray[np.float32], invalid: NDArray[np.bool_], f
         cells = cells[-border:border, -border:border]
     for axis in (0, 1):
         cells = np.lib.stride_tricks.sliding_window_view(cells, 2 * reach + 1, axis).all(-1)
-    latents[:, cells] = 0
+    return np.asarray(cells)

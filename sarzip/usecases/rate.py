@@ -14,6 +14,7 @@ from typing import Any, cast
 import numpy as np
 from numpy.typing import NDArray
 
+from sarzip.codec.families import for_bands
 from sarzip.codec.family import Family
 from sarzip.codec.grid import Extension
 from sarzip.codec.rate import Found, Target, search_step
@@ -80,7 +81,6 @@ class RateProbe:
     def __init__(self, raster: RasterSource, header: Header, bands: list[BandCoding], work: Work) -> None:
         self._header = header
         self._bands = bands
-        self._family = work.family
         self._pool = work.pool
         grid = grid_of(header)
         groups = grid.rows * grid.columns
@@ -94,7 +94,7 @@ class RateProbe:
             if each.model is None:
                 continue
             members = {band: bands[band] for band in each.bands}
-            coder = SignalSetEncoder(raster, grid, members, work.family, each.step)
+            coder = SignalSetEncoder(raster, grid, members, for_bands(work.family, len(members)), each.step)
             self._coders[number] = coder
             for group in chosen:
                 row, column = divmod(int(group), grid.columns)
@@ -124,7 +124,8 @@ class RateProbe:
         coder = self._coders[sample.number]
         group = coder.code(sample.group, step)
         _, rows, columns = group.latents.shape
-        extension = Extension(rows, columns, 1, self._family.synthesis_halo, self._family.mirror_signs)
+        family = coder.family
+        extension = Extension(rows, columns, 1, family.synthesis_halo, family.mirror_signs)
         (strip,) = extension.strips([group.latents])
         extended = strip.crop(0, columns)
         return group, coder.finish(group, extended), extended
@@ -132,7 +133,7 @@ class RateProbe:
     def _squared_error(self, sample: _Sample, step: float) -> tuple[float, int]:
         """Sum of squared dB errors and number of valid pixels of one group, its neighbours mirrored."""
         _, streams, extended = self._code(sample, step)
-        signal = self._family.synthesise(extended)
+        signal = self._coders[sample.number].family.synthesise(extended)
         members = self._header.sets[sample.number].bands
         total, pixels = 0.0, 0
         for position, band in enumerate(self._header.sets[sample.number].bands):

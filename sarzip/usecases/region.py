@@ -17,7 +17,6 @@ import numpy as np
 from numpy.typing import NDArray
 
 from sarzip.codec import lock, validity
-from sarzip.codec.families import build_family
 from sarzip.codec.family import Family
 from sarzip.codec.grid import STRIDE, Window, ceil_to, fold
 from sarzip.codec.lossless import decode_plane
@@ -25,9 +24,8 @@ from sarzip.codec.radiometry import DOMAINS
 from sarzip.codec.reduced import Synthesis, box_classes, box_mean, box_median
 from sarzip.container import Header, StreamKind, require_known
 from sarzip.errors import CorruptError, InputError
-from sarzip.usecases.decode import MASK_BAND, DecodedBlock
+from sarzip.usecases.decode import MASK_BAND, DecodedBlock, families_of_sets
 from sarzip.usecases.memory import available_memory
-from sarzip.usecases.models import ModelStore
 from sarzip.usecases.runtime import Machine, choose_machine, math_threads
 from sarzip.usecases.sarzfile import Frames
 from sarzip.usecases.scene import BandCoding, WorkPool, grid_of, split_payloads
@@ -55,7 +53,9 @@ class Setup:
 
 @dataclass(frozen=True)
 class Coder:
-    """A model ready to read. reduced: makes the samples of a reduced resolution directly, where it can."""
+    """A model ready to read. reduced: makes the samples of a reduced resolution directly, where it can; each
+    band's out of its share of the latents.
+    """
 
     family: Family
     reduced: Synthesis | None = None
@@ -69,21 +69,18 @@ def load_coders(
     A few groups, or a reduced resolution, are read on the CPU unless a GPU is asked for by name: starting one
     takes longer. Raises ModelError or UsageError.
     """
-    side, store = header.group, ModelStore()
+    side = header.group
     groups = (region.window.rows / side + 1) * (region.window.columns / side + 1)
     light = setup.device == "auto" and (groups <= _FEW_GROUPS or region.scale > 1)
     machine = choose_machine("cpu" if light else setup.device, setup.threads)
-    built: dict[int, Coder] = {}
     numbers = [number for number, each in enumerate(header.sets) if set(each.bands) & set(region.bands)]
-    for index in {header.sets[number].model for number in numbers} - {None}:
-        assert index is not None
-        card, weights = store.load_for_file(header.models[index], setup.model, setup.trust_model)
-        family = build_family(card.family, card.config, weights, machine.device)
-        built[index] = Coder(family, family.reduced(region.scale) if region.scale > 1 else None)
-    coders = {
-        number: None if (index := header.sets[number].model) is None else built[index] for number in numbers
+    families = families_of_sets(header, numbers, machine.device, setup.model, setup.trust_model)
+    built = {
+        family: Coder(family, family.reduced(region.scale) if region.scale > 1 else None)
+        for family in set(families.values())
+        if family is not None
     }
-    return coders, machine
+    return {number: built[family] if family else None for number, family in families.items()}, machine
 
 
 class RegionDecoder:
@@ -287,18 +284,19 @@ class RegionDecoder:
             full = coder.family.synthesise(latents)[:, down, across]
             return full if scale == 1 else np.stack([box_mean(each, scale) for each in full])
         down, across = _within(wide, inside, scale)
-        signal = coder.reduced(latents)[None, down, across]
+        shares = np.split(latents, coder.family.inputs)
+        signal = np.stack([coder.reduced(each) for each in shares])[:, down, across]
         # Boxes cut by the border of the scene: the mean over the pixels that exist.
         halo = coder.family.synthesis_halo
         bottom, right = inside.row + inside.rows, inside.column + inside.columns
         if bottom % scale:
-            strip = coder.family.synthesise(latents[:, -1 - 2 * halo :])[0, :, _within(wide, inside)[1]]
+            strip = coder.family.synthesise(latents[:, -1 - 2 * halo :])[:, :, _within(wide, inside)[1]]
             first = bottom // scale * scale % STRIDE
-            signal[:, -1:] = box_mean(strip[first : first + bottom % scale], scale)
+            signal[:, -1:] = [box_mean(each[first : first + bottom % scale], scale) for each in strip]
         if right % scale:
-            strip = coder.family.synthesise(latents[:, :, -1 - 2 * halo :])[0, _within(wide, inside)[0]]
+            strip = coder.family.synthesise(latents[:, :, -1 - 2 * halo :])[:, _within(wide, inside)[0]]
             first = right // scale * scale % STRIDE
-            signal[:, :, -1:] = box_mean(strip[:, first : first + right % scale], scale)
+            signal[:, :, -1:] = [box_mean(each[:, first : first + right % scale], scale) for each in strip]
         return signal
 
     def _decoded(self, tile: Key) -> Window:

@@ -75,6 +75,7 @@ SCENES = {
     "u16-mask": Scene("uint16", (50, 40), extra="mask"),
     "u16-coarse": Scene("uint16", (64, 64), extra="coarse"),
     "u16-edges": Scene("uint16", (64, 96), nodata=0, extra="edges"),
+    "u16-pair": Scene("uint16", (41, 75), 2, nodata=0),
 }
 
 
