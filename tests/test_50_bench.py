@@ -5,8 +5,9 @@ from __future__ import annotations
 import json
 import shutil
 import sys
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, fields, replace
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
@@ -17,7 +18,7 @@ from sarzip.errors import SarzipError, UsageError
 from sarzip.measure import to_db
 from sarzip.simulate import SceneConfig, simulate
 from sarzip.usecases import bench_codecs
-from sarzip.usecases.bench import BenchReport, bench
+from sarzip.usecases.bench import BenchPoint, BenchReport, bench
 from sarzip.usecases.bench_codecs import BenchScene, Coded, SarzipCodec, choose_codecs, load_scene
 from sarzip.usecases.bench_summary import plot, summarise
 from sarzip.usecases.compress import CompressOptions
@@ -207,11 +208,13 @@ def test_sarzip_is_measured_from_file_to_file(
 
     monkeypatch.setattr(bench_codecs, "compress", fake_compress)
     monkeypatch.setattr(bench_codecs, "decompress", fake_decompress)
+    monkeypatch.setattr(bench_codecs, "inspect", lambda path: SimpleNamespace(overhead_bytes=120))
     codec = choose_codecs(["sarzip:other"], CompressOptions(threads=1), 1)[0]
     report = bench([files["db"]], [codec])
     assert {model for _, model in used} == {"other"}
     assert {quality for quality, _ in used} == set(bench_codecs.QUALITIES)
     assert all(p.bytes == files["db"].stat().st_size and p.rmse_db == 0 for p in report.points)
+    assert all(p.metadata == 120 for p in report.points)
     assert isinstance(codec, SarzipCodec) and codec.name == "sarzip:other"
 
 
@@ -242,3 +245,17 @@ def test_plot(tmp_path: Path, files: dict[str, Path], suffix: str) -> None:
         plot(report, tmp_path / "curves.txt")
     with pytest.raises(UsageError, match="nothing"):
         plot(BenchReport((), {}, {}, {}, ""), tmp_path / "none.png")
+
+
+def test_bd_rates_of_the_pixels_leave_metadata_out() -> None:
+    def point(codec: str, bpp: float, rmse: float, metadata: int) -> BenchPoint:
+        size = int(bpp * 1000) + metadata
+        values = dict.fromkeys((field.name for field in fields(BenchPoint)), 1.0)
+        values |= {"scene": "a", "codec": codec, "bytes": size, "bpp": size / 1000, "rmse_db": rmse}
+        return BenchPoint(**values | {"metadata": metadata})  # type: ignore[arg-type]
+
+    curve = [(0.5, 2.0), (1.0, 1.0), (2.0, 0.5)]
+    points = [point(codec, *at, more) for codec, more in (("openjpeg", 0), ("sarzip", 300)) for at in curve]
+    report = BenchReport(tuple(points), {"a": 8000}, {"openjpeg": "", "sarzip": ""}, {}, "")
+    assert report.bd_rates("sarzip")["a"] > 0.1
+    assert abs(report.bd_rates("sarzip", pixels_only=True)["a"]) < 1e-9

@@ -103,6 +103,7 @@ def plot(report: BenchReport, destination: str | os.PathLike[str], force: bool =
     """Rate-distortion curves, one panel per image, as PNG, PDF or SVG by the name's ending."""
     try:
         from matplotlib.figure import Figure
+        from matplotlib.ticker import FuncFormatter, LogLocator, NullFormatter
     except ImportError as error:
         raise UsageError("a plot needs matplotlib: pip install 'sarzip[bench]'") from error
     suffix = Path(destination).suffix.lower()
@@ -129,6 +130,11 @@ def plot(report: BenchReport, destination: str | os.PathLike[str], force: bool =
                 label=label,
             )
         axis.set(xscale="log", yscale="log", xlabel="bits per pixel", ylabel="RMSE [dB]")
+        for each in (axis.xaxis, axis.yaxis):  # few labels, and those in plain numbers
+            each.set_major_locator(LogLocator(subs=(1, 2, 5)))
+            each.set_major_formatter(FuncFormatter(lambda value, _: f"{value:g}"))
+            each.set_minor_formatter(NullFormatter())
+        axis.tick_params(labelsize=7)
         axis.set_title(scene, fontsize=8)
         axis.grid(alpha=0.3, which="both")
     for axis in axes[len(scenes) :]:
