@@ -113,16 +113,8 @@ class IntegerHyper:
         differences(wanted, self._prediction, np.float32(zone), side, residual)
         return side, residual
 
-    def residual(self, side: NDArray[np.int32]) -> NDArray[np.int32]:
-        """What is coded of hyper-latents int32 (S, h, w): the difference to their integer prediction."""
-        padded = np.pad(side.astype(np.int64), ((0, 0), (1, 0), (1, 0)))
-        weights = self._prediction.astype(np.int64)[:, :, None, None]
-        near = (padded[:, 1:, :-1], padded[:, :-1, 1:], padded[:, :-1, :-1])
-        total = sum(weights[:, i] * plane for i, plane in enumerate(near))
-        return np.asarray(side - ((total + 8) >> 4)).astype(np.int32)
-
     def integrate(self, residual: NDArray[np.int32]) -> NDArray[np.int32]:
-        """Inverse of `residual`."""
+        """Inverse of `quantise`: what was coded to hyper-latents."""
         side = np.ascontiguousarray(residual, np.int32).copy()
         integrate(side, self._prediction)
         return side
