@@ -11,8 +11,8 @@ from sarzip.usecases.scene import BandCoding
 
 _RUN = 16
 """Pixels whose mean is compared: speckle, of which two bands have nothing in common, is out of the way."""
-# Even at 0.3 prediction saved 0.4 % (fine steps) to 4 % (coarse ones); bands that have nothing in common cost
-# no more together than apart, but take longer to read one by one.
+# At 0.3 two bands still took 1.5 % less together (BD-rate of a forest in VV and VH). What has nothing in
+# common costs no more together than apart, but takes longer to read one by one.
 _ALIKE = 0.2
 _LEAST = 64
 """Means without which a correlation says nothing."""
