@@ -102,9 +102,14 @@ def find(signal: NDArray[np.float32], classes: NDArray[np.uint8], number: int) -
     points = _points(signal, classes, number, *replaced)
     pieces = [np.s_[:, left : left + _PIECE] for left in range(0, signal.shape[1], _PIECE)]
     refilled = [piece for piece in pieces if _mark_ramps(signal, classes, number, piece)]
-    places = np.flatnonzero(classes == number) if points or refilled else np.empty(0, np.int64)
-    decibels = signal.reshape(-1)[places]
-    decibels[np.searchsorted(places, replaced[0][:points])] = replaced[1][:points]
+    order = np.argsort(replaced[0][:points])
+    places, decibels = replaced[0][order], replaced[1][order]
+    if refilled:
+        points_at = places
+        places = np.flatnonzero(classes == number)
+        values = signal.reshape(-1)[places]
+        values[np.searchsorted(places, points_at)] = decibels
+        decibels = values
     for piece in refilled:
         fill(signal[piece], classes[piece] > 0)
     return Literals(places, decibels, signal.shape[1])
