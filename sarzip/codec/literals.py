@@ -99,9 +99,14 @@ def find(signal: NDArray[np.float32], classes: NDArray[np.uint8], number: int) -
     """
     cells = -(-signal.shape[0] // CELL) * -(-signal.shape[1] // CELL)
     replaced = np.empty(MOST_POINTS * cells, np.int64), np.empty(MOST_POINTS * cells, np.float32)
-    points = _points(signal, classes, number, *replaced)
     pieces = [np.s_[:, left : left + _PIECE] for left in range(0, signal.shape[1], _PIECE)]
-    refilled = [piece for piece in pieces if _mark_ramps(signal, classes, number, piece)]
+    holes = [bool(classes[piece].any()) for piece in pieces]
+    points = _points(signal, classes, number, *replaced)
+    refilled = [
+        piece
+        for piece, hole in zip(pieces, holes, strict=True)
+        if _mark_ramps(signal, classes, number, piece, hole)
+    ]
     order = np.argsort(replaced[0][:points])
     places, decibels = replaced[0][order], replaced[1][order]
     if refilled:
@@ -116,16 +121,22 @@ def find(signal: NDArray[np.float32], classes: NDArray[np.uint8], number: int) -
 
 
 def _mark_ramps(
-    signal: NDArray[np.float32], classes: NDArray[np.uint8], number: int, piece: tuple[slice, slice]
+    signal: NDArray[np.float32],
+    classes: NDArray[np.uint8],
+    number: int,
+    piece: tuple[slice, slice],
+    hole: bool,
 ) -> bool:
-    """Mark the ramps in a piece of the columns of a strip, if there are enough of them."""
-    marks = classes[piece].copy()
+    """Mark the ramps in a piece of the columns of a strip, if there are enough of them. hole: whether any of
+    its pixels are missing.
+    """
     left, right = piece[1].start == 0, piece[1].stop >= signal.shape[1]
-    if not (left or right or marks.any()):
+    if not (left or right or hole):
         return False
+    marks = classes[piece].copy()
     own = np.ascontiguousarray(signal[piece])
     found = _ramps(own, marks, number, left, right)
-    if classes[piece].any():
+    if hole:
         turned = np.ascontiguousarray(marks.T)
         found += _ramps(np.ascontiguousarray(own.T), turned, number, False, False)
         marks = turned.T

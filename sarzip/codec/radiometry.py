@@ -21,6 +21,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from sarzip.codec.jit import compiled
 from sarzip.codec.rounding import level_round
 
 DOMAINS = ("amplitude", "power", "db")
@@ -29,7 +30,6 @@ _DB_PER_NEPER = 10.0 / np.log(10.0)
 # Above this a squared float32 overflows; such data takes the float64 path.
 _SAFE_AMPLITUDE = 1e18
 _SAFE_POWER_DB = 360.0
-_PIECE = 1 << 15
 # Rounding turns a true value below half a DN into zero: that half is the floor of integer amplitudes.
 _INTEGER_FLOOR = 0.5
 # The floor of floating-point data lies 30 dB under its first percentile: only fades deeper than that bend.
@@ -128,13 +128,17 @@ class Radiometry:
 
 
 def _look_up(table: NDArray[np.float32], values: NDArray[Any]) -> NDArray[np.float32]:
-    """table[values] in pieces that stay in the cache while numpy widens the indices."""
+    """table[values] of integers of 8 or 16 bits; numpy would widen every index to 64 bits."""
     found = np.empty(values.shape, np.float32)
-    flat, out = np.ascontiguousarray(values).reshape(-1), found.reshape(-1)
-    for start in range(0, flat.size, _PIECE):
-        piece = flat[start : start + _PIECE].astype(np.intp)
-        np.take(table, piece, out=out[start : start + _PIECE], mode="wrap")
+    flat = np.ascontiguousarray(values).reshape(-1).view(f"u{values.dtype.itemsize}")
+    _take(np.ascontiguousarray(table), flat.astype(np.uint16, copy=False), found.reshape(-1))
     return found
+
+
+@compiled("void(float32[::1], uint16[::1], float32[::1])")
+def _take(table, values, out):  # type: ignore[no-untyped-def]
+    for i in range(values.shape[0]):
+        out[i] = table[values[i]]
 
 
 def fit_radiometry(
