@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import contextlib
 import gc
 import os
 import sys
+
+_INTERRUPTED = 130
 
 
 def main() -> None:
@@ -18,7 +21,15 @@ def main() -> None:
 
     gc.enable()
     keep_memory()
-    sys.exit(run(sys.argv[1:]))
+    code = run(sys.argv[1:])
+    if code == _INTERRUPTED:
+        # Where SIGINT hit while a string was executed, as some imports do, Python would end by that signal
+        # in spite of all.
+        with contextlib.suppress(OSError):
+            sys.stdout.flush()
+            sys.stderr.flush()
+        os._exit(code)
+    sys.exit(code)
 
 
 if __name__ == "__main__":
