@@ -154,7 +154,8 @@ def test_interrupted_batches_leave_nothing(number, write_raster, tiny_model, tmp
 def on_a_terminal(command: list[str]) -> str:
     """What a terminal shows of stderr."""
     ours, theirs = pty.openpty()
-    process = subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=theirs, env=ENVIRONMENT)
+    wide = ENVIRONMENT | {"COLUMNS": "240"}  # so that long names are not broken
+    process = subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=theirs, env=wide)
     os.close(theirs)
     shown = b""
     while True:
