@@ -10,12 +10,9 @@ import math
 from typing import Any
 
 import numpy as np
-from llvmlite import ir
-from numba import types
-from numba.extending import intrinsic
 from numpy.typing import NDArray
 
-from sarzip.codec.jit import compiled, inlined
+from sarzip.codec.jit import built, compiled, inlined
 
 CELL = 32
 """Pixels on a side of a cell."""
@@ -25,14 +22,21 @@ _HIGHEST = 115.0  # octaves: beyond 346 dB about the centre nothing is told apar
 _TOP_WEIGHT = 4.0
 
 
-@intrinsic  # type: ignore[untyped-decorator]
-def _from_bits(typingctx, bits):  # type: ignore[no-untyped-def]
+@built
+def _from_bits() -> Any:
     """The float32 with these bits (int32)."""
+    from llvmlite import ir
+    from numba import types
+    from numba.extending import intrinsic
 
-    def codegen(context, builder, signature, args):  # type: ignore[no-untyped-def]
-        return builder.bitcast(args[0], ir.FloatType())
+    @intrinsic  # type: ignore[untyped-decorator]
+    def from_bits(typingctx, bits):  # type: ignore[no-untyped-def]
+        def codegen(context, builder, signature, args):  # type: ignore[no-untyped-def]
+            return builder.bitcast(args[0], ir.FloatType())
 
-    return types.float32(types.int32), codegen
+        return types.float32(types.int32), codegen
+
+    return from_bits
 
 
 @inlined

@@ -26,7 +26,7 @@ import functools
 import numpy as np
 from numpy.typing import NDArray
 
-from sarzip.codec.jit import compiled, inlined
+from sarzip.codec.jit import built, compiled, inlined
 from sarzip.codec.rans import LANES, MACHINES
 from sarzip.codec.tables import CodeTables
 from sarzip.codec.trellis_vector import BIAS, BLOCK, RESIDUES, SPAN, costs, make_search
@@ -36,11 +36,11 @@ MAX_WIDTH = 260
 _FAR = np.float32(1e30)
 
 
-_search4 = make_search(4)
-_search8 = make_search(8)
-_search16 = make_search(16)
-_search32 = make_search(32)
-_search64 = make_search(64)
+_search4 = built(functools.partial(make_search, 4))
+_search8 = built(functools.partial(make_search, 8))
+_search16 = built(functools.partial(make_search, 16))
+_search32 = built(functools.partial(make_search, 32))
+_search64 = built(functools.partial(make_search, 64))
 
 
 @compiled("void(float32[::1], uint8[::1], float32[::1], float32[::1], uint8[::1], int32[::1])")

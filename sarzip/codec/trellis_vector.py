@@ -9,11 +9,8 @@ from __future__ import annotations
 from typing import Any
 
 import numpy as np
-from llvmlite import ir
-from numba import types
-from numba.core import cgutils
-from numba.extending import intrinsic
 
+from sarzip.codec.jit import built
 from sarzip.codec.rans import LANES, MACHINES
 
 BLOCK = 64  # steps of LANES coefficients between which costs stay in the L1 cache
@@ -48,6 +45,10 @@ def make_search(n_states: int) -> Any:
     per step and group of 8 states one byte for each lane, bit s & 7 of group s >> 3 says that state s was
     reached from its second predecessor. The caller answers for the bounds.
     """
+    from llvmlite import ir
+    from numba import types
+    from numba.extending import intrinsic
+
     table = transitions(n_states)
 
     @intrinsic  # type: ignore[untyped-decorator]
@@ -141,65 +142,74 @@ def make_search(n_states: int) -> Any:
     return search
 
 
-@intrinsic  # type: ignore[untyped-decorator]
-def costs(typingctx, u, cls, rates, zero, cost, zeroed, at, count):  # type: ignore[no-untyped-def]
+@built
+def costs() -> Any:
     """Cost of the best candidate of each residue for `count` coefficients from `at` on, to cost[0:4 count].
 
-    rates, zero: see path_rates. zeroed: uint8, bits 0 and 3 of element i say that zero beats the candidate of
-    residue 0 or 3. One vector of four residues a coefficient: gathering rates for many takes longer.
+    costs(u, cls, rates, zero, cost, zeroed, at, count). rates, zero: see path_rates. zeroed: uint8, bits 0
+    and 3 of element i say that zero beats the candidate of residue 0 or 3. One vector of four residues a
+    coefficient: gathering rates for many takes longer.
     """
-    signature = types.void(u, cls, rates, zero, cost, zeroed, types.intp, types.intp)
+    from llvmlite import ir
+    from numba import types
+    from numba.core import cgutils
+    from numba.extending import intrinsic
 
-    def codegen(context, builder, sig, args):  # type: ignore[no-untyped-def]
-        arrays = [context.make_array(sig.args[i])(context, builder, args[i]) for i in range(6)]
-        u_at, cls_at, rates_at, zero_at, cost_at, zeroed_at = (array.data for array in arrays)
-        i64, i32, real = ir.IntType(64), ir.IntType(32), ir.FloatType()
-        four, whole = ir.VectorType(real, 4), ir.VectorType(i32, 4)
-        rows = builder.extract_value(arrays[3].shape, 0)
-        width = builder.trunc(builder.sdiv(builder.extract_value(arrays[2].shape, 0), rows), i32)
-        last = builder.sub(width, ir.Constant(i32, 1))
+    @intrinsic  # type: ignore[untyped-decorator]
+    def candidates(typingctx, u, cls, rates, zero, cost, zeroed, at, count):  # type: ignore[no-untyped-def]
+        signature = types.void(u, cls, rates, zero, cost, zeroed, types.intp, types.intp)
 
-        def splat(value, vector):  # type: ignore[no-untyped-def]
-            one = builder.insert_element(ir.Constant(vector, ir.Undefined), value, ir.Constant(i32, 0))
-            return builder.shuffle_vector(one, ir.Constant(vector, ir.Undefined), ir.Constant(whole, [0] * 4))
+        def codegen(context, builder, sig, args):  # type: ignore[no-untyped-def]
+            arrays = [context.make_array(sig.args[i])(context, builder, args[i]) for i in range(6)]
+            u_at, cls_at, rates_at, zero_at, cost_at, zeroed_at = (array.data for array in arrays)
+            i64, i32, real = ir.IntType(64), ir.IntType(32), ir.FloatType()
+            four, whole = ir.VectorType(real, 4), ir.VectorType(i32, 4)
+            rows = builder.extract_value(arrays[3].shape, 0)
+            width = builder.trunc(builder.sdiv(builder.extract_value(arrays[2].shape, 0), rows), i32)
+            last = builder.sub(width, ir.Constant(i32, 1))
 
-        def load(start, offset):  # type: ignore[no-untyped-def]
-            out = builder.load(builder.bitcast(builder.gep(start, [offset]), four.as_pointer()))
-            out.align = 4
-            return out
+            def splat(value, vector):  # type: ignore[no-untyped-def]
+                one = builder.insert_element(ir.Constant(vector, ir.Undefined), value, ir.Constant(i32, 0))
+                return builder.shuffle_vector(
+                    one, ir.Constant(vector, ir.Undefined), ir.Constant(whole, [0] * 4)
+                )
 
-        with cgutils.for_range(builder, args[7], intp=i64) as loop:
-            place = builder.add(args[6], loop.index)
-            value = builder.load(builder.gep(u_at, [place]))
-            x = builder.select(
-                builder.fcmp_ordered("<", value, ir.Constant(real, 0.0)), builder.fneg(value), value
-            )
-            w = builder.fptosi(builder.fsub(x, ir.Constant(real, float(np.float32(BIAS)))), i32)
-            w = builder.sub(w, ir.Constant(i32, 1))
-            w = builder.select(builder.icmp_signed("<", w, ir.Constant(i32, 0)), ir.Constant(i32, 0), w)
-            c = builder.zext(builder.load(builder.gep(cls_at, [place])), i32)
-            row = builder.select(builder.icmp_signed("<", w, last), w, last)
-            row = builder.add(builder.mul(c, width), row)
-            wide = splat(w, whole)
-            ahead = builder.and_(
-                builder.sub(ir.Constant(whole, [0, 1, 2, 3]), wide), ir.Constant(whole, [3] * 4)
-            )
-            xs = splat(x, four)
-            off = builder.fsub(xs, builder.sitofp(builder.add(wide, ahead), four))
-            rate = load(rates_at, builder.shl(builder.sext(row, i64), ir.Constant(i64, 2)))
-            near = builder.fadd(builder.fmul(off, off), rate)
-            none = load(zero_at, builder.shl(builder.zext(c, i64), ir.Constant(i64, 2)))
-            none = builder.fadd(builder.fmul(xs, xs), none)
-            wins = builder.fcmp_ordered("<", none, near)
-            best = builder.store(
-                builder.select(wins, none, near),
-                builder.bitcast(
-                    builder.gep(cost_at, [builder.shl(loop.index, ir.Constant(i64, 2))]), four.as_pointer()
-                ),
-            )
-            best.align = 4
-            flags = builder.zext(builder.bitcast(wins, ir.IntType(4)), ir.IntType(8))
-            builder.store(flags, builder.gep(zeroed_at, [place]))
-        return context.get_dummy_value()
+            def load(start, offset):  # type: ignore[no-untyped-def]
+                out = builder.load(builder.bitcast(builder.gep(start, [offset]), four.as_pointer()))
+                out.align = 4
+                return out
 
-    return signature, codegen
+            with cgutils.for_range(builder, args[7], intp=i64) as loop:
+                place = builder.add(args[6], loop.index)
+                value = builder.load(builder.gep(u_at, [place]))
+                x = builder.select(
+                    builder.fcmp_ordered("<", value, ir.Constant(real, 0.0)), builder.fneg(value), value
+                )
+                w = builder.fptosi(builder.fsub(x, ir.Constant(real, float(np.float32(BIAS)))), i32)
+                w = builder.sub(w, ir.Constant(i32, 1))
+                w = builder.select(builder.icmp_signed("<", w, ir.Constant(i32, 0)), ir.Constant(i32, 0), w)
+                c = builder.zext(builder.load(builder.gep(cls_at, [place])), i32)
+                row = builder.select(builder.icmp_signed("<", w, last), w, last)
+                row = builder.add(builder.mul(c, width), row)
+                wide = splat(w, whole)
+                ahead = builder.and_(
+                    builder.sub(ir.Constant(whole, [0, 1, 2, 3]), wide), ir.Constant(whole, [3] * 4)
+                )
+                xs = splat(x, four)
+                off = builder.fsub(xs, builder.sitofp(builder.add(wide, ahead), four))
+                rate = load(rates_at, builder.shl(builder.sext(row, i64), ir.Constant(i64, 2)))
+                near = builder.fadd(builder.fmul(off, off), rate)
+                none = load(zero_at, builder.shl(builder.zext(c, i64), ir.Constant(i64, 2)))
+                none = builder.fadd(builder.fmul(xs, xs), none)
+                wins = builder.fcmp_ordered("<", none, near)
+                out_at = builder.gep(cost_at, [builder.shl(loop.index, ir.Constant(i64, 2))])
+                cheaper = builder.select(wins, none, near)
+                best = builder.store(cheaper, builder.bitcast(out_at, four.as_pointer()))
+                best.align = 4
+                flags = builder.zext(builder.bitcast(wins, ir.IntType(4)), ir.IntType(8))
+                builder.store(flags, builder.gep(zeroed_at, [place]))
+            return context.get_dummy_value()
+
+        return signature, codegen
+
+    return candidates

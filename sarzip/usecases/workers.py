@@ -18,6 +18,7 @@ import time
 from collections import deque
 from collections.abc import Generator, Iterator, Sequence
 from dataclasses import replace
+from multiprocessing import resource_tracker
 from multiprocessing.connection import Connection, wait
 from types import FrameType
 
@@ -134,6 +135,8 @@ class _Worker:
 @contextlib.contextmanager
 def _without_interrupts() -> Iterator[None]:
     """Processes started inside never see a SIGINT: a terminal sends it to all, and the parent decides."""
+    # The first process of all starts this one as well, and lets interrupts through after it.
+    resource_tracker.ensure_running()
     before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
     try:
         yield
