@@ -8,6 +8,7 @@ pixels for the encoder and in latents for the decoder. So coding by groups equal
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -116,29 +117,29 @@ def strips_together(
     """
     above: list[NDArray[Any] | None] = [None] * len(extensions)
     current: Sequence[NDArray[Any]] | None = None
-    top = 0
+    tops = [0] * len(extensions)
     for following in rows:
         if current is not None:
-            yield _halo_strips(extensions, top, above, current, following)
-            top += current[0].shape[1]
+            yield _halo_strips(extensions, tops, above, current, following)
+            tops = [top + strip.shape[1] for top, strip in zip(tops, current, strict=True)]
             above = [
                 strip[:, strip.shape[1] - extension.halo :].copy()
                 for strip, extension in zip(current, extensions, strict=True)
             ]
         current = following
     if current is not None:
-        yield _halo_strips(extensions, top, above, current, [None] * len(extensions))
+        yield _halo_strips(extensions, tops, above, current, [None] * len(extensions))
 
 
 def _halo_strips(
     extensions: Sequence[Extension],
-    top: int,
+    tops: Sequence[int],
     above: Sequence[NDArray[Any] | None],
     current: Sequence[NDArray[Any]],
     below: Sequence[NDArray[Any] | None],
 ) -> list[HaloStrip]:
-    parts = zip(extensions, above, current, below, strict=True)
-    return [HaloStrip(extension, top, upper, strip, lower) for extension, upper, strip, lower in parts]
+    parts = zip(extensions, tops, above, current, below, strict=True)
+    return [HaloStrip(*part) for part in parts]
 
 
 @dataclass(frozen=True, eq=False)
@@ -157,24 +158,18 @@ class HaloStrip:
         Shape (C, padded rows + 2·halo, columns + 2·halo). Only the lower and right borders are padded.
         """
         about, halo = self.extension, self.extension.halo
-        rows = ceil_to(self.current.shape[1], about.multiple) + 2 * halo
-        padded = ceil_to(about.height, about.multiple), ceil_to(about.width, about.multiple)
-        row, row_mirrored = fold(self.top - halo, rows, about.height, padded[0])
-        column, column_mirrored = fold(first - halo, columns + 2 * halo, about.width, padded[1])
-        cropped = np.empty((len(self.current), rows, len(column)), self.current.dtype)
+        high = ceil_to(self.current.shape[1], about.multiple) + 2 * halo
+        row = Axis(self.top - halo, high, about.height, ceil_to(about.height, about.multiple))
+        column = Axis(first - halo, columns + 2 * halo, about.width, ceil_to(about.width, about.multiple))
+        cropped = np.empty((len(self.current), row.count, column.count), self.current.dtype)
         for start, strip in self._parts():
-            inside = np.flatnonzero((row >= start) & (row < start + strip.shape[1]))
-            for target, source in runs(inside, row[inside] - start):
-                for across, from_column in runs(np.arange(len(column)), column):
+            for target, source in row.within(start, start + strip.shape[1]):
+                for across, from_column in column.within(0, about.width):
                     cropped[:, target, across] = strip[:, source, from_column]
         if about.signs is not None:
-            cropped[:, row_mirrored] *= about.signs[0][:, None, None]
-            cropped[:, :, column_mirrored] *= about.signs[1][:, None, None]
+            cropped[:, row.mirrored] *= about.signs[0][:, None, None]
+            cropped[:, :, column.mirrored] *= about.signs[1][:, None, None]
         return cropped
-
-    def any(self) -> bool:
-        """Whether any sample is not zero, those above and below included."""
-        return any(bool(part.any()) for _, part in self._parts())
 
     def _parts(self) -> Iterator[tuple[int, NDArray[Any]]]:
         """First scene row and samples of each part."""
@@ -183,6 +178,40 @@ class HaloStrip:
         yield self.top, self.current
         if self.below is not None:
             yield self.top + self.current.shape[1], self.below
+
+
+@dataclass(frozen=True)
+class Axis:
+    """Part of an axis with what lies beyond its ends: see fold."""
+
+    first: int
+    count: int
+    size: int
+    padded: int
+
+    @property
+    def mirrored(self) -> NDArray[np.bool_]:
+        """Flags where an odd number of reflections mirrored it."""
+        return _folded(self)[1]
+
+    def within(self, start: int, stop: int) -> tuple[tuple[slice, slice], ...]:
+        """Pairs of slices, to this part and from the indices start … stop-1 of the axis (counted from
+        start), that copy what lies there.
+        """
+        return _stretches(self, start, stop)
+
+
+# A scene has few of them, and every group asks.
+@functools.lru_cache(maxsize=256)
+def _folded(axis: Axis) -> tuple[NDArray[np.intp], NDArray[np.bool_]]:
+    return fold(axis.first, axis.count, axis.size, axis.padded)
+
+
+@functools.lru_cache(maxsize=512)
+def _stretches(axis: Axis, start: int, stop: int) -> tuple[tuple[slice, slice], ...]:
+    index, _ = _folded(axis)
+    inside = np.flatnonzero((index >= start) & (index < stop))
+    return tuple(runs(inside, index[inside] - start))
 
 
 def runs(target: NDArray[np.intp], source: NDArray[np.intp]) -> Iterator[tuple[slice, slice]]:

@@ -82,7 +82,9 @@ def _array_arguments(signature: str) -> list[tuple[int, np.dtype[Any], int, bool
     for place, argument in enumerate(arguments):
         name, bracket, axes = argument.partition("[")
         if bracket:
-            found.append((place, np.dtype(name), axes.count(",") + 1, "::1" in axes))
+            found.append(
+                (place, np.dtype(name.replace("boolean", "bool")), axes.count(",") + 1, "::1" in axes)
+            )
     return found
 
 

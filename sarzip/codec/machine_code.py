@@ -42,6 +42,7 @@ class Store:
         self._name = f"{self._source.stem}.{function.__qualname__}.{sys.implementation.cache_tag}.machine"
         self._folders = (self._source.parent / "__pycache__", _user_cache())
         self._signature = signature
+        self._function = function
 
     def load(self) -> Function | None:
         """The function, or None where there is none on disk for this machine and these sources."""
@@ -53,7 +54,7 @@ class Store:
                 current = all(_stamp(Path(path)) == stamp for path, stamp in told["sources"].items())
                 whole = told["checksum"] == zlib.crc32(code)
                 if current and whole and told["for"] == [self._signature, *_machine()]:
-                    return _Loader.shared().function(code, told)
+                    return _Loader.shared().load(code, told, self._function)
         return None
 
     def save(self, overload: Any) -> None:
@@ -109,7 +110,7 @@ class _Loader:
         """The one of this process."""
         return _Loader()
 
-    def function(self, code: bytes, told: dict[str, Any]) -> Function:
+    def load(self, code: bytes, told: dict[str, Any], source: Function) -> Function:
         """The function in an object file. Raises LookupError where something that it calls is missing."""
         for symbol in told["symbols"]:
             # LLVM ends the process where one is missing.
@@ -122,7 +123,10 @@ class _Loader:
         ctypes.c_void_p.from_address(place).value = id(environment)
         entry = self._engine.get_function_address(told["entry"])
         keep = (self._engine, environment)
-        function: Function = self._dynfunc.make_function(sys, "compiled", "", entry, environment, keep)
+        module = sys.modules[source.__module__]
+        function: Function = self._dynfunc.make_function(
+            module, source.__name__, source.__doc__ or "", entry, environment, keep
+        )
         return function
 
 

@@ -78,6 +78,26 @@ MACHINES = {
 }
 
 
+@inlined
+def symbol(k, c, t, base, half, shift, order):  # type: ignore[no-untyped-def]
+    """Symbol row (uint32) of an index of class c in table t, and the number of raw bits that go with it."""
+    s = np.int64(shift[c])
+    value = (k + ((1 << s) >> 1)) >> s
+    h = np.int64(half[t])
+    raw = s
+    if value > h or value < -h:
+        row = base[t]
+        v = abs(value) - h - 1 + (np.int64(1) << np.int64(order[c]))
+        digits = np.int64(0)
+        while v > 1:
+            v >>= 1
+            digits += 1
+        raw += 2 + 2 * digits - np.int64(order[c])
+    else:
+        row = base[t] + np.uint32(value + h + 1)
+    return row, raw
+
+
 @compiled(
     "int64(int32[::1], uint8[::1], uint32[::1], int32[::1], uint8[::1], uint8[::1], uint8[::1], uint8[::1],"
     " uint32[::1])"
@@ -86,28 +106,16 @@ def _rows(index, cls, base, half, shift, order, following, quantiser, rows):  # 
     """Symbol row of every index (uint32 out) and the number of raw bits needed."""
     quantisers = np.int64(1 if quantiser.shape[0] == 1 else 2)
     state = np.zeros(LANES, np.uint8)
-    raw = np.int64(0)
+    total = np.int64(0)
     for i in range(index.shape[0]):
         lane = i & (LANES - 1)
         c = np.int64(cls[i])
         t = c * quantisers + np.int64(quantiser[state[lane]])
         k = np.int64(index[i])
-        s = np.int64(shift[c])
-        value = (k + ((1 << s) >> 1)) >> s
-        h = np.int64(half[t])
-        raw += s
-        if value > h or value < -h:
-            rows[i] = base[t]
-            v = abs(value) - h - 1 + (np.int64(1) << np.int64(order[c]))
-            digits = np.int64(0)
-            while v > 1:
-                v >>= 1
-                digits += 1
-            raw += 2 + 2 * digits - np.int64(order[c])
-        else:
-            rows[i] = base[t] + np.uint32(value + h + 1)
+        rows[i], raw = symbol(k, c, t, base, half, shift, order)
+        total += raw
         state[lane] = following[(np.int64(state[lane]) << 1) | (k & 1)]
-    return raw
+    return total
 
 
 @inlined
@@ -313,9 +321,19 @@ def encode_indices(
     index: NDArray[np.int32], cls: NDArray[np.uint8], tables: CodeTables, n_states: int
 ) -> tuple[bytes, bytes]:
     """Code any int32 indices (n,): (states and words, raw bits) as bytes; both empty when n is 0."""
+    return encode_rows(*_symbols(index, cls, tables, n_states), index, cls, tables)
+
+
+def encode_rows(
+    rows: NDArray[np.uint32],
+    raw_bits: int,
+    index: NDArray[np.int32],
+    cls: NDArray[np.uint8],
+    tables: CodeTables,
+) -> tuple[bytes, bytes]:
+    """The same for indices whose symbol rows (n,) and number of raw bits are known."""
     if index.size == 0:
         return b"", b""
-    rows, raw_bits = _symbols(index, cls, tables, n_states)
     raw = np.zeros((raw_bits + 7) // 8, np.uint8)
     if raw_bits:
         escape = np.zeros(tables.frequencies.size, np.uint8)

@@ -117,22 +117,27 @@ def _indices(u, residue, index):  # type: ignore[no-untyped-def]
         index[i] = -k if u[i] < np.float32(0) else k
 
 
+@inlined
+def nearest(value, c, rates):  # type: ignore[no-untyped-def]
+    """Index of a value of class c with a uniform quantiser of spacing 1: the cheapest of the two neighbours
+    and zero, rates (K, width) already times lam.
+    """
+    last = np.int32(rates.shape[1] - 1)
+    x = abs(value)
+    low = np.int32(x)
+    d0 = x - np.float32(low)
+    d1 = np.float32(1) - d0
+    a = d0 * d0 + rates[c, min(low, last)]
+    b = d1 * d1 + rates[c, min(low + np.int32(1), last)]
+    k = low + np.int32(b < a)
+    k = np.int32(0) if x * x + rates[c, 0] < min(a, b) else k
+    return -k if value < 0 else k
+
+
 @compiled("void(float32[::1], uint8[::1], float32[:,::1], int32[::1])")
 def _nearest(u, cls, rates, index):  # type: ignore[no-untyped-def]
-    """Uniform quantiser of spacing 1: the cheapest of the two neighbours and zero, rates (K, width) already
-    times lam."""
-    last = np.int32(rates.shape[1] - 1)
     for i in range(u.shape[0]):
-        x = abs(u[i])
-        c = np.int64(cls[i])
-        low = np.int32(x)
-        d0 = x - np.float32(low)
-        d1 = np.float32(1) - d0
-        a = d0 * d0 + rates[c, min(low, last)]
-        b = d1 * d1 + rates[c, min(low + np.int32(1), last)]
-        k = low + np.int32(b < a)
-        k = np.int32(0) if x * x + rates[c, 0] < min(a, b) else k
-        index[i] = -k if u[i] < 0 else k
+        index[i] = nearest(u[i], np.int64(cls[i]), rates)
 
 
 @compiled("void(int32[::1], int64, uint8[::1], uint8[::1], int32[::1])")
@@ -173,7 +178,7 @@ def path_rates(tables: CodeTables, lam: float) -> tuple[NDArray[np.float32], NDA
 
 
 @functools.lru_cache(maxsize=8)
-def _uniform_rates(tables: CodeTables, lam: float) -> NDArray[np.float32]:
+def uniform_rates(tables: CodeTables, lam: float) -> NDArray[np.float32]:
     """lam * code length of the magnitudes with a uniform quantiser, float32 (K, width)."""
     width = min(int((tables.half.astype(np.int64) << tables.shift).max()) + 4, MAX_WIDTH)
     return np.ascontiguousarray(tables.magnitude_lengths(width)[:, 0] * np.float32(lam))
@@ -186,7 +191,7 @@ def quantise_clean(
     multiple of LANES when there is a trellis, so pad with zeros."""
     if n_states == 1:
         index = np.empty(u.size, np.int32)
-        _nearest(u, cls, _uniform_rates(tables, lam), index)
+        _nearest(u, cls, uniform_rates(tables, lam), index)
         return index
     n = u.size // LANES * LANES
     index = np.empty(n, np.int32)

@@ -22,6 +22,7 @@ from sarzip.errors import CorruptError
 # Zeros without a nodata tag are a border when they come in horizontal runs; dark water has shorter ones.
 ZERO_RUN = 16
 _MAX_CLASSES = 15
+_MANY = 31
 _BLOCK = 64
 _COUNTED = binary_coder.LIMIT
 _FILL_WIDTH = 1024
@@ -66,27 +67,54 @@ def classify(values: NDArray[Any], specials: Sequence[float | int], shared_zero:
     classes = np.zeros(values.shape, np.uint8)
     for number, special in enumerate(specials, start=1):
         hit = np.isnan(values) if special != special else values == values.dtype.type(special)
+        if not hit.any():
+            continue
         if special == 0 and shared_zero:
-            hit = _long_runs(hit, ZERO_RUN)
-        if hit.any():
+            _mark_long_runs(hit, min(ZERO_RUN, hit.shape[1]), number, classes)
+        else:
             classes[hit] = number
     return classes
 
 
-def _long_runs(hit: NDArray[np.bool_], length: int) -> NDArray[np.bool_]:
-    """Keep the True pixels that lie in a horizontal run of at least `length` (or of the whole row)."""
-    if not hit.any():
-        return hit
-    width = hit.shape[1]
-    length = min(length, width)
-    padded = np.zeros((hit.shape[0], width + 1), np.int32)
-    np.cumsum(hit, axis=1, out=padded[:, 1:])
-    starts = (padded[:, length:] - padded[:, :-length]) == length
-    grown = np.zeros((hit.shape[0], width + 1), np.int32)
-    grown[:, : starts.shape[1]] += starts
-    grown[:, length : length + starts.shape[1]] -= starts
-    kept: NDArray[np.bool_] = np.cumsum(grown[:, :-1], axis=1) > 0
-    return kept
+@compiled("void(boolean[:, ::1], int64, int64, uint8[:, ::1])")
+def _mark_long_runs(hit: Any, length: int, number: int, classes: Any) -> None:
+    """Give the True pixels that lie in a horizontal run of at least `length` the class `number`."""
+    for i in range(hit.shape[0]):
+        start = 0
+        for j in range(hit.shape[1] + 1):
+            if j < hit.shape[1] and hit[i, j]:
+                continue
+            if j - start >= length:
+                classes[i, start:j] = number
+            start = j + 1
+
+
+EMPTY = 16
+"""Pixels on a side of the squares that `empty` looks at."""
+
+
+def empty(classes: NDArray[np.uint8]) -> NDArray[np.uint8]:
+    """1 for each square of EMPTY × EMPTY pixels of a class map (rows, columns) without a measurement, else 0;
+    those at the right and lower edge may be smaller.
+    """
+    found = np.empty((-(-classes.shape[0] // EMPTY), -(-classes.shape[1] // EMPTY)), np.uint8)
+    _empty(np.ascontiguousarray(classes), found)
+    return found
+
+
+@compiled("void(uint8[:, ::1], uint8[:, ::1])")
+def _empty(classes: Any, found: Any) -> None:
+    for i in range(found.shape[0]):
+        bottom = min(EMPTY * i + EMPTY, classes.shape[0])
+        for j in range(found.shape[1]):
+            right = min(EMPTY * j + EMPTY, classes.shape[1])
+            y, x = EMPTY * i, EMPTY * j
+            # Most have one at once.
+            while y < bottom and classes[y, x]:
+                x += 1
+                if x == right:
+                    y, x = y + 1, EMPTY * j
+            found[i, j] = y == bottom
 
 
 def restore(
@@ -124,12 +152,13 @@ def encode_classes(classes: NDArray[np.uint8]) -> bytes:
     blocks of 64 pixels: first whether a block equals the one above it, else its pixels, in contexts of ten
     neighbours (as in ITU-T T.88, JBIG2). Pixels of an earlier class are left out.
     """
-    if not classes.any():
-        return b""
     classes = np.ascontiguousarray(classes)
-    present = np.flatnonzero(np.bincount(classes.reshape(-1))[1:]) + 1
-    if present.size > _MAX_CLASSES:
-        raise ValueError(f"{present.size} classes in a map; the format holds {_MAX_CLASSES}")
+    occurring = int(_occurring(classes.reshape(-1)))
+    present = np.array([number for number in range(1, _MANY + 1) if occurring >> number & 1])
+    if not present.size:
+        return b""
+    if present.size > _MAX_CLASSES or present[-1] == _MANY:
+        raise ValueError(f"more classes in a map than the format holds, which is {_MAX_CLASSES}")
     coder, out = binary_coder.new_encoder(), np.zeros(1024 + classes.size // 16, np.uint8)
     while not _code_planes(coder, out, classes, present, 0, True):
         coder, out = binary_coder.new_encoder(), np.zeros(4 * out.size, np.uint8)
@@ -151,6 +180,15 @@ def decode_classes(payload: bytes, shape: tuple[int, int], specials: int) -> NDA
     if not binary_coder.read_to_end(coder, data):
         raise CorruptError("mask stream has the wrong size")
     return classes
+
+
+@compiled("int64(uint8[::1])")
+def _occurring(classes: Any) -> int:
+    """Bit k is set if class k occurs; bit _MANY if _MANY or any above does."""
+    found = np.uint32(0)
+    for i in range(classes.shape[0]):
+        found |= np.uint32(1) << np.uint32(min(classes[i], np.uint8(_MANY)))
+    return int(found)
 
 
 @compiled("boolean(int64[::1], uint8[::1], uint8[:, ::1], int64[::1], int64, boolean)")
@@ -213,23 +251,19 @@ def _code_plane(coder: Any, data: Any, classes: Any, number: int, encoding: bool
                 row[2 + j] = classes[i, j] == number
         for block in range(blocks):
             begin, end = 2 + _BLOCK * block, 2 + min(_BLOCK * (block + 1), columns)
-            plain = 1
+            # Whole rows of blocks are looked at, without a way out in between, so that it runs on vectors.
+            first, other = above[begin], np.uint8(0)
             for j in range(begin - 1, end + 1):
-                if above[j] != above[begin]:
-                    plain = 0
-                    break
-            if plain and row[begin - 1] != above[begin]:
-                plain = 2
+                other |= above[j] ^ first
+            plain = 0 if other else (1 if row[begin - 1] == first else 2)
             context = 8 * plain + 4 * now[block] + 2 * before[block + 1] + before[block + 2]
-            other = 0
             if encoding:
+                other = np.uint8(0)
                 for j in range(begin, end):
-                    if row[j] != above[j]:
-                        other = 1
-                        break
+                    other |= row[j] ^ above[j]
                 binary_coder.encode_bit(coder, data, same_model, context, other, _COUNTED)
             else:
-                other = binary_coder.decode_bit(coder, data, same_model, context, _COUNTED)
+                other = np.uint8(binary_coder.decode_bit(coder, data, same_model, context, _COUNTED))
             now[block + 1] = other
             if not other:
                 if not encoding:

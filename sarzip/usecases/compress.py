@@ -40,9 +40,11 @@ DEFAULT_MODEL = "lapped16"
 DEFAULT_FIDELITY = Fidelity("quality", 60.0)
 # A sample may miss the size of a large scene; each attempt corrects it by what the last one missed.
 _ATTEMPTS = 4
-# The sample that decides domain, floor and centre: rows spread over the scene, at most this many values.
-_SAMPLE_ROWS = 64
-_SAMPLE_VALUES = 1 << 21
+# What decides domain, floor and centre: scenes up to so many pixels as a whole, larger ones by pieces spread
+# over them. They are few because a tiled file has to be read a tile at a time.
+_SAMPLE_ALL = 1 << 20
+_SAMPLE_PIECES, _SAMPLE_ROWS, _SAMPLE_COLUMNS = 32, 4, 1024
+_LEAST_MEASURED = 1 / 16
 
 Progress = Callable[[int, int], None]
 """Called with the number of pixels finished (bands counted) and their total."""
@@ -328,6 +330,9 @@ def plan_bands(
         specials, shared_zero = validity.special_values(dtype, nodata), validity.shares_zero(dtype, nodata)
         sample = _sample(raster, band)
         measured = validity.classify(sample, specials, shared_zero) == 0
+        if measured.mean() < _LEAST_MEASURED:
+            sample = _sample(raster, band, dense=True)
+            measured = validity.classify(sample, specials, shared_zero) == 0
         valid = sample[measured]
         if domain == "auto":
             found = detect_domain(valid, raster.info.hints[band])
@@ -342,11 +347,18 @@ def plan_bands(
     return bands, tuple(reasons)
 
 
-def _sample(raster: RasterSource, band: int) -> NDArray[np.generic]:
-    """Rows spread evenly over the scene, cut to a central part where the scene is very wide."""
+def _sample(raster: RasterSource, band: int, dense: bool = False) -> NDArray[np.generic]:
+    """The whole of a small band; of others pieces of rows spread over it, one below the other. dense: more of
+    them, from side to side.
+    """
     width, height = raster.info.width, raster.info.height
-    rows = np.unique(np.linspace(0, height - 1, min(height, _SAMPLE_ROWS)).astype(int))
-    most = max(1, _SAMPLE_VALUES // len(rows))
-    columns = min(width, most)
-    left = (width - columns) // 2
-    return np.concatenate([raster.read([band], int(row), 1, left, columns)[0] for row in rows])
+    if width * height <= _SAMPLE_ALL:
+        return raster.read([band], 0, height)[0]
+    rows, columns = min(height, _SAMPLE_ROWS), min(width, _SAMPLE_ALL if dense else _SAMPLE_COLUMNS)
+    pieces = []
+    for number in range(_SAMPLE_PIECES):
+        top = round((height - rows) * number / (_SAMPLE_PIECES - 1))
+        # The golden ratio spreads any number of places evenly.
+        left = round((width - columns) * (number * 0.618034 % 1.0))
+        pieces.append(raster.read([band], top, rows, left, columns)[0])
+    return np.concatenate(pieces)

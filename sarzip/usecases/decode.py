@@ -55,15 +55,16 @@ class SceneDecoder:
         tasks = self._grid.columns * len(self._header.sets)
         workers = min(self._machine.threads, tasks)
         with math_threads(max(1, self._machine.threads // workers)), WorkPool(workers) as pool:
-            rows = self._decoded_rows(frames, pool)
-            for row, synthesis in enumerate(with_neighbours(rows, self._families, self._grid)):
-                items = [
-                    (row, column, number)
-                    for column in range(self._grid.columns)
-                    for number in range(len(self._header.sets))
-                ]
-                for blocks in pool.map(lambda item: self._synthesise(*item, synthesis), items):  # noqa: B023
-                    yield from blocks
+            rows = with_neighbours(self._decoded_rows(frames, pool), self._families, self._grid)
+            # One sequence of tasks for the whole scene: the next row is begun while this one is finished.
+            items = (
+                (row, column, number, synthesis)
+                for row, synthesis in enumerate(rows)
+                for column in range(self._grid.columns)
+                for number in range(len(self._header.sets))
+            )
+            for blocks in pool.map(lambda item: self._synthesise(*item), items):
+                yield from blocks
             # One more step lets a stream reader check its index and trailer.
             if next(frames, None) is not None:
                 raise CorruptError("has more groups than its header announces")
@@ -79,9 +80,8 @@ class SceneDecoder:
                     if streams is None:
                         raise CorruptError("ends before its last group")
                     items.append((row, column, number, streams))
-            decoded = list(pool.map(lambda item: self._entropy_decode(*item), items))
-            of_sets = [decoded[number :: len(sets)] for number in sets]
-            yield [LatentRow(*map(tuple, zip(*groups, strict=True))) for groups in of_sets]
+            decoded = [pool.submit(lambda item: self._entropy_decode(*item), item) for item in items]
+            yield [LatentRow(tuple(decoded[number :: len(sets)])) for number in sets]
 
     def _entropy_decode(
         self, row: int, column: int, number: int, streams: Mapping[int, bytes]
@@ -103,7 +103,7 @@ class SceneDecoder:
     ) -> list[DecodedBlock]:
         window = self._grid.window(row, column)
         members = self._header.sets[number].bands
-        streams = rows[number].groups[column]
+        streams = rows[number].group(column)
         shape = (window.rows, window.columns)
         blocks = []
         family = self._families[number]

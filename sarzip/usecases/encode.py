@@ -92,16 +92,17 @@ class SceneEncoder:
         # Closed here and now when the caller stops early: the raster must not close under the reading thread.
         with math_threads(inner), WorkPool(workers) as pool, contextlib.closing(prefetch(rows)) as ahead:
             encoded = self._encoded_rows(ahead, pool)
-            for row in with_neighbours(encoded, [each.family for each in sets], grid):
-                tasks = (
-                    (each, about, column)
-                    for column in range(grid.columns)
-                    for each, about in zip(sets, row, strict=True)
-                )
-                yield from pool.map(lambda task: _finish(*task), tasks)
+            # One sequence of tasks for the whole scene: the next row is begun while this one is finished.
+            tasks = (
+                (each, about, column)
+                for row in with_neighbours(encoded, [each.family for each in sets], grid)
+                for column in range(grid.columns)
+                for each, about in zip(sets, row, strict=True)
+            )
+            yield from pool.map(lambda task: _finish(*task), tasks)
 
     def _encoded_rows(self, rows: Iterator[tuple[Any, ...]], pool: WorkPool) -> Iterator[list[LatentRow]]:
-        """For each row of groups and each set: the encoded groups and their latents side by side."""
+        """For each row of groups and each set: the groups, whose encoding has been submitted."""
         sets = self._sets
         for row, prepared_sets in enumerate(rows):
             tasks = (
@@ -109,13 +110,18 @@ class SceneEncoder:
                 for column in range(self._grid.columns)
                 for each, prepared in zip(sets, prepared_sets, strict=True)
             )
-            groups = list(pool.map(lambda task: task[0].encode(*task[1:]), tasks))
-            of_sets = [groups[number :: len(sets)] for number in range(len(sets))]
-            yield [LatentRow(tuple(g.latents for g in groups), tuple(groups)) for groups in of_sets]
+            groups = [pool.submit(_encode, task) for task in tasks]
+            yield [LatentRow(tuple(groups[number :: len(sets)])) for number in range(len(sets))]
+
+
+def _encode(task: tuple[SetEncoder, Any, int, int]) -> tuple[NDArray[np.float32], EncodedGroup]:
+    encoder, *of_group = task
+    group = encoder.encode(*of_group)
+    return group.latents, group
 
 
 def _finish(encoder: SetEncoder, row: NeighbouredRow, column: int) -> dict[int, bytes]:
-    return encoder.finish(row.groups[column], row.crop(column))
+    return encoder.finish(row.group(column), row.crop(column))
 
 
 class SignalSetEncoder:
@@ -131,17 +137,20 @@ class SignalSetEncoder:
         self._step = step
 
     def rows(self) -> Iterator[_ExtendedRow]:
-        """For each row of groups: signal and class maps with what lies around them."""
-        extension = Extension(self._grid.height, self._grid.width, STRIDE, self.family.analysis_halo)
-        waiting: deque[list[Literals]] = deque()
+        """For each row of groups: the strip, and its signal and empty squares with what lies around them."""
+        halo = self.family.analysis_halo
+        size = ceil_to(self._grid.height, STRIDE), ceil_to(self._grid.width, STRIDE)
+        pixels = Extension(self._grid.height, self._grid.width, STRIDE, halo)
+        squares = Extension(size[0] // STRIDE, size[1] // STRIDE, 1, halo // STRIDE)
+        waiting: deque[_Strip] = deque()
 
         def planes() -> Iterator[tuple[NDArray[np.float32], NDArray[np.uint8]]]:
             for strip in self._strips():
-                waiting.append(strip.literals)
-                yield strip.signal, strip.classes
+                waiting.append(strip)
+                yield strip.signal, strip.empty
 
-        for signal, classes in strips_together([extension, extension], planes()):
-            yield _ExtendedRow(signal, classes, classes.any(), waiting.popleft())
+        for signal, empty in strips_together([pixels, squares], planes()):
+            yield _ExtendedRow(waiting.popleft(), signal, empty)
 
     def _strips(self) -> Iterator[_Strip]:
         """The samples of one row of groups after the other, transformed."""
@@ -154,13 +163,12 @@ class SignalSetEncoder:
         """Payload streams of one group but for the radiometric correction."""
         window = self._grid.window(row, column)
         _, width = self._grid.latent_shape(row, column)
-        across = window.column, width * STRIDE
-        latents = self.family.analyse(prepared.signal.crop(*across))
-        if prepared.invalid:
-            _silence_invalid(latents, prepared.classes.crop(*across) > 0, self.family)
-        pixels = _columns(window)
-        signal, classes = prepared.signal.current[:, :, pixels], prepared.classes.current[:, :, pixels]
-        literal = tuple(each.within(pixels) for each in prepared.literals)
+        latents = self.family.analyse(prepared.signal.crop(window.column, width * STRIDE))
+        _silence_empty(latents, prepared.empty.crop(window.column // STRIDE, width), self.family)
+        strip, pixels = prepared.strip, _columns(window)
+        signal = np.ascontiguousarray(strip.signal[:, :, pixels])
+        classes = np.ascontiguousarray(strip.classes[:, :, pixels])
+        literal = tuple(each.within(pixels) for each in strip.literals)
         return self.code(AnalysedGroup(latents, classes, self._powers(signal, classes), literal), self._step)
 
     def finish(self, group: EncodedGroup, latents: NDArray[np.float32]) -> dict[int, bytes]:
@@ -190,9 +198,10 @@ class SignalSetEncoder:
         values = [self._raster.read([band], *area)[0] for band in self._bands]
         strip = _transformed(values, list(self._bands.values()))
         signal, classes = strip.signal, strip.classes
-        pick = np.ix_(np.arange(len(self._bands)), down - top, across - left)
-        latents = self.family.analyse(signal[pick])
-        _silence_invalid(latents, classes[pick] > 0, self.family)
+        every = np.arange(len(self._bands))
+        latents = self.family.analyse(signal[np.ix_(every, down - top, across - left)])
+        squares = ((each[::STRIDE] - start) // STRIDE for each, start in ((down, top), (across, left)))
+        _silence_empty(latents, strip.empty[np.ix_(every, *squares)], self.family)
         first, start = window.row - top, window.column - left
         inside = np.s_[:, first : first + window.rows, start : start + window.columns]
         literal = []
@@ -206,9 +215,11 @@ class SignalSetEncoder:
     def code(self, group: AnalysedGroup, step: float) -> EncodedGroup:
         """Payload streams of an analysed group at a step in dB, and what the decoder will make of them."""
         streams, latents = self.family.code(group.latents, step)
-        numbers = [coding.literal for coding in self._bands.values()]
-        marks = [classes == number for classes, number in zip(group.classes, numbers, strict=True)]
-        streams = streams | mask_stream(group.classes) | literals_stream(group.literals, marks)
+        streams = streams | mask_stream(group.classes)
+        if any(each.size for each in group.literals):
+            numbers = [coding.literal for coding in self._bands.values()]
+            marks = [classes == number for classes, number in zip(group.classes, numbers, strict=True)]
+            streams = streams | literals_stream(group.literals, marks)
         return EncodedGroup(streams, latents, group.classes, group.power)
 
 
@@ -228,22 +239,23 @@ class AnalysedGroup:
 
 @dataclass(frozen=True)
 class _Strip:
-    """Filled signal (bands, rows, width), class maps of the same shape, the literal pixels of each band."""
+    """Filled signal (bands, rows, width), class maps of the same shape, the literal pixels of each band, and
+    flags of the squares of latents (bands, rows / 16, width / 16) without a measurement.
+    """
 
     signal: NDArray[np.float32]
     classes: NDArray[np.uint8]
     literals: list[Literals]
+    empty: NDArray[np.uint8]
 
 
 @dataclass(frozen=True)
 class _ExtendedRow:
-    """A row of groups: signal and class maps with their neighbours above and below."""
+    """A row of groups: the strip, and its signal and empty squares with their neighbours above and below."""
 
+    strip: _Strip
     signal: HaloStrip
-    classes: HaloStrip
-    invalid: bool
-    """Whether there is any pixel that is no measurement, or a literal one."""
-    literals: list[Literals]
+    empty: HaloStrip
 
 
 class ExactSetEncoder:
@@ -308,11 +320,13 @@ def _transformed(values: list[NDArray[Any]], codings: list[BandCoding]) -> _Stri
     signals = [coding.radiometry.forward(samples) for samples, coding in zip(values, codings, strict=True)]
     found = []
     for signal, classes, coding in zip(signals, maps, codings, strict=True):
-        validity.fill(signal, classes > 0)
+        if classes.any():
+            validity.fill(signal, classes > 0)
         found.append(find(signal, classes, coding.literal))
+    empty = np.stack([validity.empty(classes) for classes in maps])
     if len(values) == 1:
-        return _Strip(signals[0][None], maps[0][None], found)
-    return _Strip(np.stack(signals), np.stack(maps), found)
+        return _Strip(signals[0][None], maps[0][None], found, empty)
+    return _Strip(np.stack(signals), np.stack(maps), found, empty)
 
 
 def _halo_indices(first: int, count: int, size: int, halo: int) -> NDArray[np.intp]:
@@ -325,25 +339,25 @@ def _columns(window: Window) -> slice:
     return slice(window.column, window.column + window.columns)
 
 
-def _silence_invalid(latents: NDArray[np.float32], invalid: NDArray[np.bool_], family: Family) -> None:
+def _silence_empty(latents: NDArray[np.float32], empty: NDArray[np.uint8], family: Family) -> None:
     """Zero the latents that no measurement depends on: with no valid pixel within the synthesis halo + 1.
     Where bands have latents of their own, those become NaN instead (see Family).
 
-    invalid: flags with the analysis halo. Pixels beyond it are not known here and count as valid.
+    empty: flags of squares (bands, h, w) with the analysis halo. Those beyond it are not known here and count
+    as not empty.
     """
-    if not invalid.any():
+    if not empty.any():
         return
     if not family.separate:
-        latents[:, _unseen(np.all(invalid, 0), family)] = 0
+        latents[:, _unseen(np.all(empty, 0), family)] = 0
         return
-    for share, flags in zip(np.split(latents, len(invalid)), invalid, strict=True):
-        share[:, _unseen(flags, family)] = np.nan
+    for share, flags in zip(np.split(latents, len(empty)), empty, strict=True):
+        share[:, _unseen(flags > 0, family)] = np.nan
 
 
-def _unseen(invalid: Any, family: Family) -> NDArray[np.bool_]:
-    """Places of latents without a valid pixel near, given flags (rows, columns) with the analysis halo."""
-    rows, columns = invalid.shape
-    cells: Any = invalid.reshape(rows // STRIDE, STRIDE, columns // STRIDE, STRIDE).all((1, 3))
+def _unseen(empty: NDArray[np.bool_], family: Family) -> NDArray[np.bool_]:
+    """Places of latents without a valid pixel near, given flags (h, w) with the analysis halo."""
+    cells: Any = empty
     reach = family.synthesis_halo + 1
     border = reach - family.analysis_halo // STRIDE
     if border > 0:

@@ -31,7 +31,9 @@ def profile(sample: NDArray[Any], valid: NDArray[np.bool_], coding: BandCoding) 
 
 
 def alike(first: Profile, second: Profile) -> bool:
-    """Whether two bands are worth coding together."""
+    """Whether two bands are worth coding together; no where they were not sampled alike."""
+    if first.shape != second.shape:
+        return False
     both = np.isfinite(first) & np.isfinite(second)
     if both.sum() < max(_LEAST, 0.5 * max(np.isfinite(first).sum(), np.isfinite(second).sum())):
         return False

@@ -239,29 +239,29 @@ class SalvageDecoder(SceneDecoder):
             return
         halo, signs = family.synthesis_halo, family.mirror_signs[:, :, None, None]
         above, below = near
-        for column, streams in enumerate(about.groups):
-            if not isinstance(streams, _Lost):
+        for column in range(len(about)):
+            if not isinstance(about.group(column), _Lost):
                 continue
             height, width = self._grid.latent_shape(row, column)
-            block = about.latents[column]
+            block = about.latents(column)
             deep, wide = min(halo, height), min(halo, width)
-            if column > 0 and not isinstance(about.groups[column - 1], _Lost):
-                edge = about.latents[column - 1][:, :, -wide:]
+            if column > 0 and not isinstance(about.group(column - 1), _Lost):
+                edge = about.latents(column - 1)[:, :, -wide:]
                 block[:, :, : edge.shape[2]] = signs[1] * edge[:, :, ::-1]
-            if column + 1 < len(about.groups) and not isinstance(about.groups[column + 1], _Lost):
-                edge = about.latents[column + 1][:, :, :wide]
+            if column + 1 < len(about) and not isinstance(about.group(column + 1), _Lost):
+                edge = about.latents(column + 1)[:, :, :wide]
                 block[:, :, width - edge.shape[2] :] = signs[1] * edge[:, :, ::-1]
-            if above is not None and not isinstance(above.groups[column], _Lost):
-                edge = above.latents[column][:, -deep:]
+            if above is not None and not isinstance(above.group(column), _Lost):
+                edge = above.latents(column)[:, -deep:]
                 block[:, : edge.shape[1]] = signs[0] * edge[:, ::-1]
-            if below is not None and not isinstance(below.groups[column], _Lost):
-                edge = below.latents[column][:, :deep]
+            if below is not None and not isinstance(below.group(column), _Lost):
+                edge = below.latents(column)[:, :deep]
                 block[:, height - edge.shape[1] :] = signs[0] * edge[:, ::-1]
 
     def _synthesise(
         self, row: int, column: int, number: int, rows: list[NeighbouredRow]
     ) -> list[DecodedBlock]:
-        if not isinstance(rows[number].groups[column], _Lost):
+        if not isinstance(rows[number].group(column), _Lost):
             try:
                 return super()._synthesise(row, column, number, rows)
             except CorruptError as error:

@@ -157,6 +157,13 @@ class WorkPool:
         if self._pool:
             self._pool.shutdown(wait=True, cancel_futures=True)
 
+    def submit(self, function: Callable[[T], R], item: T) -> Callable[[], R]:
+        """Begin function(item), in the order of submission; what is returned waits for the result."""
+        if self._pool is None:
+            result = function(item)
+            return lambda: result
+        return self._pool.submit(function, item).result
+
     def map(self, function: Callable[[T], R], items: Iterable[T]) -> Iterator[R]:
         """function(item) for each item, in order; holds no more results than twice the threads."""
         if self._pool is None:
