@@ -6,12 +6,12 @@ import os
 import signal
 import sys
 from collections.abc import Sequence
+from importlib import import_module
 from types import FrameType
 
 import typer
 
 from sarzip import __version__
-from sarzip.cli import bench_commands, codec_commands, model_commands, quality_commands, view_commands
 from sarzip.errors import SarzipError, UsageError
 
 EPILOG = (
@@ -21,16 +21,33 @@ EPILOG = (
 _INTERRUPTED = 130
 _TERMINATED = 143
 
-app = typer.Typer(
-    name="sarzip",
-    help="Compress SAR imagery into small, self-describing, checksummed .sarz files, and back.",
-    epilog=EPILOG,
-    add_completion=False,
-    pretty_exceptions_enable=False,
-    context_settings={"help_option_names": ["-h", "--help"]},
-)
-for module in (codec_commands, view_commands, quality_commands, bench_commands, model_commands):
-    module.register(app)
+_MODULES = {
+    "codec_commands": ("compress", "decompress", "info", "verify"),
+    "view_commands": ("preview",),
+    "quality_commands": ("compare", "sample"),
+    "bench_commands": ("bench",),
+    "model_commands": ("models", "train"),
+}
+"""The commands and where they are."""
+
+
+def _application(arguments: Sequence[str]) -> typer.Typer:
+    """The command line with the module of the command that is called; with all where that is none of them:
+    typer reads the signatures of all it has, which takes longer than to decode a small scene.
+    """
+    app = typer.Typer(
+        name="sarzip",
+        help="Compress SAR imagery into small, self-describing, checksummed .sarz files, and back.",
+        epilog=EPILOG,
+        add_completion=False,
+        pretty_exceptions_enable=False,
+        context_settings={"help_option_names": ["-h", "--help"]},
+    )
+    app.callback()(_common)
+    called = arguments[0] if arguments else ""
+    for module in [name for name, commands in _MODULES.items() if called in commands] or _MODULES:
+        import_module(f"sarzip.cli.{module}").register(app)
+    return app
 
 
 def _show_version(wanted: bool) -> None:
@@ -39,7 +56,6 @@ def _show_version(wanted: bool) -> None:
         raise typer.Exit
 
 
-@app.callback()
 def _common(
     version: bool = typer.Option(
         False, "--version", help="Show the version and exit.", callback=_show_version, is_eager=True
@@ -60,6 +76,7 @@ def run(arguments: Sequence[str]) -> int:
     """Run the command line with these arguments and return its exit code."""
     signal.signal(signal.SIGTERM, _terminate)
     try:
+        app = _application(arguments)
         result = app(args=list(arguments) or ["--help"], prog_name="sarzip", standalone_mode=False)
         if result == _INTERRUPTED:  # typer's own answer to SIGINT
             raise KeyboardInterrupt

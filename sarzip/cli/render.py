@@ -11,10 +11,15 @@ from collections.abc import Callable, Iterator
 from dataclasses import asdict, is_dataclass
 from typing import Any, TextIO
 
+from sarzip.errors import OutputError
+
 
 def print_json(value: Any) -> None:
     """One JSON document in one line on stdout; numbers that are not finite become null."""
-    print(json.dumps(plain(value), ensure_ascii=False))
+    try:
+        print(json.dumps(plain(value), ensure_ascii=False), flush=True)
+    except OSError as error:
+        raise OutputError(f"standard output cannot be written ({error.strerror})") from error
 
 
 def plain(value: Any) -> Any:

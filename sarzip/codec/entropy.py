@@ -37,7 +37,7 @@ from sarzip.codec.entropy_loops import (
 )
 from sarzip.codec.rans import LANES, MACHINES, decode_indices, encode_indices, encode_rows, plan
 from sarzip.codec.tables import CodeTables
-from sarzip.codec.trellis import LIMIT, lattice_points, quantise_clean, uniform_rates
+from sarzip.codec.trellis import LIMIT, lattice_points, quantise_clean, uniform_thresholds
 from sarzip.errors import CorruptError, ModelError
 
 SHIFT_UNIT = 1.0 / 128  # of the lattice spacing
@@ -157,7 +157,7 @@ class EntropyModel:
         rows, index = np.empty(order.classes.size, np.uint32), np.empty(order.classes.size, np.int32)
         values, counts = np.empty(cls.size, np.float32), np.empty(2, np.int64)
         scale, spacing = np.float32(1.0 / self.spacing), np.float32(self.spacing * step)
-        coded = (coef, cls, order.start, self.zero_below, scale, outlier, uniform_rates(tables, lam))
+        coded = (coef, cls, order.start, self.zero_below, scale, outlier, *uniform_thresholds(tables, lam))
         symbols = (tables.base, tables.table_half, tables.shift, tables.order)
         uniform(*coded, *symbols, spacing, self._shifts(), rows, index, values, counts)
         exceptions = self._exceptions(coef, cls, outlier) if counts[0] else []

@@ -74,13 +74,13 @@ def scatter_values(values, cls, start, zero_below, out):  # type: ignore[no-unty
 
 
 @compiled(
-    "void(float32[::1], uint8[::1], int64[::1], int64, float32, float32, float32[:,::1],"
+    "void(float32[::1], uint8[::1], int64[::1], int64, float32, float32, float32[:,::1], float32[::1],"
     " uint32[::1], int32[::1], uint8[::1], uint8[::1], float32, float32[:,::1],"
     " uint32[::1], int32[::1], float32[::1], int64[::1])"
 )
 def uniform(  # type: ignore[no-untyped-def]
-    coef, cls, start, zero_below, scale, outlier, rates, base, half, shift, order, spacing, centroids, rows,
-    index, out, counts
+    coef, cls, start, zero_below, scale, outlier, rounding, dead, base, half, shift, order, spacing,
+    centroids, rows, index, out, counts
 ):  # fmt: skip
     """All of it at once for a uniform quantiser: symbol rows and indices in coding order, values in place.
     counts: outliers (see gather) and raw bits.
@@ -96,12 +96,12 @@ def uniform(  # type: ignore[no-untyped-def]
             continue
         place = at[c]
         at[c] = place + 1
-        k = nearest(x, c, rates)
+        k = nearest(x, c, rounding, dead)
         rows[place], raw = symbol(np.int64(k), c, c, base, half, shift, order)
         index[place] = k
         total += raw
-        v = value(abs(k), c, spacing, centroids)
-        out[i] = -v if k < 0 else v
+        sign = np.float32(1) - np.float32(2) * np.float32(k < 0)
+        out[i] = sign * value(abs(k), c, spacing, centroids)
     counts[0], counts[1] = outliers, total
 
 

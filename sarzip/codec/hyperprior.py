@@ -22,7 +22,6 @@ from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
-from numpy.lib.stride_tricks import sliding_window_view
 from numpy.typing import NDArray
 
 from sarzip.codec import lapped_tilt
@@ -152,10 +151,27 @@ class IntegerHyper:
 
 def neighbourhoods(planes: NDArray[np.float32]) -> NDArray[np.float32]:
     """(S, h, w) to the 3×3 surroundings of each position, (9·S, h·w), edges repeated."""
-    padded = np.pad(planes, ((0, 0), (1, 1), (1, 1)), mode="edge")
-    windows = sliding_window_view(padded, (3, 3), axis=(1, 2))
-    positions = planes.shape[1] * planes.shape[2]
-    return np.ascontiguousarray(windows.transpose(0, 3, 4, 1, 2)).reshape(-1, positions)
+    around = np.empty((len(planes), 9, *planes.shape[1:]), np.float32)
+    if planes.size:
+        _surround(np.ascontiguousarray(planes), around)
+    return around.reshape(9 * len(planes), planes.shape[1] * planes.shape[2])
+
+
+@compiled("void(float32[:,:,::1], float32[:,:,:,::1])")
+def _surround(planes, around):  # type: ignore[no-untyped-def]
+    height, width = planes.shape[1], planes.shape[2]
+    for c in range(planes.shape[0]):
+        for down in range(3):
+            for y in range(height):
+                row = planes[c, min(max(y + down - 1, 0), height - 1)]
+                at = around[c, 3 * down : 3 * down + 3, y]
+                left, same, right = at[0], at[1], at[2]
+                left[0], right[width - 1] = row[0], row[width - 1]
+                for x in range(width - 1):
+                    left[x + 1] = row[x]
+                    right[x] = row[x + 1]
+                for x in range(width):
+                    same[x] = row[x]
 
 
 def shuffle(flat: NDArray[np.float32], shape: tuple[int, int]) -> NDArray[np.float32]:

@@ -237,7 +237,8 @@ class Lapped16Family:
         centred[: len(means)] -= means
         lapped_tilt.swap_squares(units[0])
         weight = 1 / max(self._entropy_model("latents1.").lam, 1e-3)
-        tilt = lapped_tilt.fit(centred, classes, self._code_lengths("latents1."), weight)
+        samples = lapped_tilt.SAMPLES // (4 if self.states == 1 else 1)
+        tilt = lapped_tilt.fit(centred, classes, self._code_lengths("latents1."), weight, samples)
         self._hyper.tilt(classes, tilt)
         lengths = self._code_lengths("side.")
         moves = lapped_tilt.fit_side(residual.reshape(len(side), -1), self._hyper.side_row(step), lengths)

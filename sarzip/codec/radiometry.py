@@ -150,13 +150,19 @@ def fit_radiometry(
     first percentile of the positive sample. `floor` overrules it, in the units of the data.
     """
     if domain == "db":
-        centre = float(np.median(values.astype(np.float64))) * unit if values.size else 0.0
+        centre = _median(values.astype(np.float64)) * unit if values.size else 0.0
         return Radiometry("db", 0.0, _header_float(centre), unit)
     if floor is None:
         floor = _default_floor(values, domain)
     rough = Radiometry(domain, _header_float(floor), 0.0)
-    centre = float(np.median(rough.forward(values))) if values.size else 0.0
+    centre = _median(rough.forward(values)) if values.size else 0.0
     return Radiometry(domain, rough.floor, _header_float(centre))
+
+
+def _median(values: NDArray[Any]) -> float:
+    """Of one value or more. numpy's own looks for masks first, and imports what it needs for it."""
+    middle = [(values.size - 1) // 2, values.size // 2]
+    return float(np.partition(values, middle, axis=None)[middle].mean())
 
 
 def _default_floor(values: NDArray[Any], domain: str) -> float:
@@ -228,7 +234,7 @@ def detect_domain(values: NDArray[Any], hints: str = "") -> Detection:
     spread = _local_spread_db(values)
     if spread > 1.5 * _SINGLE_LOOK_STD_DB:
         return Detection("power", f"local spread {spread:.1f} dB is more than amplitude speckle can have")
-    median = float(np.median(values))
+    median = _median(values)
     if median < 1.0:
         return Detection("power", f"median {median:.3g} is typical of calibrated backscatter")
     return Detection("amplitude", f"non-negative values, median {median:.3g}, local spread {spread:.1f} dB")
@@ -250,4 +256,4 @@ def _local_spread_db(values: NDArray[Any]) -> float:
     runs = flat[: flat.size // 16 * 16].reshape(-1, 16)
     if not runs.size:
         return 0.0
-    return float(np.median(np.std(20 * np.log10(runs), axis=1, ddof=1)))
+    return _median(np.std(20 * np.log10(runs), axis=1, ddof=1))

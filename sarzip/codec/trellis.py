@@ -118,26 +118,20 @@ def _indices(u, residue, index):  # type: ignore[no-untyped-def]
 
 
 @inlined
-def nearest(value, c, rates):  # type: ignore[no-untyped-def]
-    """Index of a value of class c with a uniform quantiser of spacing 1: the cheapest of the two neighbours
-    and zero, rates (K, width) already times lam.
-    """
-    last = np.int32(rates.shape[1] - 1)
+def nearest(value, c, rounding, dead):  # type: ignore[no-untyped-def]
+    """Index of a value of class c with a uniform quantiser of spacing 1; thresholds of uniform_thresholds."""
     x = abs(value)
     low = np.int32(x)
-    d0 = x - np.float32(low)
-    d1 = np.float32(1) - d0
-    a = d0 * d0 + rates[c, min(low, last)]
-    b = d1 * d1 + rates[c, min(low + np.int32(1), last)]
-    k = low + np.int32(b < a)
-    k = np.int32(0) if x * x + rates[c, 0] < min(a, b) else k
-    return -k if value < 0 else k
+    k = low + np.int32(x - np.float32(low) > rounding[c, min(low, np.int32(rounding.shape[1] - 1))])
+    # Products, because processors guess wrongly which way a choice between such values goes.
+    k *= np.int32(x >= dead[c])
+    return k * (np.int32(1) - np.int32(2) * np.int32(value < np.float32(0)))
 
 
-@compiled("void(float32[::1], uint8[::1], float32[:,::1], int32[::1])")
-def _nearest(u, cls, rates, index):  # type: ignore[no-untyped-def]
+@compiled("void(float32[::1], uint8[::1], float32[:,::1], float32[::1], int32[::1])")
+def _nearest(u, cls, rounding, dead, index):  # type: ignore[no-untyped-def]
     for i in range(u.shape[0]):
-        index[i] = nearest(u[i], np.int64(cls[i]), rates)
+        index[i] = nearest(u[i], np.int64(cls[i]), rounding, dead)
 
 
 @compiled("void(int32[::1], int64, uint8[::1], uint8[::1], int32[::1])")
@@ -178,10 +172,20 @@ def path_rates(tables: CodeTables, lam: float) -> tuple[NDArray[np.float32], NDA
 
 
 @functools.lru_cache(maxsize=8)
-def uniform_rates(tables: CodeTables, lam: float) -> NDArray[np.float32]:
-    """lam * code length of the magnitudes with a uniform quantiser, float32 (K, width)."""
+def uniform_thresholds(tables: CodeTables, lam: float) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
+    """What decides between the two neighbours of a magnitude and zero with a uniform quantiser.
+
+    With costs r[k] = lam * code length, k + 1 beats k from k + (1 + r[k + 1] - r[k]) / 2 on, and k beats zero
+    from (k² + r[k] - r[0]) / 2k on. Returns float32 (K, width), the fraction above which k = 0.. is rounded
+    up; and (K,), the magnitude below which zero is best.
+    """
     width = min(int((tables.half.astype(np.int64) << tables.shift).max()) + 4, MAX_WIDTH)
-    return np.ascontiguousarray(tables.magnitude_lengths(width)[:, 0] * np.float32(lam))
+    rates = tables.magnitude_lengths(width)[:, 0].astype(np.float64) * lam
+    rounding = np.full(rates.shape, 0.5)
+    rounding[:, :-1] += np.diff(rates, axis=1) / 2
+    k = np.arange(1, width)
+    dead = ((k * k + rates[:, 1:] - rates[:, :1]) / (2 * k)).min(axis=1)
+    return np.ascontiguousarray(rounding, np.float32), np.ascontiguousarray(dead, np.float32)
 
 
 def quantise_clean(
@@ -191,7 +195,7 @@ def quantise_clean(
     multiple of LANES when there is a trellis, so pad with zeros."""
     if n_states == 1:
         index = np.empty(u.size, np.int32)
-        _nearest(u, cls, uniform_rates(tables, lam), index)
+        _nearest(u, cls, *uniform_thresholds(tables, lam), index)
         return index
     n = u.size // LANES * LANES
     index = np.empty(n, np.int32)

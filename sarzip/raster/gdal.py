@@ -22,12 +22,12 @@ _stderr_lock = threading.Lock()
 
 
 @contextmanager
-def gdal_env(threads: int | None = None, **options: Any) -> Iterator[None]:
-    """Run GDAL with a bounded cache and `threads` worker threads (None: all cores).
+def gdal_env(threads: int | None = None, cache: int = CACHE_BYTES, **options: Any) -> Iterator[None]:
+    """Run GDAL with a cache of so many bytes and `threads` worker threads (None: all cores).
 
     Inside, GDAL's messages go to the `rasterio` logger, which is silent unless the application listens.
     """
-    settings = {"GDAL_CACHEMAX": CACHE_BYTES, "GDAL_NUM_THREADS": str(threads or "ALL_CPUS")}
+    settings = {"GDAL_CACHEMAX": cache, "GDAL_NUM_THREADS": str(threads or "ALL_CPUS")}
     with rasterio.Env(**settings, **options):
         yield
 

@@ -17,11 +17,13 @@ from rasterio.errors import RasterioError
 from rasterio.windows import Window
 
 from sarzip.errors import InputError
-from sarzip.raster.gdal import cause_of, gdal_env, opening
+from sarzip.raster.gdal import CACHE_BYTES, cause_of, gdal_env, opening
 from sarzip.raster.metadata import mask_kinds, read_metadata
 from sarzip.raster.tags import Metadata, Number, encode
 
 _HINT_VALUE_LENGTH = 300
+_ROWS = 1024
+_LEAST_CACHE = 16 << 20
 _NO_MEASUREMENT = (ColorInterp.alpha, ColorInterp.palette)
 
 
@@ -58,6 +60,7 @@ class RasterSource:
         self._path = path
         self._threads = threads
         self.info = _info(dataset, path)
+        self._cache = _cache_bytes(self.info)
 
     @classmethod
     def open(cls, path: str | Path, threads: int | None = None) -> RasterSource:
@@ -89,7 +92,7 @@ class RasterSource:
 
     def close(self) -> None:
         """Close the file; harmless when closed already."""
-        with contextlib.suppress(RasterioError, OSError), gdal_env(self._threads):
+        with contextlib.suppress(RasterioError, OSError), self._env():
             self._dataset.close()
 
     def read(
@@ -103,7 +106,7 @@ class RasterSource:
             raise ValueError("bands of one read share their dtype")
         window = self._window(row, rows, col, cols)
         try:
-            with gdal_env(self._threads):
+            with self._env():
                 pixels: NDArray[Any] = self._dataset.read([b + 1 for b in bands], window=window)
         except (RasterioError, OSError) as error:
             raise InputError(self._cannot_read(window, error)) from error
@@ -121,7 +124,7 @@ class RasterSource:
         """The mask GDAL has for the 0-based `band` (nodata, alpha, mask): uint8 (rows, cols), 0: invalid."""
         window = self._window(row, rows, col, cols)
         try:
-            with gdal_env(self._threads):
+            with self._env():
                 mask: NDArray[np.uint8] = self._dataset.read_masks(band + 1, window=window)
         except (RasterioError, OSError) as error:
             raise InputError(self._cannot_read(window, error)) from error
@@ -129,13 +132,13 @@ class RasterSource:
 
     def mask_kinds(self) -> tuple[str, ...]:
         """For each band what its mask comes from: all_valid, nodata, alpha, per_dataset or per_band."""
-        with gdal_env(self._threads):
+        with self._env():
             return mask_kinds(self._dataset)
 
     def blocks_complete(self) -> bool:
         """For a GeoTIFF written band by band: does every block lie within the file?"""
         size = Path(self._path).stat().st_size
-        with gdal_env(self._threads):
+        with self._env():
             for band in range(1, self.info.count + 1):
                 for (row, col), _ in self._dataset.block_windows(band):
                     offset = self._dataset.get_tag_item(f"BLOCK_OFFSET_{col}_{row}", "TIFF", bidx=band)
@@ -143,6 +146,9 @@ class RasterSource:
                     if offset is None or length is None or int(offset) + int(length) > size:
                         return False
         return True
+
+    def _env(self) -> contextlib.AbstractContextManager[None]:
+        return gdal_env(self._threads, self._cache)
 
     def _window(self, row: int, rows: int, col: int, cols: int | None) -> Window:
         wide = self.info.width - col if cols is None else cols
@@ -177,6 +183,15 @@ def _info(dataset: Any, path: str) -> RasterInfo:
         notes=_notes(dataset, meta),
         exact=tuple(colour in _NO_MEASUREMENT for colour in meta.colours),
     )
+
+
+def _cache_bytes(info: RasterInfo) -> int:
+    """What GDAL's cache needs for reads of _ROWS rows, which decode in parallel only where they fit. More
+    would be filled, too, and touching memory for the first time takes longer than copying pixels.
+    """
+    pixel = sum(np.dtype(name).itemsize if name in np.sctypeDict else 16 for name in info.dtypes)
+    needed = (_ROWS + info.block_shape[0]) * info.width * pixel * 9 // 8
+    return min(max(needed, _LEAST_CACHE), CACHE_BYTES)
 
 
 def _hints(meta: Metadata, name: str) -> tuple[str, ...]:

@@ -11,7 +11,7 @@ import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import Any, BinaryIO, cast
+from typing import TYPE_CHECKING, Any, BinaryIO, cast
 
 import numpy as np
 from numpy.typing import NDArray
@@ -24,7 +24,6 @@ from sarzip.codec.radiometry import DOMAINS, Radiometry, detect_domain, fit_radi
 from sarzip.container import Header, ModelRef, SetHeader, Writer
 from sarzip.errors import InputError, ModelError, UsageError
 from sarzip.raster import RasterSource
-from sarzip.usecases.achieved import BandError, measure_errors
 from sarzip.usecases.atomic import STANDARD_STREAM, binary_output, check_destination, naming
 from sarzip.usecases.encode import SceneEncoder
 from sarzip.usecases.models import ModelStore
@@ -35,6 +34,9 @@ from sarzip.usecases.sarzfile import unchanged
 from sarzip.usecases.scene import EXACT, BandCoding, WorkPool
 from sarzip.usecases.spool import standard_input
 
+if TYPE_CHECKING:
+    from sarzip.usecases.achieved import BandError
+
 REAL_DTYPES = ("uint8", "uint16", "int16", "float32", "float64")
 DEFAULT_MODEL = "lapped16"
 DEFAULT_FIDELITY = Fidelity("quality", 60.0)
@@ -43,7 +45,7 @@ _ATTEMPTS = 4
 # What decides domain, floor and centre: scenes up to so many pixels as a whole, larger ones by pieces spread
 # over them. They are few because a tiled file has to be read a tile at a time.
 _SAMPLE_ALL = 1 << 20
-_SAMPLE_PIECES, _SAMPLE_ROWS, _SAMPLE_COLUMNS = 32, 4, 1024
+_SAMPLE_PIECES, _SAMPLE_ROWS, _SAMPLE_COLUMNS = 32, 4, 512
 _LEAST_MEASURED = 1 / 16
 
 Progress = Callable[[int, int], None]
@@ -135,6 +137,8 @@ def compress(
             errors: tuple[BandError, ...] = ()
             if options.verify:
                 sink.flush()
+                from sarzip.usecases.achieved import measure_errors
+
                 with naming(str(destination)):
                     errors = measure_errors(sink.name, raster, options.model, machine)
     seconds = time.perf_counter() - started
