@@ -11,11 +11,6 @@ from sarzip.cli import render
 from sarzip.cli.options import Device, Force, Json, Quiet, Threads
 
 
-def register(app: typer.Typer) -> None:
-    """Add the commands of this module."""
-    app.command()(bench)
-
-
 def bench(
     scenes: Annotated[list[str], typer.Argument(metavar="SCENE...", help="Rasters, or a folder of .tif.")],
     codecs: Annotated[

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from sarzip.cli import compress_command, render
+from sarzip.cli import render
 from sarzip.cli.options import (
     Bands,
     Box,
@@ -26,14 +26,6 @@ from sarzip.errors import CorruptError, UsageError
 
 if TYPE_CHECKING:
     from sarzip.usecases.decompress import DecompressOptions
-
-
-def register(app: typer.Typer) -> None:
-    """Add compress and the commands of this module."""
-    app.command()(compress_command.compress)
-    app.command()(decompress)
-    app.command()(info)
-    app.command()(verify)
 
 
 def decompress(

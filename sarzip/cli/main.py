@@ -21,19 +21,24 @@ EPILOG = (
 _INTERRUPTED = 130
 _TERMINATED = 143
 
-_MODULES = {
-    "codec_commands": ("compress", "decompress", "info", "verify"),
-    "view_commands": ("preview",),
-    "quality_commands": ("compare", "sample"),
-    "bench_commands": ("bench",),
-    "model_commands": ("models", "train"),
+_COMMANDS = {
+    "compress": "compress_command",
+    "decompress": "codec_commands",
+    "info": "codec_commands",
+    "verify": "codec_commands",
+    "preview": "view_commands",
+    "compare": "quality_commands",
+    "sample": "quality_commands",
+    "bench": "bench_commands",
+    "train": "model_commands",
+    "models": "model_commands",
 }
-"""The commands and where they are."""
+"""The commands, functions or groups of their names, and the modules that they are in."""
 
 
 def _application(arguments: Sequence[str]) -> typer.Typer:
-    """The command line with the module of the command that is called; with all where that is none of them:
-    typer reads the signatures of all it has, which takes longer than to decode a small scene.
+    """The command line with the command that is called; with all of them where there is none of that name:
+    to import all and read their signatures takes as long as decoding a small scene.
     """
     app = typer.Typer(
         name="sarzip",
@@ -44,9 +49,13 @@ def _application(arguments: Sequence[str]) -> typer.Typer:
         context_settings={"help_option_names": ["-h", "--help"]},
     )
     app.callback()(_common)
-    called = arguments[0] if arguments else ""
-    for module in [name for name, commands in _MODULES.items() if called in commands] or _MODULES:
-        import_module(f"sarzip.cli.{module}").register(app)
+    called = [name for name in _COMMANDS if name in arguments[:1]]
+    for name in called or _COMMANDS:
+        command = getattr(import_module(f"sarzip.cli.{_COMMANDS[name]}"), name)
+        if isinstance(command, typer.Typer):
+            app.add_typer(command, name=name)
+        else:
+            app.command(name)(command)
     return app
 
 

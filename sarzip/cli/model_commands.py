@@ -13,17 +13,10 @@ from sarzip.cli.options import Json, Quiet
 if TYPE_CHECKING:
     from sarzip.usecases.train import Event, Plan
 
-
-def register(app: typer.Typer) -> None:
-    """Add the commands of this module."""
-    models = typer.Typer(help="The released models: their cards and hashes.")
-    models.command("list")(list_models)
-    models.command("show")(show_model)
-    models.command("verify")(verify_models)
-    app.add_typer(models, name="models")
-    app.command()(train)
+models = typer.Typer(help="The released models: their cards and hashes.")
 
 
+@models.command("list")
 def list_models(json: Json = False) -> None:
     """List the released models."""
     from sarzip.usecases.models import ModelStore
@@ -36,6 +29,7 @@ def list_models(json: Json = False) -> None:
         print(f"{card.id}  family {card.family}  sha256 {card.sha256}")
 
 
+@models.command("show")
 def show_model(
     model: Annotated[str, typer.Argument(metavar="MODEL", help="Id of a released model, or a folder.")],
 ) -> None:
@@ -45,6 +39,7 @@ def show_model(
     print(ModelStore().find(model).to_json(), end="")
 
 
+@models.command("verify")
 def verify_models(
     model: Annotated[
         str | None, typer.Argument(metavar="[MODEL]", help="One model; all released ones without it.")

@@ -9,13 +9,6 @@ import typer
 from sarzip.cli import render
 from sarzip.cli.options import Device, Force, Json, Quiet, Threads
 
-
-def register(app: typer.Typer) -> None:
-    """Add the commands of this module."""
-    app.command()(compare)
-    app.command()(sample)
-
-
 _ROWS = (
     ("RMSE [dB]", "rmse_db"),
     ("largest error [dB]", "max_error_db"),

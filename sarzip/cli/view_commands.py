@@ -10,11 +10,6 @@ from sarzip.cli import render
 from sarzip.cli.options import Bands, Device, Force, ForeignModel, Json, Quiet, Threads, TrustModel
 
 
-def register(app: typer.Typer) -> None:
-    """Add the commands of this module."""
-    app.command()(preview)
-
-
 def preview(
     file: Annotated[str, typer.Argument(metavar="FILE", help="A .sarz file, a URL, or '-' for stdin.")],
     output: Annotated[str, typer.Option("-o", "--output", metavar="PNG", help="The image to write.")],

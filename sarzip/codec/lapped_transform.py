@@ -23,6 +23,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from sarzip.codec.jit import compiled
+from sarzip.codec.lapped_vector import TOGETHER, sums_alone, sums_together
 from sarzip.codec.reduced import SeparableSynthesis
 
 STRIDE = 16
@@ -141,27 +142,13 @@ class LappedTransform:
 def _across(rows, matrix, out):  # type: ignore[no-untyped-def]
     """out[r, 16c + k] = sum over i of rows[r, 16c + i] · matrix[i, k], matrix (32, 16)."""
     for r in range(out.shape[0]):
-        for block in range(out.shape[1] // 16):
-            at = 16 * block
-            for k in range(16):
-                out[r, at + k] = np.float32(0)
-            # Eight taps a pass, so that the sums go to the cache and back a few times only.
-            for i in range(0, 32, 8):
-                a, b, c, d = rows[r, at + i], rows[r, at + i + 1], rows[r, at + i + 2], rows[r, at + i + 3]
-                e, f, g, h = (
-                    rows[r, at + i + 4],
-                    rows[r, at + i + 5],
-                    rows[r, at + i + 6],
-                    rows[r, at + i + 7],
-                )
-                for k in range(16):
-                    first = (a * matrix[i, k] + b * matrix[i + 1, k]) + (
-                        c * matrix[i + 2, k] + d * matrix[i + 3, k]
-                    )
-                    second = (e * matrix[i + 4, k] + f * matrix[i + 5, k]) + (
-                        g * matrix[i + 6, k] + h * matrix[i + 7, k]
-                    )
-                    out[r, at + k] += first + second
+        row, sums = rows[r], out[r]
+        width = out.shape[1]
+        together = width - width % (16 * TOGETHER)
+        for at in range(0, together, 16 * TOGETHER):
+            sums_together(row, matrix, sums, at)
+        for at in range(together, width, 16):
+            sums_alone(row, matrix, sums, at)
 
 
 @compiled("void(float32[:,::1], int64[:,::1], int64, float32[:,:,::1])")
