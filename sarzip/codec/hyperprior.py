@@ -40,7 +40,7 @@ from sarzip.codec.hyperprior_steps import (
     spread_side,
     step_index,
 )
-from sarzip.codec.jit import compiled
+from sarzip.codec.jit import compiled, inlined
 from sarzip.errors import ModelError
 
 EXACT = 1 << 24
@@ -48,19 +48,23 @@ SIDE_LIMIT = 1023
 DEAD_ZONE = 0.12
 """Of the hyper-latents, about their prediction: worth 0.2 % of the rate, at coarse steps 1.7 %."""
 LAYERS = ("first", "up", "mid", "last")
+_TOGETHER = 1024
+"""Places of latents that the layers at their resolution work on at once."""
 
 
-@compiled("void(float32[:,::1], int64[::1], int64, int64, uint8[:,:,::1])")
-def _classify(sums, bias, beyond, top, out):  # type: ignore[no-untyped-def]
-    """Sums (C, positions of the hyper-latents' padded grid) to classes (C, h, w), rounded, in 0..top."""
+@compiled("void(float32[:,::1], int64[::1], int64, int64, int64, uint8[:,:,::1])")
+def _classify(sums, bias, beyond, top, first, out):  # type: ignore[no-untyped-def]
+    """Sums (C, positions of rows of the hyper-latents' padded grid) to the classes (C, h, w) from row `first`
+    on, rounded, in 0..top.
+    """
     h, w = out.shape[1], out.shape[2]
     wide = 2 * ((w + 1) // 2)
     for c in range(sums.shape[0]):
         half = np.int32(bias[c] + (1 << (SUM_BITS - 1)))
-        for i in range(h):
+        for i in range(min(sums.shape[1] // wide, h - first)):
             for j in range(w):
                 value = ((np.int32(sums[c, i * wide + j]) + half) >> SUM_BITS) + np.int32(beyond)
-                out[c, i, j] = np.uint8(min(max(value, np.int32(0)), np.int32(top)))
+                out[c, first + i, j] = np.uint8(min(max(value, np.int32(0)), np.int32(top)))
 
 
 class IntegerHyper:
@@ -72,8 +76,7 @@ class IntegerHyper:
         self._prediction = np.ascontiguousarray(_integers(weights, "hyper.side.prediction"))
         self.layers = {name: self._layer(weights, name) for name in LAYERS}
         self.biases = {
-            name: _integers(weights, f"hyper.{name}.bias").astype(np.float32)[:, None]
-            for name in ("up", "mid")
+            name: _integers(weights, f"hyper.{name}.bias").astype(np.float32) for name in ("up", "mid")
         }
         self._tilt = _integers(weights, "hyper.tilt.basis").astype(np.int8)
         if self._tilt.shape != (len(self.layers["last"]), lapped_tilt.COUNT):
@@ -130,23 +133,23 @@ class IntegerHyper:
     def classes(self, side: NDArray[np.int32], shape: tuple[int, int], step: float) -> NDArray[np.uint8]:
         """Hyper-latents int32 (S, ceil(h/2), ceil(w/2)) to classes uint8 (256, h · w)."""
         out = np.empty((len(self.layers["last"]), *shape), np.uint8)
+        height, width = side.shape[1:]
         index = step_index(step)
         beyond = classes_beyond(index, len(self.knots["last"]))
-        bias = interpolate_knots(self.knots["last"], index)
-        _classify(self.sums(side, index), bias, beyond, CLASSES - 1, out)
-        return out.reshape(len(out), -1)
-
-    def sums(self, side: NDArray[np.int32], index: int) -> NDArray[np.float32]:
-        """Sums (256, 4 · positions) of the last layer, without its bias, at a step index."""
-        half = (side.shape[1], side.shape[2])
+        knots = {name: interpolate_knots(self.knots[name], index) for name in ("first", "last")}
         x = self.layers["first"] @ neighbourhoods(np.clip(side, -SIDE_CLIP, SIDE_CLIP).astype(np.float32))
-        x *= np.float32(1 << HIDDEN_BITS)
-        x += interpolate_knots(self.knots["first"], index).astype(np.float32)[:, None]
-        x = self.layers["up"] @ _activate(x)
-        x += self.biases["up"]
-        x = self.layers["mid"] @ shuffle(_activate(x), half)
-        x += self.biases["mid"]
-        return np.asarray(self.layers["last"] @ _activate(x))
+        _activate(x, np.float32(1 << HIDDEN_BITS), knots["first"].astype(np.float32))
+        x = self.layers["up"] @ x
+        inner = np.empty((len(self.layers["mid"]), 4 * height * width), np.float32)
+        _activate_and_shuffle(x, self.biases["up"], width, inner)
+        # A few rows at a time: the sums of the last layer then stay in the cache.
+        rows = max(1, _TOGETHER // max(4 * width, 1))
+        for top in range(0, height, rows):
+            part = inner[:, 4 * top * width : 4 * (top + rows) * width]
+            x = self.layers["mid"] @ part
+            _activate(x, np.float32(1), self.biases["mid"])
+            _classify(self.layers["last"] @ x, knots["last"], beyond, CLASSES - 1, 2 * top, out)
+        return out.reshape(len(out), -1)
 
 
 def neighbourhoods(planes: NDArray[np.float32]) -> NDArray[np.float32]:
@@ -180,12 +183,34 @@ def shuffle(flat: NDArray[np.float32], shape: tuple[int, int]) -> NDArray[np.flo
     return flat.reshape(-1, 2, 2, h, w).transpose(0, 3, 1, 4, 2).reshape(-1, 4 * h * w)
 
 
-def _activate(total: NDArray[np.float32]) -> NDArray[np.float32]:
-    """Sums (count 1/1024) to hidden integers (count 1/16), in place."""
-    total *= np.float32(1.0 / (1 << WEIGHT_BITS))
-    np.floor(total, out=total)
-    np.maximum(total, 0, out=total)
-    return np.minimum(total, TOP_HIDDEN, out=total)
+@inlined
+def _hidden(total):  # type: ignore[no-untyped-def]
+    """Sum (count 1/1024) to a hidden integer (count 1/16)."""
+    found = np.floor(total * np.float32(1.0 / (1 << WEIGHT_BITS)))
+    found = found if found > np.float32(0) else np.float32(0)
+    return found if found < np.float32(TOP_HIDDEN) else np.float32(TOP_HIDDEN)
+
+
+@compiled("void(float32[:,::1], float32, float32[::1])")
+def _activate(sums, factor, bias):  # type: ignore[no-untyped-def]
+    """Sums (C, n), times the factor and with their bias, to hidden integers in place."""
+    for c in range(sums.shape[0]):
+        for i in range(sums.shape[1]):
+            sums[c, i] = _hidden(factor * sums[c, i] + bias[c])
+
+
+@compiled("void(float32[:,::1], float32[::1], int64, float32[:,::1])")
+def _activate_and_shuffle(sums, bias, width, out):  # type: ignore[no-untyped-def]
+    """The same for sums (4·C, h·w) into (C, 2h·2w): see shuffle."""
+    for c in range(out.shape[0]):
+        for y in range(sums.shape[1] // max(width, 1)):
+            for down in range(2):
+                left, right = sums[4 * c + 2 * down], sums[4 * c + 2 * down + 1]
+                first, second = bias[4 * c + 2 * down], bias[4 * c + 2 * down + 1]
+                row = out[c, 2 * width * (2 * y + down) : 2 * width * (2 * y + down + 1)]
+                for x in range(width):
+                    row[2 * x] = _hidden(left[y * width + x] + first)
+                    row[2 * x + 1] = _hidden(right[y * width + x] + second)
 
 
 def _integers(weights: Mapping[str, Any], name: str) -> NDArray[np.int32]:

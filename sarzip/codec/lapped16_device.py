@@ -211,7 +211,7 @@ class _Networks:
             return torch.from_numpy(np.array(values)).to(dtype).to(device)
 
         self._layers = {name: there(matrix) for name, matrix in hyper.layers.items()}
-        self._biases = {name: there(bias) for name, bias in hyper.biases.items()}
+        self._biases = {name: there(bias)[:, None] for name, bias in hyper.biases.items()}
         self._mean = there(mean, torch.float64)
         if transform is not None:
             early, late = transform.basis[:, :STRIDE], transform.basis[:, STRIDE:]
