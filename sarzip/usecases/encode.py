@@ -104,14 +104,18 @@ class SceneEncoder:
     def _encoded_rows(self, rows: Iterator[tuple[Any, ...]], pool: WorkPool) -> Iterator[list[LatentRow]]:
         """For each row of groups and each set: the groups, whose encoding has been submitted."""
         sets = self._sets
-        for row, prepared_sets in enumerate(rows):
-            tasks = (
-                (each, prepared, row, column)
+        for row in range(self._grid.rows):
+            # No name for what is prepared: tasks let go of it when they are done. The next is asked for, and
+            # what comes after that read, when they all are: it takes the same memory.
+            groups = [
+                pool.submit(_encode, (each, prepared, row, column))
+                for prepared_sets in (next(rows),)
                 for column in range(self._grid.columns)
                 for each, prepared in zip(sets, prepared_sets, strict=True)
-            )
-            groups = [pool.submit(_encode, task) for task in tasks]
+            ]
             yield [LatentRow(tuple(groups[number :: len(sets)])) for number in range(len(sets))]
+            for wait in groups:
+                wait()
 
 
 def _encode(task: tuple[SetEncoder, Any, int, int]) -> tuple[NDArray[np.float32], EncodedGroup]:

@@ -92,7 +92,7 @@ def math_threads(count: int) -> Iterator[None]:
 
 def prefetch(items: Iterable[T], depth: int = 1) -> Generator[T, None, None]:
     """Iterate `items` in a thread of its own, at most `depth` items ahead, the one in the making included."""
-    ready: queue.SimpleQueue[tuple[str, T | BaseException | None]] = queue.SimpleQueue()
+    ready: queue.SimpleQueue[tuple[str, list[T], BaseException | None]] = queue.SimpleQueue()
     room = threading.Semaphore(depth)
     begun, stop = threading.Event(), threading.Event()
 
@@ -101,24 +101,23 @@ def prefetch(items: Iterable[T], depth: int = 1) -> Generator[T, None, None]:
         iterator = iter(items)
         try:
             while room.acquire() and not stop.is_set():
-                # Put at once: a name here would keep the item alive while waiting for room.
-                ready.put(("item", next(iterator)))
+                # Put at once, and taken out of its list again: a name for it would keep the item alive.
+                ready.put(("item", [next(iterator)], None))
         except StopIteration:
-            ready.put(("end", None))
+            ready.put(("end", [], None))
         except BaseException as error:  # handed to the consumer, which raises it
-            ready.put(("error", error))
+            ready.put(("error", [], error))
 
     producer = threading.Thread(target=produce, daemon=True, name="sarzip-prefetch")
     try:
         producer.start()
         while True:
-            kind, value = ready.get()
+            kind, held, error = ready.get()
             room.release()
             if kind == "item":
-                yield value  # type: ignore[misc]
-                del value
-            elif kind == "error":
-                raise value  # type: ignore[misc]
+                yield held.pop()
+            elif error is not None:
+                raise error
             else:
                 return
     finally:
