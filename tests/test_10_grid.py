@@ -6,7 +6,7 @@ import numpy as np
 from hypothesis import given
 from hypothesis import strategies as st
 
-from sarzip.codec.grid import Extension, Grid, ceil_to, fold
+from sarzip.codec.grid import Extension, Grid, ceil_to, fold, strips_together
 
 
 def extended_whole(plane: np.ndarray, multiple: int, halo: int) -> np.ndarray:
@@ -41,6 +41,17 @@ def test_strips_with_halo_equal_the_whole(height, width, sizes, data):
             np.testing.assert_array_equal(
                 some, whole[:, top : top + rows, multiple : 2 * multiple + 2 * halo]
             )
+
+
+def test_planes_of_two_resolutions_keep_together():
+    plane = np.random.default_rng(1).normal(size=(1, 112, 40)).astype(np.float32)
+    coarse = plane[:, ::16, ::16]
+    extensions = [Extension(112, 40, 16, 16), Extension(7, 3, 1, 1)]
+    rows = ([plane[:, 16 * top : 16 * top + 48], coarse[:, top : top + 3]] for top in range(0, 7, 3))
+    for fine, rough in strips_together(extensions, rows):
+        tops = fine.crop(0, 48)[:, ::16, ::16]
+        assert tops.shape == rough.crop(0, 3).shape
+        np.testing.assert_array_equal(tops[:, 1:-1, 1:-1], rough.crop(0, 3)[:, 1:-1, 1:-1])
 
 
 def test_mirrored_latents_take_the_sign_of_their_channel():

@@ -27,6 +27,15 @@ def test_class_map_round_trip(classes):
         np.testing.assert_array_equal(decoded, classes)
 
 
+@given(hnp.arrays(np.uint8, SHAPES, elements=st.sampled_from([0, 0, 1, 3])), st.integers(0, 40))
+def test_empty_squares_have_no_measurement(classes, band):
+    classes[:band] = 2
+    found = validity.empty(classes)
+    for i in range(found.shape[0]):
+        for j in range(found.shape[1]):
+            assert found[i, j] == (classes[16 * i : 16 * i + 16, 16 * j : 16 * j + 16] > 0).all()
+
+
 @given(st.binary(max_size=60))
 def test_hostile_mask_streams_are_refused(payload):
     for decode in (validity.decode_classes, validity.decode_zstd_classes):

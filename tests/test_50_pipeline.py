@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 import rasterio
 from conftest import real_scenes, speckled
+from damage import compress_small_groups
 
 import sarzip
 from sarzip.codec import lock
@@ -273,6 +274,17 @@ def test_compare_reads_sarz_and_rasters_alike(write_raster, tiny_model, tmp_path
     by_raster = sarzip.compare(source, tmp_path / "a.tif").bands[0].quality
     assert direct.to_dict() == by_raster.to_dict()
     assert sarzip.compare(source, source).identical
+
+
+def test_compare_reads_groups_of_any_size(write_raster, tiny_model, tmp_path, monkeypatch):
+    source = write_raster(speckled(1300, 300)[None])
+    monkeypatch.setattr("sarzip.usecases.models.released_folder", lambda: tiny_model.parent)
+    compress_small_groups(source, tmp_path / "small.sarz", Path(tiny_model.name), monkeypatch, 768)
+    sarzip.decompress(tmp_path / "small.sarz", tmp_path / "a.tif")
+    compress_small_groups(source, tmp_path / "other.sarz", Path(tiny_model.name), monkeypatch, 512)
+    direct = sarzip.compare(source, tmp_path / "small.sarz").bands[0].quality
+    assert direct.rmse_db == sarzip.compare(source, tmp_path / "a.tif").bands[0].quality.rmse_db
+    assert sarzip.compare(tmp_path / "small.sarz", tmp_path / "other.sarz").bands[0].quality.rmse_db < 0.2
 
 
 def test_summary_in_info(write_raster, tiny_model, tmp_path):

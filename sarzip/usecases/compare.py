@@ -169,13 +169,28 @@ def _valid(values: NDArray[Any], nodata: float | int | None) -> NDArray[np.bool_
     return validity.classify(values, specials, validity.shares_zero(values.dtype, nodata)) == 0
 
 
+def _together(
+    first: Iterator[list[NDArray[Any]]], second: Iterator[list[NDArray[Any]]]
+) -> Iterator[tuple[list[NDArray[Any]], list[NDArray[Any]]]]:
+    """The strips of two images of one size cut to the same rows, because groups have many sizes."""
+    ours: list[NDArray[Any]] = []
+    theirs: list[NDArray[Any]] = []
+    while True:
+        ours, theirs = ours or next(first, []), theirs or next(second, [])
+        if not ours or not theirs:
+            return
+        rows = min(len(ours[0]), len(theirs[0]))
+        yield [each[:rows] for each in ours], [each[:rows] for each in theirs]
+        ours, theirs = ([each[rows:] for each in strip if len(each) > rows] for strip in (ours, theirs))
+
+
 def _compare_bands(first: _Image, second: _Image, domains: list[Domain]) -> Iterator[BandComparison]:
     floors = _floors(first, domains)
     accumulators = [
         QualityAccumulator(first.width, domain, floor) for domain, floor in zip(domains, floors, strict=True)
     ]
     differences = [0] * len(domains)
-    for ours, theirs in zip(first.strips(), second.strips(), strict=True):
+    for ours, theirs in _together(first.strips(), second.strips()):
         for band, accumulator in enumerate(accumulators):
             valid = _valid(ours[band], first.nodata[band])
             other = _valid(theirs[band], first.nodata[band])
