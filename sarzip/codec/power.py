@@ -64,37 +64,41 @@ def _relative(db, floor):  # type: ignore[no-untyped-def]
     return power if power > np.float32(0) else np.float32(0)
 
 
-@compiled("void(float32[:,::1], float32, uint8[:,::1], float64[:,::1])")
-def _cell_power(signal, floor, classes, cells):  # type: ignore[no-untyped-def]
-    """Sums over cells; classes: not 0 where a pixel is no measurement, or of no columns if all are."""
+@compiled("void(float32[:,::1], int64, int64, int64, float32, uint8[:,::1], float64[:,::1])")
+def _cell_power(signal, top, left, columns, floor, classes, cells):  # type: ignore[no-untyped-def]
+    """Sums over cells of `columns` columns of the signal from row `top` and column `left` on. classes: not 0
+    where a pixel is no measurement, or of no columns if all are.
+    """
     all_valid = classes.shape[1] == 0
-    sums = np.empty(signal.shape[1], np.float32)
+    sums = np.empty(columns, np.float32)
     for i in range(cells.shape[0]):
         sums[:] = np.float32(0)
-        for y in range(CELL * i, min(CELL * i + CELL, signal.shape[0])):
+        for y in range(CELL * i, min(CELL * i + CELL, classes.shape[0])):
+            row = signal[top + y, left : left + columns]
             if all_valid:
-                for x in range(signal.shape[1]):
-                    sums[x] += _relative(signal[y, x], floor)
+                for x in range(columns):
+                    sums[x] += _relative(row[x], floor)
             else:
-                for x in range(signal.shape[1]):
+                for x in range(columns):
                     valid = np.float32(classes[y, x] == 0)
-                    sums[x] += valid * _relative(signal[y, x], floor)
+                    sums[x] += valid * _relative(row[x], floor)
         for j in range(cells.shape[1]):
             total = np.float64(0)
-            for x in range(CELL * j, min(CELL * j + CELL, signal.shape[1])):
+            for x in range(CELL * j, min(CELL * j + CELL, columns)):
                 total += np.float64(sums[x])
             cells[i, j] = total
 
 
 def cell_power(
-    signal: NDArray[np.float32], floor: float, classes: NDArray[np.uint8] | None
+    signal: NDArray[np.float32], floor: float, classes: NDArray[np.uint8], corner: tuple[int, int] = (0, 0)
 ) -> NDArray[np.float64]:
-    """Sums of the power over cells of a signal (rows, columns); those at the right and lower edge may be
-    smaller. classes: uint8 of the same shape, 0 for measurements; None if all pixels are.
+    """Sums of the power over cells of a part of a signal, from the row and column of `corner` on; cells at
+    the right and lower edge may be smaller. classes: uint8 (rows, columns) of the part, 0 for measurements.
     """
-    cells = np.empty((-(-signal.shape[0] // CELL), -(-signal.shape[1] // CELL)))
-    flags = np.empty((signal.shape[0], 0), np.uint8) if classes is None else np.ascontiguousarray(classes)
-    _cell_power(np.ascontiguousarray(signal), np.float32(floor), flags, cells)
+    rows, columns = classes.shape
+    cells = np.empty((-(-rows // CELL), -(-columns // CELL)))
+    flags = np.ascontiguousarray(classes) if classes.any() else np.empty((rows, 0), np.uint8)
+    _cell_power(np.ascontiguousarray(signal), *corner, columns, np.float32(floor), flags, cells)
     return cells
 
 

@@ -167,17 +167,19 @@ class SignalSetEncoder:
         """Payload streams of one group but for the radiometric correction."""
         window = self._grid.window(row, column)
         _, width = self._grid.latent_shape(row, column)
-        latents = self.family.analyse(prepared.signal.crop(window.column, width * STRIDE))
+        halo = self.family.analysis_halo
+        signal = prepared.signal.crop(window.column, width * STRIDE)
+        latents = self.family.analyse(signal)
         _silence_empty(latents, prepared.empty.crop(window.column // STRIDE, width), self.family)
         strip, pixels = prepared.strip, _columns(window)
-        signal = np.ascontiguousarray(strip.signal[:, :, pixels])
         classes = np.ascontiguousarray(strip.classes[:, :, pixels])
         literal = tuple(each.within(pixels) for each in strip.literals)
-        return self.code(AnalysedGroup(latents, classes, self._powers(signal, classes), literal), self._step)
+        powers = self._powers(signal, classes, (halo, halo))
+        return self.code(AnalysedGroup(latents, classes, powers, literal), self._step)
 
     def finish(self, group: EncodedGroup, latents: NDArray[np.float32]) -> dict[int, bytes]:
         """All streams of a group: decode it as the decoder will, and say what its power lacks."""
-        signal = self.family.synthesise(latents)[:, : group.classes.shape[1], : group.classes.shape[2]]
+        signal = self.family.synthesise(latents)
         corrections = [
             lock.correction(original, decoded)
             for original, decoded in zip(group.power, self._powers(signal, group.classes), strict=True)
@@ -185,11 +187,11 @@ class SignalSetEncoder:
         return group.streams | radiometry_stream(corrections)
 
     def _powers(
-        self, signal: NDArray[np.float32], classes: NDArray[np.uint8]
+        self, signal: NDArray[np.float32], classes: NDArray[np.uint8], corner: tuple[int, int] = (0, 0)
     ) -> tuple[NDArray[np.float64], ...]:
-        """Power of every cell of a group, for each band."""
-        codings = self._bands.values()
-        return tuple(coding.cell_power(*both) for coding, *both in zip(codings, signal, classes, strict=True))
+        """Power of every cell of a group, for each band. corner: its first row and column in the signal."""
+        planes = zip(self._bands.values(), signal, classes, strict=True)
+        return tuple(coding.cell_power(plane, flags, corner) for coding, plane, flags in planes)
 
     def analyse_alone(self, row: int, column: int) -> AnalysedGroup:
         """The same for any one group, read from the raster with just the halo it needs."""
@@ -213,7 +215,7 @@ class SignalSetEncoder:
             window_places = np.zeros(marks.shape, bool)
             window_places[inside[1:]] = True
             literal.append(each.decibels[window_places.reshape(-1)[each.places]])
-        powers = self._powers(signal[inside], classes[inside])
+        powers = self._powers(signal, classes[inside], (first, start))
         return AnalysedGroup(latents, classes[inside], powers, tuple(literal))
 
     def code(self, group: AnalysedGroup, step: float) -> EncodedGroup:

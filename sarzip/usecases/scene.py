@@ -51,12 +51,10 @@ class BandCoding:
         return validity.classify(values, self.specials, self.shared_zero)
 
     def cell_power(
-        self, signal: NDArray[np.float32], classes: NDArray[np.uint8] | None
+        self, signal: NDArray[np.float32], classes: NDArray[np.uint8], corner: tuple[int, int]
     ) -> NDArray[np.float64]:
-        """Sums of the relative power of the measurements over the cells of a signal (rows × columns)."""
-        if classes is not None and not classes.any():
-            classes = None
-        return power.cell_power(signal, self.radiometry.relative_floor, classes)
+        """Sums of the relative power of the measurements over cells: see power.cell_power."""
+        return power.cell_power(signal, self.radiometry.relative_floor, classes, corner)
 
     def restore(
         self,
