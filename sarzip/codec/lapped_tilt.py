@@ -15,6 +15,8 @@ the group sends along. Both are coded as signed exponential-Golomb numbers at th
 
 from __future__ import annotations
 
+import functools
+
 import numpy as np
 from numpy.typing import NDArray
 
@@ -41,6 +43,7 @@ _RIDGE = 20.0
 """Bits per squared class: about what a tilt costs itself."""
 
 
+@functools.cache
 def float_basis() -> NDArray[np.float64]:
     """Basis functions (256, 16), mean square one."""
     at = (np.arange(STRIDE) + 0.5) / STRIDE
@@ -50,6 +53,7 @@ def float_basis() -> NDArray[np.float64]:
     return np.stack(fields, 1)
 
 
+@functools.cache
 def integer_basis() -> NDArray[np.int8]:
     """Basis functions int8 (256, 16) in 1/32, as model files carry them."""
     return np.round(float_basis() * BASIS_ONE).astype(np.int8)
