@@ -218,6 +218,18 @@ def test_sarzip_is_measured_from_file_to_file(
     assert isinstance(codec, SarzipCodec) and codec.name == "sarzip:other"
 
 
+def test_sarzip_as_a_process_gives_the_same(files: dict[str, Path]) -> None:
+    within, apart = (
+        bench(
+            [files["db"]],
+            choose_codecs(["sarzip:lapped16:fast"], CompressOptions(threads=1), 1, (40.0,), how),
+        )
+        for how in (False, True)
+    )
+    assert within.points[0].bytes == apart.points[0].bytes
+    assert within.points[0].rmse_db == apart.points[0].rmse_db
+
+
 def test_unknown_codecs_are_refused_before_any_work() -> None:
     with pytest.raises(UsageError, match="jxl-e7"):
         choose_codecs(["jpeg"], CompressOptions(), 1)

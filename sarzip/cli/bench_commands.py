@@ -21,6 +21,10 @@ def bench(
         str | None, typer.Option("--qualities", help="Of sarzip, comma-separated; default 10 to 90.")
     ] = None,
     effort: Annotated[str, typer.Option("--effort", help="Of sarzip: fast or best.")] = "best",
+    processes: Annotated[
+        bool,
+        typer.Option("--processes", help="Run sarzip as commands, whose start and end count in its speed."),
+    ] = False,
     plot: Annotated[str | None, typer.Option("--plot", metavar="PNG", help="Draw the curves.")] = None,
     curves: Annotated[bool, typer.Option("--curves", help="List every point, not only the summary.")] = False,
     device: Device = "auto",
@@ -41,7 +45,7 @@ def bench(
     options = CompressOptions(device=device, threads=threads, effort=effort)
     paths = [str(path) for scene in scenes for path in _rasters(Path(scene))]
     settings = tuple(float(quality) for quality in qualities.split(",")) if qualities else QUALITIES
-    chosen = choose_codecs(names, options, choose_machine("cpu", threads).threads, settings)
+    chosen = choose_codecs(names, options, choose_machine("cpu", threads).threads, settings, processes)
     report = bench(paths, chosen, lambda text: render.say(text, quiet))
     if plot:
         draw(report, plot, force)

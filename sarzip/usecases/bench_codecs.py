@@ -8,6 +8,8 @@ it is judged, as a user would. Scenes are held in memory whole, because the peer
 from __future__ import annotations
 
 import os
+import subprocess
+import sys
 import tempfile
 import time
 from collections.abc import Iterator, Sequence
@@ -20,7 +22,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from sarzip.codec import validity
-from sarzip.errors import InputError
+from sarzip.errors import InputError, UsageError
 from sarzip.measure import Domain, Quality, Strip, measure_quality, to_db
 from sarzip.measure.domains import integer_floor, smallest_positive
 from sarzip.raster import RasterSink, RasterSource
@@ -179,12 +181,15 @@ class PeerCodec:
 
 @dataclass(frozen=True)
 class SarzipCodec:
-    """sarzip from file to file, with everything but the quality fixed by `options`."""
+    """sarzip from file to file, with everything but the quality fixed by `options`. processes: as commands in
+    processes of their own, whose start and end are then part of the time.
+    """
 
     name: str = "sarzip"
     label: str = "sarzip"
     options: CompressOptions = field(default_factory=CompressOptions)
     qualities: tuple[float, ...] = QUALITIES
+    processes: bool = False
 
     def settings(self, scene: BenchScene) -> tuple[float, ...]:
         """Qualities."""
@@ -195,14 +200,30 @@ class SarzipCodec:
         with tempfile.TemporaryDirectory() as folder:
             packed, restored = Path(folder) / "scene.sarz", Path(folder) / "scene.tif"
             options = replace(self.options, fidelity=Fidelity("quality", setting))
+            how = DecompressOptions(options.device, options.threads, model=options.model)
             start = time.perf_counter()
-            compress(scene.path, packed, options)
+            if self.processes:
+                chosen = ("--quality", setting, "--effort", options.effort)
+                _command("compress", scene.path, packed, options, *chosen)
+            else:
+                compress(scene.path, packed, options)
             middle = time.perf_counter()
-            how = DecompressOptions(self.options.device, self.options.threads, model=self.options.model)
-            decompress(packed, restored, how)
+            if self.processes:
+                _command("decompress", packed, restored, options)
+            else:
+                decompress(packed, restored, how)
             end = time.perf_counter()
             decoded, metadata = _read(restored, scene), inspect(packed).overhead_bytes
             return Coded(packed.stat().st_size, decoded, middle - start, end - middle, metadata)
+
+
+def _command(command: str, source: Path, target: Path, options: CompressOptions, *more: object) -> None:
+    """Run a command of sarzip in a process of its own. Raises UsageError where it fails."""
+    shared = ("--model", options.model, "--device", options.device, "--threads", options.threads, "--quiet")
+    line = [sys.executable, "-m", "sarzip", command, source, "-o", target, *shared, *more]
+    done = subprocess.run([str(each) for each in line], stderr=subprocess.PIPE, text=True)
+    if done.returncode:
+        raise UsageError(f"sarzip {command} ended with code {done.returncode}: {done.stderr.strip()}")
 
 
 @dataclass(frozen=True)
@@ -237,9 +258,15 @@ class ZstdTiffCodec:
 
 
 def choose_codecs(
-    names: Sequence[str], options: CompressOptions, threads: int, qualities: tuple[float, ...] = QUALITIES
+    names: Sequence[str],
+    options: CompressOptions,
+    threads: int,
+    qualities: tuple[float, ...] = QUALITIES,
+    processes: bool = False,
 ) -> tuple[Codec, ...]:
-    """Codecs by name: a peer, 'zstd-tiff', 'sarzip', 'sarzip:MODEL' or 'sarzip:MODEL:EFFORT'."""
+    """Codecs by name: a peer, 'zstd-tiff', 'sarzip', 'sarzip:MODEL' or 'sarzip:MODEL:EFFORT'. processes: see
+    SarzipCodec.
+    """
     chosen: list[Codec] = []
     for name in names:
         if name == LOSSLESS:
@@ -248,7 +275,7 @@ def choose_codecs(
             _, model, effort = (*name.split(":"), "", "")[:3]
             changes = {key: value for key, value in (("model", model), ("effort", effort)) if value}
             fixed = replace(options, **changes)  # type: ignore[arg-type]
-            chosen.append(SarzipCodec(name, name, fixed, qualities))
+            chosen.append(SarzipCodec(name, name, fixed, qualities, processes))
         else:
             chosen.append(PeerCodec(find_peer(name), threads))
     return tuple(chosen)
