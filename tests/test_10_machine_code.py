@@ -98,6 +98,20 @@ def test_without_a_place_beside_the_module_the_users_cache_takes_it(module):
     assert stored(module).parent == module.parents[1] / "cache" / "sarzip"
 
 
+def test_two_source_trees_with_one_cache_do_not_share_code(tmp_path):
+    """Neither can write beside its sources, so both use the same folder; times and sizes are equal."""
+    results = []
+    for tree, text in (("a", SOURCE), ("b", SOURCE.replace("x + x", "x - x"))):
+        path = tmp_path / tree / "loops.py"
+        path.parent.mkdir()
+        path.write_text(text)
+        os.utime(path, (1e9, 1e9))
+        (path.parent / "__pycache__").write_text("not a folder")
+        call(path)
+        results.append(call(path))
+    assert results == [(-36.0, False), (0.0, False)]
+
+
 @inlined
 def _half(x):
     return x / 2

@@ -5,8 +5,8 @@ half a second: as long as coding a scene of 10 MPix. What the code itself needs 
 numba's extension modules, which are there in a hundredth of a second.
 
 A file holds one function: a line of JSON, then an object file with the function as CPython calls it. It is
-good for one processor, one installation of numba and one state of the sources it was made from. Whatever is
-wrong with it, the function is compiled anew.
+good for one processor, one installation of numba and one source tree with the contents it was made from.
+Whatever is wrong with it, the function is compiled anew.
 """
 
 from __future__ import annotations
@@ -16,6 +16,7 @@ import builtins
 import contextlib
 import ctypes
 import functools
+import hashlib
 import importlib.util
 import json
 import os
@@ -39,7 +40,10 @@ class Store:
 
     def __init__(self, function: Function, signature: str) -> None:
         self._source = Path(function.__code__.co_filename)
-        self._name = f"{self._source.stem}.{function.__qualname__}.{sys.implementation.cache_tag}.machine"
+        tree = hashlib.sha256(str(self._source).encode()).hexdigest()[:8]
+        self._name = (
+            f"{self._source.stem}.{function.__qualname__}.{tree}.{sys.implementation.cache_tag}.machine"
+        )
         self._folders = (self._source.parent / "__pycache__", _user_cache())
         self._signature = signature
         self._function = function
@@ -51,9 +55,11 @@ class Store:
             with contextlib.suppress(Exception):
                 head, _, code = (folder / self._name).read_bytes().partition(b"\n")
                 told = json.loads(head)
-                current = all(_stamp(Path(path)) == stamp for path, stamp in told["sources"].items())
+                # Two source trees may share a cache: what was compiled from another one is not this function.
+                own = str(self._source) in told["sources"]
+                current = all(_digest(Path(path)) == digest for path, digest in told["sources"].items())
                 whole = told["checksum"] == zlib.crc32(code)
-                if current and whole and told["for"] == [self._signature, *_machine()]:
+                if own and current and whole and told["for"] == [self._signature, *_machine()]:
                     return _Loader.shared().load(code, told, self._function)
         return None
 
@@ -66,7 +72,7 @@ class Store:
             told = {
                 "for": [self._signature, *_machine()],
                 "checksum": zlib.crc32(code),
-                "sources": {str(path): _stamp(path) for path in _sources(self._source)},
+                "sources": {str(path): _digest(path) for path in _sources(self._source)},
                 "entry": overload.fndesc.llvm_cpython_wrapper_name,
                 "environment": overload.environment.env_name,
                 "symbols": sorted(_symbols(overload.library.get_llvm_str())),
@@ -165,6 +171,12 @@ def _machine() -> list[Any]:
     installed = [*_stamp(_numba_folder() / "_version.py"), *_stamp(_numba_folder() / f"_dynfunc{_suffix()}")]
     features = zlib.crc32(llvm.get_host_cpu_features().flatten().encode())
     return [llvm.get_host_cpu_name(), features, *chosen, llvm.llvm_version_info[0], *installed]
+
+
+@functools.cache
+def _digest(path: Path) -> str:
+    """SHA-256 of a source: times and sizes do not tell trees apart whose times were made equal."""
+    return hashlib.sha256(path.read_bytes()).hexdigest()
 
 
 @functools.cache
