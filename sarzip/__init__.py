@@ -16,17 +16,17 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-__version__ = "0.1.0"
+from sarzip.version import __version__
 
 _WHERE = {
     "CompressOptions": "sarzip.usecases.compress",
     "CompressReport": "sarzip.usecases.compress",
     "compress": "sarzip.usecases.compress",
-    "Fidelity": "sarzip.usecases.rate",
-    "BatchOptions": "sarzip.usecases.batch",
-    "Outcome": "sarzip.usecases.batch",
-    "plan_jobs": "sarzip.usecases.batch",
-    "run_batch": "sarzip.usecases.batch",
+    "Fidelity": "sarzip.pipeline.rate_control",
+    "BatchOptions": "sarzip.batch.job",
+    "Outcome": "sarzip.batch.job",
+    "plan_jobs": "sarzip.batch.run",
+    "run_batch": "sarzip.batch.run",
     "DecompressOptions": "sarzip.usecases.decompress",
     "DecompressReport": "sarzip.usecases.decompress",
     "decompress": "sarzip.usecases.decompress",
@@ -35,22 +35,23 @@ _WHERE = {
     "inspect": "sarzip.usecases.inspect",
     "verify": "sarzip.usecases.verify",
     "SarzipError": "sarzip.errors",
-    "Selection": "sarzip.usecases.window",
+    "Selection": "sarzip.pipeline.selection",
     "PreviewOptions": "sarzip.usecases.preview",
     "preview": "sarzip.usecases.preview",
 }
 
 if TYPE_CHECKING:
+    from sarzip.batch.job import BatchOptions, Outcome
+    from sarzip.batch.run import plan_jobs, run_batch
     from sarzip.errors import SarzipError
-    from sarzip.usecases.batch import BatchOptions, Outcome, plan_jobs, run_batch
+    from sarzip.pipeline.rate_control import Fidelity
+    from sarzip.pipeline.selection import Selection
     from sarzip.usecases.compare import Comparison, compare
     from sarzip.usecases.compress import CompressOptions, CompressReport, compress
     from sarzip.usecases.decompress import DecompressOptions, DecompressReport, decompress
     from sarzip.usecases.inspect import inspect
     from sarzip.usecases.preview import PreviewOptions, preview
-    from sarzip.usecases.rate import Fidelity
     from sarzip.usecases.verify import verify
-    from sarzip.usecases.window import Selection
 
 __all__ = [
     "BatchOptions",

@@ -16,7 +16,7 @@ def main() -> None:
     # Groups are what sarzip runs in parallel; numpy's matrix products must not start threads below that.
     os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
     from sarzip.cli import run
-    from sarzip.usecases.runtime import keep_memory
+    from sarzip.system.machine import keep_memory
 
     keep_memory()
     code = run(sys.argv[1:])

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import hashlib
 import json
-import os
 from pathlib import Path
 
 import numpy as np
@@ -15,15 +14,6 @@ from hypothesis import settings
 settings.register_profile("untimed", deadline=None)
 settings.load_profile("untimed")
 
-DATA = Path(os.environ.get("SARZIP_DATA", Path(__file__).resolve().parents[2] / "shared" / "data"))
-
-
-def real_scenes() -> list[Path]:
-    """Test scenes of real sensors that are not complex; empty without the data."""
-    return [
-        path for path in sorted((DATA / "test").glob("*.tif")) if "_SLC_" not in path.name.replace("-", "_")
-    ]
-
 
 @pytest.fixture(scope="session")
 def tiny_model(tmp_path_factory: pytest.TempPathFactory) -> Path:
@@ -31,7 +21,7 @@ def tiny_model(tmp_path_factory: pytest.TempPathFactory) -> Path:
     import torch
     from safetensors.numpy import save
 
-    from sarzip.codec.ae16_net import Ae16, Ae16Config
+    from sarzip.codec.ae16.network import Ae16, Ae16Config
 
     torch.manual_seed(1)
     config = Ae16Config(latents=8, widths=(8, 8, 8))
@@ -71,13 +61,3 @@ def write_raster(tmp_path: Path):
         return path
 
     return write
-
-
-def speckled(rows: int, columns: int, dtype: str = "uint16", seed: int = 0) -> np.ndarray:
-    """One band of textured four-look speckle: amplitude for integers, power for floats."""
-    rng = np.random.default_rng(seed)
-    y, x = np.mgrid[:rows, :columns]
-    power = (2 + np.sin(x / 37) + np.cos(y / 53)) * rng.gamma(4, 0.25, (rows, columns))
-    if np.dtype(dtype).kind in "iu":
-        return np.clip(60 * np.sqrt(power), 1, np.iinfo(dtype).max).astype(dtype)
-    return (0.05 * power).astype(dtype)

@@ -6,7 +6,7 @@ import numpy as np
 from hypothesis import given
 from hypothesis import strategies as st
 
-from sarzip.codec.grid import Extension, Grid, ceil_to, fold, strips_together
+from sarzip.grid import Extension, Grid, ceil_to, fold, strips_together
 
 
 def extended_whole(plane: np.ndarray, multiple: int, halo: int) -> np.ndarray:

@@ -11,11 +11,11 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from sarzip.codec.jit import compiled, inlined
+from sarzip.jit.compile import compiled, inlined
 
 SOURCE = """
 import numpy as np
-from sarzip.codec.jit import compiled, inlined
+from sarzip.jit.compile import compiled, inlined
 
 @inlined
 def twice(x):

@@ -11,8 +11,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.extra.numpy import array_shapes, arrays
 
-from sarzip.codec import planes
-from sarzip.codec.quantise import LARGEST_INDEX
+from sarzip.codec.ae16 import planes
+from sarzip.codec.ae16.quantise import LARGEST_INDEX
 from sarzip.errors import CorruptError
 
 

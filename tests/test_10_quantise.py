@@ -7,7 +7,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 
-from sarzip.codec.quantise import LARGEST_INDEX, dequantise, quantise
+from sarzip.codec.ae16.quantise import LARGEST_INDEX, dequantise, quantise
 
 WIDTHS = np.array([0.5, 1.0, 3.0], np.float32)
 

@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from sarzip.codec.radiometry import Radiometry, detect_domain, fit_radiometry
+from sarzip.codec.signal.radiometry import Radiometry, detect_domain, fit_radiometry
 
 
 @pytest.mark.parametrize("dtype", ["uint8", "uint16", "int16"])

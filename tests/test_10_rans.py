@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
-import reference_rans as reference
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from numpy.typing import NDArray
+from support import reference_rans as reference
 
-from sarzip.codec.rans import MACHINES, decode_indices, encode_indices, plan
-from sarzip.codec.tables import CodeTables, build_tables
+from sarzip.codec.entropy.rans import MACHINES, decode_indices, encode_indices, plan
+from sarzip.codec.entropy.tables import CodeTables, build_tables
 from sarzip.errors import CorruptError
 
 SIGMAS = np.geomspace(0.05, 300.0, 12)

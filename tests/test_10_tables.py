@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
-import reference_rans as reference
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from support import reference_rans as reference
 
-from sarzip.codec.tables import COUNTED, CodeTables, build_tables, integer_frequencies
+from sarzip.codec.entropy.tables import COUNTED, CodeTables, build_tables, integer_frequencies
 from sarzip.errors import ModelError
 
 SIGMAS = np.geomspace(0.03, 2000.0, 40)

@@ -4,14 +4,14 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
-import reference_rans as reference
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from numpy.typing import NDArray
+from support import reference_rans as reference
 
-from sarzip.codec.rans import LANES
-from sarzip.codec.tables import build_tables
-from sarzip.codec.trellis import LIMIT, lattice_points, quantise
+from sarzip.codec.entropy.rans import LANES
+from sarzip.codec.entropy.tables import build_tables
+from sarzip.codec.entropy.trellis import LIMIT, lattice_points, quantise
 
 SIGMAS = np.geomspace(0.2, 60.0, 10)
 TABLES = {n: build_tables(SIGMAS, 1 if n == 1 else 2, 14, 1.5) for n in (1, 4, 8, 16, 32, 64)}

@@ -9,8 +9,8 @@ from sarzip.errors import CorruptError, ModelError
 
 torch = pytest.importorskip("torch")
 
-from sarzip.codec.ae16 import Ae16Config, Ae16Family  # noqa: E402
-from sarzip.codec.ae16_net import (  # noqa: E402
+from sarzip.codec.ae16.codec import Ae16Config, Ae16Family  # noqa: E402
+from sarzip.codec.ae16.network import (  # noqa: E402
     STRIDE,
     Ae16,
     analysis_halo,

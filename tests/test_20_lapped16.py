@@ -6,11 +6,11 @@ from concurrent.futures import ThreadPoolExecutor
 
 import numpy as np
 import pytest
+from support.models import released
 from threadpoolctl import threadpool_limits
-from untrained import released
 
-from sarzip.codec.family import LATENTS, SIDE
-from sarzip.codec.lapped16 import Lapped16Config, Lapped16Family
+from sarzip.codec.base import LATENTS, SIDE
+from sarzip.codec.lapped16.codec import Lapped16Config, Lapped16Family
 from sarzip.errors import CorruptError, ModelError
 
 

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 import torch
 
-from sarzip.codec import lapped16_augment as la
+from sarzip.training.lapped16 import augment as la
 
 
 def test_augmented_crops_are_finite_of_the_same_shape_and_reproducible():

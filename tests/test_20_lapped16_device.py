@@ -10,20 +10,20 @@ import numpy as np
 import pytest
 import rasterio
 import torch
-from conftest import speckled
-from untrained import released, shaken
+from support.models import released, shaken
+from support.scenes import speckled
 
 import sarzip
-from sarzip.codec import lapped16_device
-from sarzip.codec.families import build_family
-from sarzip.codec.lapped16 import Lapped16Family
-from sarzip.codec.lapped16_device import DeviceFamily
+from sarzip.codec.lapped16 import torch_device as lapped16_device
+from sarzip.codec.lapped16.codec import Lapped16Family
+from sarzip.codec.lapped16.torch_device import DeviceFamily
+from sarzip.codec.registry import build_family
 from sarzip.errors import SarzipError
+from sarzip.pipeline import region as region_module
+from sarzip.system import machine as runtime
+from sarzip.system.machine import Machine
 from sarzip.usecases import compress as compress_module
 from sarzip.usecases import decompress as decompress_module
-from sarzip.usecases import region as region_module
-from sarzip.usecases import runtime
-from sarzip.usecases.runtime import Machine
 
 # 'cpu:0' is torch's name of the CPU, and not sarzip's: the code for devices without a device.
 DEVICES = [

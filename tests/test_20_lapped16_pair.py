@@ -2,17 +2,16 @@
 
 from __future__ import annotations
 
-import mini_lapped16
-import mini_reader
 import numpy as np
 import pytest
-from untrained import released
+from support import mini_lapped16, mini_reader
+from support.models import released
 
-from sarzip.codec import lapped16_pair
-from sarzip.codec.families import build_family, can_pair, for_bands
-from sarzip.codec.family import LATENTS, SIDE
-from sarzip.codec.lapped16 import Lapped16Family
-from sarzip.codec.lapped16_pair import PairedFamily
+from sarzip.codec.base import LATENTS, SIDE
+from sarzip.codec.lapped16 import band_pair as lapped16_pair
+from sarzip.codec.lapped16.band_pair import PairedFamily
+from sarzip.codec.lapped16.codec import Lapped16Family
+from sarzip.codec.registry import build_family, can_pair, for_bands
 from sarzip.errors import CorruptError, ModelError
 
 
@@ -186,7 +185,7 @@ def test_a_model_of_the_first_generation_decodes_pairs_too(pair):
 
 def test_a_device_codes_the_same(pair):
     pytest.importorskip("torch")
-    from sarzip.codec.lapped16_device import DeviceFamily
+    from sarzip.codec.lapped16.torch_device import DeviceFamily
 
     there = for_bands(DeviceFamily(*released(), "cpu:0"), 2)
     signal, shape = _signal((7, 4)), (7, 4)

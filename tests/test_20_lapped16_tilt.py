@@ -8,11 +8,11 @@ import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
-from sarzip.codec import lapped16_net as net
-from sarzip.codec import lapped_tilt
-from sarzip.codec.hyperprior_steps import ratios
-from sarzip.codec.lapped16_cost import code_lengths
+from sarzip.codec.lapped16 import tilt as lapped_tilt
+from sarzip.codec.lapped16.scale_classes import ratios
 from sarzip.errors import CorruptError
+from sarzip.training.lapped16 import network as net
+from sarzip.training.lapped16.rd_cost import code_lengths
 
 WIDTH = 0.14
 WEIGHT = 8.0

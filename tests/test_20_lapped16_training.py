@@ -7,13 +7,13 @@ import pytest
 
 torch = pytest.importorskip("torch")
 
-from sarzip.codec import lapped16_net as net  # noqa: E402
-from sarzip.codec.hyperprior_steps import ratios  # noqa: E402
-from sarzip.codec.lapped16 import Lapped16Config  # noqa: E402
-from sarzip.codec.lapped16_cost import LatentCost, code_lengths, pulls  # noqa: E402
-from sarzip.codec.lapped_export import export_network, start_network  # noqa: E402
-from sarzip.codec.lapped_transform import LappedTransform  # noqa: E402
+from sarzip.codec.lapped16.codec import Lapped16Config  # noqa: E402
+from sarzip.codec.lapped16.scale_classes import ratios  # noqa: E402
+from sarzip.codec.lapped16.transform import LappedTransform  # noqa: E402
 from sarzip.errors import ModelError  # noqa: E402
+from sarzip.training.lapped16 import network as net  # noqa: E402
+from sarzip.training.lapped16.export import export_network, start_network  # noqa: E402
+from sarzip.training.lapped16.rd_cost import LatentCost, code_lengths, pulls  # noqa: E402
 
 WEIGHT = 8.5
 

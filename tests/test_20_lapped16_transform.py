@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from numpy.testing import assert_allclose
 
-from sarzip.codec import lapped_transform as lt
+from sarzip.codec.lapped16 import transform as lt
 
 
 def test_basis_is_an_orthonormal_lapped_transform():

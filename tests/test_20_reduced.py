@@ -6,10 +6,10 @@ import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from untrained import released
+from support.models import released
 
-from sarzip.codec.lapped16 import Lapped16Family
-from sarzip.codec.reduced import box_classes, box_mean, box_median
+from sarzip.codec.lapped16.codec import Lapped16Family
+from sarzip.codec.lapped16.reduced import box_classes, box_mean, box_median
 
 
 @pytest.mark.parametrize("model", ["lapped16", "lapped16-r1"])

@@ -15,11 +15,11 @@ import threading
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
-import mini_reader
 import pytest
 import zstandard
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from support import mini_reader
 
 from sarzip.container import (
     BandHeader,

@@ -16,11 +16,11 @@ from contextlib import contextmanager
 from typing import Any
 from zlib import crc32
 
-import mini_reader
 import pytest
 import zstandard
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from support import mini_reader
 
 from sarzip.container import (
     BandHeader,

@@ -9,13 +9,13 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from sarzip.codec.grid import Window
 from sarzip.container import BandHeader, Header, SetHeader
+from sarzip.container.georeference import Gcps, Metadata, decode, encode
+from sarzip.grid import Window
+from sarzip.pipeline.selection import SCALES, Selection, resolve
 from sarzip.raster.crop import Part, crop_metadata
 from sarzip.raster.locate import pixel_bounds
-from sarzip.raster.tags import Gcps, Metadata, decode, encode
 from sarzip.simulate import ground_points, preset
-from sarzip.usecases.window import SCALES, Selection, resolve
 
 NUMBERS = st.floats(-1e3, 1e3).filter(lambda value: abs(value) > 1e-3)
 PARTS = st.builds(Part, st.integers(0, 900), st.integers(0, 900), st.sampled_from(SCALES), st.just((0,)))

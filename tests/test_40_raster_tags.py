@@ -14,9 +14,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from sarzip.container import control_points as columns
+from sarzip.container.georeference import Gcps, Metadata, decode, default_colours, describe, encode
 from sarzip.errors import CorruptError
-from sarzip.raster import columns
-from sarzip.raster.tags import Gcps, Metadata, decode, default_colours, describe, encode
 
 any_double = st.floats(allow_nan=True, allow_infinity=True)
 texts = st.text(max_size=20)
@@ -225,7 +225,9 @@ def test_colour_map_cannot_inflate_without_bound() -> None:
 
 
 def test_metadata_needs_neither_rasterio_nor_torch() -> None:
-    code = "import sys, sarzip.raster.tags; print('rasterio' in sys.modules, 'torch' in sys.modules)"
+    code = (
+        "import sys, sarzip.container.georeference; print('rasterio' in sys.modules, 'torch' in sys.modules)"
+    )
     assert (
         subprocess.run([sys.executable, "-c", code], capture_output=True, text=True).stdout == "False False\n"
     )

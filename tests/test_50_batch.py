@@ -18,16 +18,19 @@ from types import SimpleNamespace
 import numpy as np
 import pytest
 import rasterio
-from conftest import speckled
 from hypothesis import given
 from hypothesis import strategies as st
+from support.scenes import speckled
 
 import sarzip
+from sarzip.batch import job as batch
+from sarzip.batch.job import BatchOptions, Job, Leftovers, Tally
+from sarzip.batch.resume import why_not_done
+from sarzip.batch.run import plan_jobs, run_batch
 from sarzip.errors import InputError, OutputError, UsageError
-from sarzip.usecases import achieved, batch, compress
-from sarzip.usecases.batch import BatchOptions, Job, Leftovers, Tally, plan_jobs, run_batch
-from sarzip.usecases.rate import Fidelity
-from sarzip.usecases.resume import why_not_done
+from sarzip.pipeline import measured_error as achieved
+from sarzip.pipeline.rate_control import Fidelity
+from sarzip.usecases import compress
 from sarzip.usecases.verify import verify
 
 
@@ -379,8 +382,8 @@ def test_progress_counts_every_pixel(write_raster, tiny_model, tmp_path):
 
 
 def test_workers_share_the_gpus_and_the_cores(monkeypatch):
-    from sarzip.usecases import workers
-    from sarzip.usecases.workers import _own_device
+    from sarzip.batch import processes as workers
+    from sarzip.batch.processes import _own_device
 
     monkeypatch.setattr(workers, "cuda_devices", lambda: 2)
     devices = {

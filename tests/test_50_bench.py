@@ -14,15 +14,15 @@ import numpy as np
 import pytest
 import rasterio
 
+from sarzip.bench import codecs as bench_codecs
+from sarzip.bench.codecs import BenchScene, Coded, SarzipCodec, choose_codecs, load_scene
+from sarzip.bench.peers import PEERS, PeerImage, find_peer
+from sarzip.bench.run import BenchPoint, BenchReport, bench
+from sarzip.bench.summary import plot, summarise
 from sarzip.errors import SarzipError, UsageError
 from sarzip.measure import to_db
 from sarzip.simulate import SceneConfig, simulate
-from sarzip.usecases import bench_codecs
-from sarzip.usecases.bench import BenchPoint, BenchReport, bench
-from sarzip.usecases.bench_codecs import BenchScene, Coded, SarzipCodec, choose_codecs, load_scene
-from sarzip.usecases.bench_summary import plot, summarise
 from sarzip.usecases.compress import CompressOptions
-from sarzip.usecases.peers import PEERS, PeerImage, find_peer
 
 
 def write(path: Path, bands: list[np.ndarray], **options: Any) -> Path:

@@ -8,7 +8,9 @@ from pathlib import Path
 
 import pytest
 
-from sarzip.usecases import cgroup, memory, runtime
+from sarzip.pipeline import memory
+from sarzip.system import machine as runtime
+from sarzip.system import memory as cgroup
 
 
 @pytest.fixture
@@ -88,7 +90,7 @@ def test_a_limit_lowers_what_is_available(monkeypatch):
 
 @pytest.mark.skipif(not Path("/proc/self/status").exists(), reason="needs /proc")
 def test_peak_memory_is_not_that_of_the_parent():
-    program = "from sarzip.usecases.runtime import peak_memory; print(peak_memory())"
+    program = "from sarzip.system.machine import peak_memory; print(peak_memory())"
     large = bytearray(400 << 20)
     large[::4096] = b"x" * len(large[::4096])
     found = int(subprocess.run([sys.executable, "-c", program], capture_output=True, check=True).stdout)

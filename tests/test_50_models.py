@@ -11,7 +11,7 @@ import pytest
 from safetensors.numpy import save
 
 from sarzip.errors import ModelError
-from sarzip.usecases.models import ModelCard, ModelStore, parse_card
+from sarzip.pipeline.models import ModelCard, ModelStore, parse_card
 
 
 def write_model(folder: Path, name: str = "toy", **changes: object) -> ModelCard:
@@ -110,7 +110,7 @@ def test_cards_may_say_more_than_is_known(tmp_path: Path) -> None:
 
 def test_the_released_models_are_whole() -> None:
     """Every model that ships has the hash of its card, builds its family and stays within its size."""
-    from sarzip.codec.families import build_family
+    from sarzip.codec.registry import build_family
 
     store = ModelStore()
     cards = store.list()

@@ -12,18 +12,18 @@ import rasterio
 
 import sarzip
 from sarzip import DecompressOptions
-from sarzip.codec.radiometry import Radiometry
+from sarzip.codec.signal.radiometry import Radiometry
 from sarzip.container import Header, Reader, Writer
 from sarzip.errors import CorruptError
+from sarzip.pipeline.band import BandCoding
+from sarzip.pipeline.pairing import Grouping, alike, profile
+from sarzip.pipeline.rate_control import Fidelity
+from sarzip.pipeline.region import Coder, RegionDecoder, load_coders
+from sarzip.pipeline.sarzfile import open_part
+from sarzip.pipeline.selection import Selection, resolve
 from sarzip.usecases import compress as compress_module
-from sarzip.usecases.pairing import Grouping, alike, profile
-from sarzip.usecases.rate import Fidelity
-from sarzip.usecases.region import Coder, RegionDecoder, load_coders
 from sarzip.usecases.salvage import salvage
-from sarzip.usecases.sarzfile import open_part
-from sarzip.usecases.scene import BandCoding
 from sarzip.usecases.verify import verify
-from sarzip.usecases.window import Selection, resolve
 
 ROWS, COLUMNS = 395, 570
 BANDS = ((0, 1), (2,))

@@ -8,22 +8,22 @@ from pathlib import Path
 import numpy as np
 import pytest
 import rasterio
-from conftest import real_scenes, speckled
-from damage import compress_small_groups
+from support.damage import compress_small_groups
+from support.scenes import real_scenes, speckled
 
 import sarzip
-from sarzip.codec import lock
-from sarzip.codec.families import build_family
-from sarzip.codec.grid import STRIDE, Extension, ceil_to
-from sarzip.codec.power import shift_cells
+from sarzip.codec.registry import build_family
+from sarzip.codec.signal.cell_power import shift_cells
+from sarzip.codec.streams import bias_correction as lock
 from sarzip.container import Header, ModelRef, Reader, SetHeader, StreamKind
 from sarzip.errors import InputError, ModelError, OutputError, TargetError, UsageError
+from sarzip.grid import STRIDE, Extension, ceil_to
+from sarzip.pipeline.encode import SceneEncoder
+from sarzip.pipeline.models import ModelStore
+from sarzip.pipeline.rate_control import Fidelity, quality_to_step
 from sarzip.raster import RasterSource, compare_structure
+from sarzip.system.machine import Machine
 from sarzip.usecases.compress import plan_bands
-from sarzip.usecases.encode import SceneEncoder
-from sarzip.usecases.models import ModelStore
-from sarzip.usecases.rate import Fidelity, quality_to_step
-from sarzip.usecases.runtime import Machine
 
 ODD_SIZES = [(1, 1), (15, 700), (257, 256), (1000, 3), (300, 300)]
 
@@ -133,7 +133,7 @@ def test_decoding_by_groups_equals_decoding_at_once(size, write_raster, tiny_mod
         family.synthesise(strip.crop(0, latents.shape[2]))[0, : size[0], : size[1]]
     )
     about = header.bands[0]
-    radiometry = sarzip.codec.radiometry.Radiometry(about.domain, about.floor, about.centre)
+    radiometry = sarzip.codec.signal.radiometry.Radiometry(about.domain, about.floor, about.centre)
     for group, streams in enumerate(frames):
         row, column, height, width = header.window(group)
         part = at_once[row : row + height, column : column + width].copy()
@@ -267,7 +267,7 @@ def test_compare_reads_sarz_and_rasters_alike(write_raster, tiny_model, tmp_path
     released = tmp_path / "released"
     released.mkdir()
     (released / "tiny").symlink_to(tiny_model)
-    monkeypatch.setattr("sarzip.usecases.models.released_folder", lambda: released)
+    monkeypatch.setattr("sarzip.pipeline.models.released_folder", lambda: released)
     sarzip.compress(source, tmp_path / "a.sarz", sarzip.CompressOptions(model="tiny"))
     sarzip.decompress(tmp_path / "a.sarz", tmp_path / "a.tif")
     direct = sarzip.compare(source, tmp_path / "a.sarz").bands[0].quality
@@ -278,7 +278,7 @@ def test_compare_reads_sarz_and_rasters_alike(write_raster, tiny_model, tmp_path
 
 def test_compare_reads_groups_of_any_size(write_raster, tiny_model, tmp_path, monkeypatch):
     source = write_raster(speckled(1300, 300)[None])
-    monkeypatch.setattr("sarzip.usecases.models.released_folder", lambda: tiny_model.parent)
+    monkeypatch.setattr("sarzip.pipeline.models.released_folder", lambda: tiny_model.parent)
     compress_small_groups(source, tmp_path / "small.sarz", Path(tiny_model.name), monkeypatch, 768)
     sarzip.decompress(tmp_path / "small.sarz", tmp_path / "a.tif")
     compress_small_groups(source, tmp_path / "other.sarz", Path(tiny_model.name), monkeypatch, 512)

@@ -13,7 +13,7 @@ import pytest
 import rasterio
 
 from sarzip.errors import InputError, OutputError, UsageError
-from sarzip.usecases.dataset import (
+from sarzip.training.dataset import (
     SCALE,
     balanced_weights,
     find_sources,
@@ -22,16 +22,16 @@ from sarzip.usecases.dataset import (
     simulated_sources,
     split_validation,
 )
-from sarzip.usecases.training.recipe import parse_recipe, read_recipe
+from sarzip.training.recipe import parse_recipe, read_recipe
 
 torch = pytest.importorskip("torch")
 
-from untrained import write_lapped_model  # noqa: E402
+from support.models import write_lapped_model  # noqa: E402
 
-from sarzip.codec.families import build_family  # noqa: E402
-from sarzip.usecases.models import ModelStore  # noqa: E402
-from sarzip.usecases.train import Event, Plan, Watch, train  # noqa: E402
-from sarzip.usecases.training import trainable  # noqa: E402
+from sarzip.codec.registry import build_family  # noqa: E402
+from sarzip.pipeline.models import ModelStore  # noqa: E402
+from sarzip.training import trainable  # noqa: E402
+from sarzip.training.loop import Event, Plan, Watch, train  # noqa: E402
 
 RECIPE = """
 id = "toy"

@@ -9,27 +9,27 @@ from pathlib import Path
 import numpy as np
 import pytest
 import rasterio
-from conftest import speckled
 from rasterio.control import GroundControlPoint
 from rasterio.rpc import RPC
 from rasterio.transform import Affine
 from rasterio.warp import transform_bounds
-from untrained import write_lapped_model
+from support.models import write_lapped_model
+from support.scenes import speckled
 
 import sarzip
 from sarzip import DecompressOptions
-from sarzip.codec.grid import Window
-from sarzip.codec.reduced import SCALES, box_classes, box_mean
+from sarzip.codec.lapped16.reduced import SCALES, box_classes, box_mean
 from sarzip.container import Header, Reader
 from sarzip.errors import InputError, UsageError
+from sarzip.grid import Window
+from sarzip.pipeline import sarzfile
+from sarzip.pipeline.band import BandCoding
+from sarzip.pipeline.decode import MASK_BAND, SceneDecoder
+from sarzip.pipeline.rate_control import Fidelity
+from sarzip.pipeline.region import RegionDecoder, Setup, load_coders
+from sarzip.pipeline.selection import Region, Selection, resolve
+from sarzip.system.machine import Machine
 from sarzip.usecases import compress as compress_module
-from sarzip.usecases import sarzfile
-from sarzip.usecases.decode import MASK_BAND, SceneDecoder
-from sarzip.usecases.rate import Fidelity
-from sarzip.usecases.region import RegionDecoder, Setup, load_coders
-from sarzip.usecases.runtime import Machine
-from sarzip.usecases.scene import BandCoding
-from sarzip.usecases.window import Region, Selection, resolve
 
 PLACE = {"crs": "EPSG:32633", "transform": Affine(10, 0, 5e5, 0, -10, 5e6)}
 
@@ -471,7 +471,7 @@ def test_more_than_the_memory_is_refused(lapped_model, write_raster, tmp_path, m
     packed = tmp_path / "a.sarz"
     source = write_raster(speckled(300, 520)[None])
     sarzip.compress(source, packed, sarzip.CompressOptions(model=str(lapped_model)))
-    monkeypatch.setattr("sarzip.usecases.region.available_memory", lambda: 1000)
+    monkeypatch.setattr("sarzip.pipeline.region.available_memory", lambda: 1000)
     with pytest.raises(InputError, match=r"a\.sarz: needs about .* free"):
         part_of(packed, lapped_model, window=(0, 0, 5, 5))
     assert not (tmp_path / "part.tif").exists()

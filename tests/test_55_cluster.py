@@ -10,13 +10,14 @@ import threading
 from pathlib import Path
 
 import pytest
-from conftest import speckled
+from support.scenes import speckled
 
 import sarzip
+from sarzip.batch import cluster
+from sarzip.batch.job import BatchOptions, Job
+from sarzip.batch.run import plan_jobs, run_batch
 from sarzip.cli import run
 from sarzip.errors import SarzipError, UsageError
-from sarzip.usecases import cluster
-from sarzip.usecases.batch import BatchOptions, Job, plan_jobs, run_batch
 from sarzip.usecases.verify import verify
 
 
@@ -30,8 +31,8 @@ def test_without_the_extra(monkeypatch, tmp_path, capfd):
 
 def test_a_failure_that_may_pass_is_tried_again(monkeypatch):
     """A full disk or a server that stutters, but not a damaged raster."""
+    from sarzip.batch.job import failure
     from sarzip.errors import InputError, OutputError
-    from sarzip.usecases.batch import failure
 
     options = sarzip.CompressOptions(threads=1)
     monkeypatch.setitem(sys.modules, "distributed", type(sys)("distributed"))

@@ -19,13 +19,14 @@ from types import SimpleNamespace
 import numpy as np
 import pytest
 import rasterio
-from conftest import speckled
-from damage import compress_small_groups, read_raster
+from support.damage import compress_small_groups, read_raster
+from support.scenes import speckled
 
 import sarzip
 from sarzip.cli import run
 from sarzip.errors import InputError, OutputError, UsageError
-from sarzip.usecases import atomic, decode, encode
+from sarzip.pipeline import decode, encode
+from sarzip.system import outputs as atomic
 from sarzip.usecases.verify import verify
 
 PYTHON = [sys.executable, "-m", "sarzip"]

@@ -11,14 +11,14 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from conftest import speckled
-from damage import read_raster
+from support.damage import read_raster
+from support.scenes import speckled
 
 import sarzip
 from sarzip.cli import run
 from sarzip.container import ModelRef
 from sarzip.errors import ModelError, UsageError
-from sarzip.usecases.models import ModelStore
+from sarzip.pipeline.models import ModelStore
 from sarzip.usecases.verify import verify
 
 

@@ -8,16 +8,16 @@ import random
 
 import numpy as np
 import pytest
-from conftest import speckled
-from damage import compress_small_groups, read_raster
+from support.damage import compress_small_groups, read_raster
+from support.scenes import speckled
 
 import sarzip
 from sarzip.cli import run
-from sarzip.codec.grid import Window
 from sarzip.container import BandHeader, Header, Reader, SetHeader
-from sarzip.usecases.decode import DecodedBlock, SceneDecoder
-from sarzip.usecases.decoded_hashes import DecodedHashes
-from sarzip.usecases.runtime import Machine
+from sarzip.grid import Window
+from sarzip.pipeline.decode import DecodedBlock, SceneDecoder
+from sarzip.pipeline.hashes import DecodedHashes
+from sarzip.system.machine import Machine
 from sarzip.usecases.verify import TOLERANCE_DB, verify
 
 

@@ -12,7 +12,7 @@ import time
 from pathlib import Path
 
 import pytest
-from conftest import speckled
+from support.scenes import speckled
 
 from sarzip.cli import run
 

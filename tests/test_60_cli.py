@@ -10,7 +10,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from conftest import speckled
+from support.scenes import speckled
 
 from sarzip.cli import run
 

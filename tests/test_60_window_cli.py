@@ -16,9 +16,9 @@ from typing import ClassVar
 import numpy as np
 import pytest
 import rasterio
-from conftest import speckled
 from rasterio.transform import Affine
-from untrained import write_lapped_model
+from support.models import write_lapped_model
+from support.scenes import speckled
 
 import sarzip
 from sarzip.cli import run

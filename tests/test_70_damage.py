@@ -14,8 +14,8 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from conftest import speckled
-from damage import compress_small_groups, parts_of, pipe, read_raster
+from support.damage import compress_small_groups, parts_of, pipe, read_raster
+from support.scenes import speckled
 
 import sarzip
 import sarzip.usecases.compress
@@ -217,7 +217,7 @@ def test_the_intact_file_decodes_alike_from_file_and_pipe(scene, tiny_model, tmp
 
 def test_windows_of_a_damaged_file(scene, tiny_model, tmp_path):
     """A window that needs the damaged group is refused, one that does not has the right pixels."""
-    from sarzip.usecases.window import Selection
+    from sarzip.pipeline.selection import Selection
 
     good, bad = tmp_path / "good.sarz", tmp_path / "bad.sarz"
     good.write_bytes(scene)

@@ -15,8 +15,8 @@ import numpy as np
 import pytest
 import rasterio
 import zstandard
-from conftest import speckled
-from damage import compress_small_groups, parts_of, pipe, read_raster
+from support.damage import compress_small_groups, parts_of, pipe, read_raster
+from support.scenes import speckled
 
 import sarzip
 from sarzip.cli import run

@@ -2,28 +2,31 @@
 
 from __future__ import annotations
 
-import mini_reader
 import numpy as np
 import pytest
-from conftest import speckled
-from damage import compress_small_groups, read_raster
-from first_format import rice_cells, zstd_classes
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from support import mini_reader
+from support.damage import compress_small_groups, read_raster
+from support.formats_1_0 import rice_cells, zstd_classes
+from support.scenes import speckled
 
 import sarzip
-from sarzip.codec import lock, planes, validity
-from sarzip.codec.lossless import decode_plane, encode_plane
-from sarzip.container import Reader
-from sarzip.errors import CorruptError
-from sarzip.usecases.decode import load_families
-from sarzip.usecases.scene import join_payloads, split_payloads
-from sarzip.usecases.sidestreams import (
+from sarzip.codec.ae16 import planes
+from sarzip.codec.exact.planes import decode_plane, encode_plane
+from sarzip.codec.streams import bias_correction as lock
+from sarzip.codec.streams import class_map as validity
+from sarzip.codec.streams.payloads import (
     SideStreams,
     dataset_mask_stream,
+    join_payloads,
     mask_stream,
     radiometry_stream,
+    split_payloads,
 )
+from sarzip.container import Reader
+from sarzip.errors import CorruptError
+from sarzip.pipeline.decode import load_families
 
 SHAPES = st.tuples(st.integers(1, 40), st.integers(1, 40))
 
@@ -227,9 +230,9 @@ def lapped16():
     """An untrained lapped16 whose hyperprior is shaken, and its tensors as arrays."""
     import torch
 
-    from sarzip.codec import lapped16_net as net
-    from sarzip.codec.lapped16 import Lapped16Config, Lapped16Family
-    from sarzip.codec.lapped_export import export_network, fit_entropy
+    from sarzip.codec.lapped16.codec import Lapped16Config, Lapped16Family
+    from sarzip.training.lapped16 import network as net
+    from sarzip.training.lapped16.export import export_network, fit_entropy
 
     torch.manual_seed(11)
     empty = (np.empty(0, np.float32), np.empty(0, np.uint8))
@@ -257,7 +260,7 @@ def lapped16():
     ],
 )
 def test_latents_of_lapped16(size, step, states, lapped16):
-    import mini_lapped16
+    from support import mini_lapped16
 
     family, arrays = lapped16
     family = family.with_states(states)
@@ -277,7 +280,7 @@ def test_latents_of_lapped16(size, step, states, lapped16):
 
 def test_integers_of_lapped16(lapped16):
     """What verify hashes is what the mini reader finds: hyper-latents, then lattice points."""
-    import mini_lapped16
+    from support import mini_lapped16
 
     family, arrays = lapped16
     latents = np.random.default_rng(3).normal(0, 9, (256, 3, 5)).astype(np.float32)

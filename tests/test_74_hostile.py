@@ -17,8 +17,8 @@ from zlib import crc32
 import numpy as np
 import pytest
 import zstandard
-from conftest import speckled
-from damage import parts_of, read_raster
+from support.damage import parts_of, read_raster
+from support.scenes import speckled
 
 import sarzip
 import sarzip.usecases.salvage
@@ -260,9 +260,9 @@ def test_scenes_far_larger_than_the_file(tiny_model, tmp_path, capfd):
 
 def test_rows_of_groups_that_do_not_fit_into_memory(good, tiny_model, tmp_path, monkeypatch):
     """Groups of zeros take next to nothing in the file; what they unfold to is known beforehand."""
-    from sarzip.codec import planes
+    from sarzip.codec.ae16 import planes
     from sarzip.errors import InputError
-    from sarzip.usecases import memory
+    from sarzip.pipeline import memory
 
     header = dataclasses.replace(good[0], width=8192 * 40, height=8192, group=8192)
     zeros = planes.pack(np.zeros((8, 512, 512), np.int32))

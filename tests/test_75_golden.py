@@ -13,17 +13,16 @@ import json
 import math
 from pathlib import Path
 
-import mini_lapped16
-import mini_reader
 import numpy as np
 import pytest
-from damage import read_raster
+from support import mini_lapped16, mini_reader
+from support.damage import read_raster
 
 import sarzip
 from sarzip.cli import run
 from sarzip.container import FORMAT_MAJOR, FORMAT_MINOR, Reader, StreamReader
 from sarzip.container.salvage import SalvageReader
-from sarzip.usecases.models import ModelStore
+from sarzip.pipeline.models import ModelStore
 from sarzip.usecases.verify import TOLERANCE_DB, verify
 
 FOLDER = Path(__file__).parent / "golden"

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 from sarzip.cli import render
 
 if TYPE_CHECKING:
-    from sarzip.usecases.batch import BatchOptions, Job, Outcome
+    from sarzip.batch.job import BatchOptions, Job, Outcome
     from sarzip.usecases.compress import CompressReport
 
 _HEADER = ["scene", "state", "size", "bpp", "ratio", "MPix/s", "RMSE [dB]"]
@@ -19,7 +19,8 @@ _HEADER = ["scene", "state", "size", "bpp", "ratio", "MPix/s", "RMSE [dB]"]
 
 def run(jobs: Sequence[Job], options: BatchOptions, as_json: bool, quiet: bool) -> int:
     """Run a batch and show it; the exit code is that of the first scene, as given, that failed."""
-    from sarzip.usecases.batch import FAILED, run_batch
+    from sarzip.batch.job import FAILED
+    from sarzip.batch.run import run_batch
 
     started, found = time.perf_counter(), dict[str, "Outcome"]()
     try:

@@ -34,12 +34,12 @@ def bench(
     quiet: Quiet = False,
 ) -> None:
     """Measure rate, fidelity and speed beside the classical codecs, all in one run."""
-    from sarzip.usecases.bench import bench
-    from sarzip.usecases.bench_codecs import DEFAULT_CODECS, QUALITIES, choose_codecs
-    from sarzip.usecases.bench_summary import plot as draw
-    from sarzip.usecases.bench_summary import summarise
+    from sarzip.bench.codecs import DEFAULT_CODECS, QUALITIES, choose_codecs
+    from sarzip.bench.run import bench
+    from sarzip.bench.summary import plot as draw
+    from sarzip.bench.summary import summarise
+    from sarzip.system.machine import choose_machine
     from sarzip.usecases.compress import CompressOptions
-    from sarzip.usecases.runtime import choose_machine
 
     names = list(DEFAULT_CODECS) if codecs == "all" else codecs.split(",")
     options = CompressOptions(device=device, threads=threads, effort=effort)

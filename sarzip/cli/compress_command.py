@@ -12,8 +12,8 @@ from sarzip.cli.options import Device, Force, Json, Quiet, Threads
 from sarzip.errors import UsageError
 
 if TYPE_CHECKING:
+    from sarzip.pipeline.rate_control import Fidelity
     from sarzip.usecases.compress import CompressOptions
-    from sarzip.usecases.rate import Fidelity
 
 
 def compress(
@@ -71,7 +71,8 @@ def compress(
     quiet: Quiet = False,
 ) -> int:
     """Compress rasters into .sarz files."""
-    from sarzip.usecases.batch import BatchOptions, Job, is_folder, plan_jobs
+    from sarzip.batch.job import BatchOptions, Job
+    from sarzip.batch.run import is_folder, plan_jobs
     from sarzip.usecases.compress import CompressOptions
 
     if json and output == "-":
@@ -89,7 +90,7 @@ def compress(
 
 
 def _fidelity(given: dict[str, float | None]) -> Fidelity:
-    from sarzip.usecases.rate import Fidelity
+    from sarzip.pipeline.rate_control import Fidelity
 
     chosen = [(kind, value) for kind, value in given.items() if value is not None]
     if len(chosen) > 1:

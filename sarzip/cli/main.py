@@ -11,8 +11,8 @@ from types import FrameType
 
 import typer
 
-from sarzip import __version__
 from sarzip.errors import SarzipError, UsageError
+from sarzip.version import __version__
 
 EPILOG = (
     "Exit codes: 0 done; 1 unexpected, or the output cannot be written; 2 usage; 3 input unreadable or "

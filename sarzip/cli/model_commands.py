@@ -11,7 +11,7 @@ from sarzip.cli import render
 from sarzip.cli.options import Json, Quiet
 
 if TYPE_CHECKING:
-    from sarzip.usecases.train import Event, Plan
+    from sarzip.training.loop import Event, Plan
 
 models = typer.Typer(help="The released models: their cards and hashes.")
 
@@ -19,7 +19,7 @@ models = typer.Typer(help="The released models: their cards and hashes.")
 @models.command("list")
 def list_models(json: Json = False) -> None:
     """List the released models."""
-    from sarzip.usecases.models import ModelStore
+    from sarzip.pipeline.models import ModelStore
 
     cards = ModelStore().list()
     if json:
@@ -34,7 +34,7 @@ def show_model(
     model: Annotated[str, typer.Argument(metavar="MODEL", help="Id of a released model, or a folder.")],
 ) -> None:
     """Print a model's card as JSON."""
-    from sarzip.usecases.models import ModelStore
+    from sarzip.pipeline.models import ModelStore
 
     print(ModelStore().find(model).to_json(), end="")
 
@@ -47,7 +47,7 @@ def verify_models(
     quiet: Quiet = False,
 ) -> None:
     """Check that the weights have the hash in their card and can be read."""
-    from sarzip.usecases.models import ModelStore
+    from sarzip.pipeline.models import ModelStore
 
     store = ModelStore()
     for name in [model] if model else [card.id for card in store.list()]:
@@ -65,7 +65,7 @@ def train(
     quiet: Quiet = False,
 ) -> None:
     """Train a model; call it again with the same folder to continue."""
-    from sarzip.usecases.train import Watch, train
+    from sarzip.training.loop import Watch, train
 
     with render.progress_bar("training", quiet, pixels=False) as progress:
 

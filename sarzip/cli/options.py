@@ -10,7 +10,7 @@ import typer
 from sarzip.errors import UsageError
 
 if TYPE_CHECKING:
-    from sarzip.usecases.window import Selection
+    from sarzip.pipeline.selection import Selection
 N = TypeVar("N")
 
 Device = Annotated[str, typer.Option("--device", help="auto, cpu, cuda or cuda:N.")]
@@ -50,7 +50,7 @@ def selected(
     window: str | None, bbox: str | None, bbox_crs: str | None, bands: list[int] | None, scale: int = 1
 ) -> Selection:
     """What these options select; UsageError where they make no sense."""
-    from sarzip.usecases.window import Selection
+    from sarzip.pipeline.selection import Selection
 
     pixels, rectangle = None, None
     if window is not None:

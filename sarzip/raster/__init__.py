@@ -1,6 +1,6 @@
 """Layer 5, rasterio only: reads windows and everything that must survive; writes GeoTIFF.
 
-rasterio is imported when the first of the names below is used; `sarzip.raster.tags` never needs it.
+rasterio is imported when the first of the names below is used.
 """
 
 from __future__ import annotations

@@ -10,11 +10,11 @@ import rasterio
 import rasterio.shutil
 from rasterio.errors import RasterioError
 
+from sarzip.container.georeference import decode
 from sarzip.errors import OutputError
 from sarzip.raster.compare import metadata_differences
 from sarzip.raster.gdal import cause_of, gdal_env, opening
 from sarzip.raster.source import RasterSource
-from sarzip.raster.tags import decode
 
 _BLOCK = 512
 

@@ -9,8 +9,8 @@ import numpy as np
 from rasterio.crs import CRS
 from rasterio.errors import CRSError
 
+from sarzip.container.georeference import Gcps, Metadata, Namespaces, decode
 from sarzip.raster.source import RasterSource
-from sarzip.raster.tags import Gcps, Metadata, Namespaces, decode
 
 _STRIP_ROWS = 1024
 

@@ -12,7 +12,7 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
-from sarzip.raster.tags import IDENTITY, Gcps, Metadata, Namespaces, default_colours
+from sarzip.container.georeference import IDENTITY, Gcps, Metadata, Namespaces, default_colours
 
 _UNDEFINED = 0
 _STATISTICS = "STATISTICS_"

@@ -14,9 +14,9 @@ from rasterio.errors import CRSError, RasterioError
 from rasterio.transform import GCPTransformer
 from rasterio.warp import transform as warp
 
+from sarzip.container.georeference import IDENTITY, Metadata
 from sarzip.errors import UsageError
 from sarzip.raster.gdal import cause_of, gdal_env
-from sarzip.raster.tags import IDENTITY, Metadata
 
 # Points along each side of the rectangle: what is straight on one map is curved on another.
 _POINTS = 21

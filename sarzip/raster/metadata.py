@@ -21,7 +21,7 @@ from rasterio.enums import ColorInterp, MaskFlags
 from rasterio.errors import CRSError, RasterioError
 from rasterio.transform import Affine
 
-from sarzip.raster.tags import IDENTITY, Gcps, Metadata, Namespaces, decode, encode
+from sarzip.container.georeference import IDENTITY, Gcps, Metadata, Namespaces, decode, encode
 
 # Domains that describe how the file is coded, what GDAL derives from it, or where its parts lie.
 _NOT_CONTENT = {
@@ -40,7 +40,7 @@ _AREA = {"AREA_OR_POINT": "Area"}
 
 
 def read_tags(dataset: Any) -> dict[str, Any]:
-    """The compact dict (`sarzip.raster.tags`) of an open rasterio `dataset`."""
+    """The compact dict (`sarzip.container.georeference`) of an open rasterio `dataset`."""
     return encode(read_metadata(dataset))
 
 

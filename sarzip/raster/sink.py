@@ -15,12 +15,12 @@ from numpy.typing import NDArray
 from rasterio.errors import RasterioError
 from rasterio.windows import Window
 
+from sarzip.container.georeference import Metadata, decode, without_namespace
 from sarzip.errors import InputError, OutputError
 from sarzip.raster.compare import metadata_differences
 from sarzip.raster.gdal import CACHE_BYTES, captured_stderr, cause_of, free_bytes, gdal_env, opening
 from sarzip.raster.metadata import apply_metadata, creation_options, is_point
 from sarzip.raster.source import RasterSource
-from sarzip.raster.tags import Metadata, decode, without_namespace
 
 _GDAL_ERRORS = (RasterioError, OSError, ValueError)
 _FLOAT_PREDICTOR, _INTEGER_PREDICTOR = 3, 2

@@ -16,10 +16,10 @@ from rasterio.enums import ColorInterp
 from rasterio.errors import RasterioError
 from rasterio.windows import Window
 
+from sarzip.container.georeference import Metadata, Number, encode
 from sarzip.errors import InputError
 from sarzip.raster.gdal import CACHE_BYTES, cause_of, gdal_env, opening
 from sarzip.raster.metadata import mask_kinds, read_metadata
-from sarzip.raster.tags import Metadata, Number, encode
 
 _HINT_VALUE_LENGTH = 300
 _ROWS = 1024
@@ -31,7 +31,7 @@ _NO_MEASUREMENT = (ColorInterp.alpha, ColorInterp.palette)
 class RasterInfo:
     """What a raster is, beside its pixels.
 
-    `tags` is the compact JSON-able dict of everything that must survive (`sarzip.raster.tags`); `hints` has
+    `tags` is the compact dict of everything that must survive (see `container.georeference`); `hints` has
     one text per band (description, unit, band tags, dataset tags, file name) to tell amplitude, power and
     dB apart; `has_mask`: the dataset has a mask of its own, neither nodata nor alpha; `notes` names what
     cannot be kept; `exact` tells the bands that are no measurements (alpha, palette) and must come back bit

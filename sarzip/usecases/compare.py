@@ -12,19 +12,19 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from sarzip.codec import validity
-from sarzip.codec.radiometry import DOMAINS
+from sarzip.codec.signal.radiometry import DOMAINS
+from sarzip.codec.streams import class_map as validity
 from sarzip.container import Reader
 from sarzip.errors import InputError, UsageError
 from sarzip.measure import Domain, Quality, QualityAccumulator, Strip
 from sarzip.measure.domains import integer_floor, smallest_positive
+from sarzip.pipeline.band import EXACT
+from sarzip.pipeline.decode import MASK_BAND, SceneDecoder
+from sarzip.pipeline.sarzfile import open_sarz
 from sarzip.raster import RasterSource, compare_structure
-from sarzip.usecases.atomic import naming
+from sarzip.system.machine import Machine, choose_machine
+from sarzip.system.outputs import naming
 from sarzip.usecases.compress import plan_bands
-from sarzip.usecases.decode import MASK_BAND, SceneDecoder
-from sarzip.usecases.runtime import Machine, choose_machine
-from sarzip.usecases.sarzfile import open_sarz
-from sarzip.usecases.scene import EXACT
 
 _STRIP = 1024
 _SUFFIX = ".sarz"

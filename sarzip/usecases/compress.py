@@ -16,26 +16,35 @@ from typing import TYPE_CHECKING, Any, BinaryIO, cast
 import numpy as np
 from numpy.typing import NDArray
 
-from sarzip import __version__
-from sarzip.codec import validity
-from sarzip.codec.families import EFFORTS, build_family, can_pair, for_bands
-from sarzip.codec.family import Family
-from sarzip.codec.radiometry import DOMAINS, Radiometry, detect_domain, fit_radiometry
+from sarzip.codec.base import Family
+from sarzip.codec.registry import EFFORTS, build_family, can_pair, for_bands
+from sarzip.codec.signal.radiometry import DOMAINS, Radiometry, detect_domain, fit_radiometry
+from sarzip.codec.streams import class_map as validity
 from sarzip.container import Header, ModelRef, SetHeader, Writer
 from sarzip.errors import InputError, ModelError, UsageError
+from sarzip.pipeline.band import EXACT, BandCoding
+from sarzip.pipeline.encode import SceneEncoder
+from sarzip.pipeline.models import ModelStore
+from sarzip.pipeline.pairing import Grouping, profile
+from sarzip.pipeline.rate_control import (
+    TOLERANCE,
+    Fidelity,
+    Goal,
+    RateProbe,
+    Work,
+    find_step,
+    quality_to_step,
+)
+from sarzip.pipeline.sarzfile import unchanged
 from sarzip.raster import RasterSource
-from sarzip.usecases.atomic import STANDARD_STREAM, binary_output, check_destination, naming
-from sarzip.usecases.encode import SceneEncoder
-from sarzip.usecases.models import ModelStore
-from sarzip.usecases.pairing import Grouping, profile
-from sarzip.usecases.rate import TOLERANCE, Fidelity, Goal, RateProbe, Work, find_step, quality_to_step
-from sarzip.usecases.runtime import Machine, choose_machine, math_threads, peak_memory
-from sarzip.usecases.sarzfile import unchanged
-from sarzip.usecases.scene import EXACT, BandCoding, WorkPool
-from sarzip.usecases.spool import standard_input
+from sarzip.system.machine import Machine, choose_machine, math_threads, peak_memory
+from sarzip.system.outputs import STANDARD_STREAM, binary_output, check_destination, naming
+from sarzip.system.stdin import standard_input
+from sarzip.system.work_pool import WorkPool
+from sarzip.version import __version__
 
 if TYPE_CHECKING:
-    from sarzip.usecases.achieved import BandError
+    from sarzip.pipeline.measured_error import BandError
 
 REAL_DTYPES = ("uint8", "uint16", "int16", "float32", "float64")
 DEFAULT_MODEL = "lapped16"
@@ -137,7 +146,7 @@ def compress(
             errors: tuple[BandError, ...] = ()
             if options.verify:
                 sink.flush()
-                from sarzip.usecases.achieved import measure_errors
+                from sarzip.pipeline.measured_error import measure_errors
 
                 with naming(str(destination)):
                     errors = measure_errors(sink.name, raster, options.model, machine)

@@ -13,14 +13,14 @@ from pathlib import Path
 
 from sarzip.container import Header
 from sarzip.errors import UsageError
+from sarzip.pipeline.decode import MASK_BAND, DecodedBlock, SceneDecoder
+from sarzip.pipeline.region import RegionDecoder, Setup, load_coders
+from sarzip.pipeline.sarzfile import SarzPart, open_part
+from sarzip.pipeline.selection import EVERYTHING, Region, Selection, resolve, whole_scene
 from sarzip.raster import RasterSink
 from sarzip.raster.cog import write_cog
-from sarzip.usecases.atomic import atomic_path, check_destination, naming
-from sarzip.usecases.decode import MASK_BAND, DecodedBlock, SceneDecoder
-from sarzip.usecases.region import RegionDecoder, Setup, load_coders
-from sarzip.usecases.runtime import Machine, choose_machine, peak_memory
-from sarzip.usecases.sarzfile import SarzPart, open_part
-from sarzip.usecases.window import EVERYTHING, Region, Selection, resolve, whole_scene
+from sarzip.system.machine import Machine, choose_machine, peak_memory
+from sarzip.system.outputs import atomic_path, check_destination, naming
 
 Progress = Callable[[int, int], None]
 """Called with the number of pixels (bands counted) finished and their total."""

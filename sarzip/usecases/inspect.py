@@ -7,9 +7,9 @@ from dataclasses import dataclass
 from typing import Any
 
 from sarzip.container import Reader
-from sarzip.raster.tags import describe
-from sarzip.usecases.atomic import naming
-from sarzip.usecases.sarzfile import open_input
+from sarzip.container.georeference import describe
+from sarzip.pipeline.sarzfile import open_input
+from sarzip.system.outputs import naming
 
 
 @dataclass(frozen=True)

@@ -16,17 +16,17 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from sarzip.codec.radiometry import DOMAINS
-from sarzip.codec.reduced import SCALES, box_classes, box_mean
+from sarzip.codec.lapped16.reduced import SCALES, box_classes, box_mean
+from sarzip.codec.signal.radiometry import DOMAINS
 from sarzip.container import Header
 from sarzip.errors import InputError, UsageError
-from sarzip.usecases.atomic import atomic_path, check_destination, naming
-from sarzip.usecases.decode import MASK_BAND
-from sarzip.usecases.region import RegionDecoder, Setup, check_need, load_coders
-from sarzip.usecases.runtime import Machine, peak_memory
-from sarzip.usecases.sarzfile import SarzPart, open_part
-from sarzip.usecases.scene import BandCoding
-from sarzip.usecases.window import Region, Selection, resolve
+from sarzip.pipeline.band import BandCoding
+from sarzip.pipeline.decode import MASK_BAND
+from sarzip.pipeline.region import RegionDecoder, Setup, check_need, load_coders
+from sarzip.pipeline.sarzfile import SarzPart, open_part
+from sarzip.pipeline.selection import Region, Selection, resolve
+from sarzip.system.machine import Machine, peak_memory
+from sarzip.system.outputs import atomic_path, check_destination, naming
 
 _LOW, _HIGH = 2.0, 98.0
 _OPAQUE = 255

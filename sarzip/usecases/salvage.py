@@ -21,24 +21,24 @@ from typing import BinaryIO
 import numpy as np
 from numpy.typing import NDArray
 
-from sarzip.codec.grid import STRIDE, ceil_to
-from sarzip.codec.lock import CELL
+from sarzip.codec.streams.bias_correction import CELL
 from sarzip.container import Header
 from sarzip.container.salvage import SalvageReader
 from sarzip.errors import CorruptError, UsageError
+from sarzip.grid import STRIDE, ceil_to
+from sarzip.pipeline.decode import MASK_BAND, DecodedBlock, SceneDecoder
+from sarzip.pipeline.neighbours import LatentRow, NeighbouredRow
+from sarzip.pipeline.sarzfile import Frames, open_input
 from sarzip.raster import RasterSink
-from sarzip.usecases.atomic import STANDARD_STREAM, atomic_path, check_destination, naming
-from sarzip.usecases.decode import MASK_BAND, DecodedBlock, SceneDecoder
+from sarzip.system.machine import Machine, choose_machine
+from sarzip.system.outputs import STANDARD_STREAM, atomic_path, check_destination, naming
+from sarzip.system.work_pool import WorkPool
 from sarzip.usecases.decompress import DecompressOptions, Progress
-from sarzip.usecases.neighbours import LatentRow, NeighbouredRow
-from sarzip.usecases.runtime import Machine, choose_machine
-from sarzip.usecases.sarzfile import Frames, open_input
-from sarzip.usecases.scene import WorkPool
 
 LOST, APPROXIMATE, INTACT = 0, 128, 255
 """Values of the mask. Masks of GDAL call 0 invalid, everything else valid."""
 
-_GEOREFERENCING = ("e", "t", "g")  # keys of sarzip.raster.tags
+_GEOREFERENCING = ("e", "t", "g")  # keys of sarzip.container.georeference
 
 
 @dataclass(frozen=True)

@@ -10,13 +10,13 @@ from typing import Any
 
 import numpy as np
 
+from sarzip.container.georeference import Gcps, Metadata, encode
 from sarzip.errors import UsageError
 from sarzip.raster import RasterSink
-from sarzip.raster.tags import Gcps, Metadata, encode
 from sarzip.simulate import SceneConfig, Simulator, ground_points, preset, utm_transform
 from sarzip.simulate.presets import GEOGRAPHIC_EPSG, UTM_EPSG
-from sarzip.usecases.atomic import atomic_path
-from sarzip.usecases.runtime import choose_machine, peak_memory
+from sarzip.system.machine import choose_machine, peak_memory
+from sarzip.system.outputs import atomic_path
 
 DEFAULT_SIZE = 2048
 FORMS = ("amplitude", "power", "db")

@@ -23,9 +23,9 @@ import os
 from dataclasses import dataclass
 
 from sarzip.errors import UsageError
-from sarzip.usecases.atomic import naming
-from sarzip.usecases.runtime import choose_machine
-from sarzip.usecases.sarzfile import open_sarz
+from sarzip.pipeline.sarzfile import open_sarz
+from sarzip.system.machine import choose_machine
+from sarzip.system.outputs import naming
 
 TOLERANCE_DB = 0.01
 
@@ -69,7 +69,7 @@ def verify(
                 pass
             return VerifyReport(*about, False)
         # Only a deep check runs a network; the plain one must not pay for importing it.
-        from sarzip.usecases.decoded_hashes import DecodedHashes, HashingDecoder
+        from sarzip.pipeline.hashes import DecodedHashes, HashingDecoder
 
         decoder = HashingDecoder(header, choose_machine(device, threads), model, trust_model)
         hashes = DecodedHashes(header, TOLERANCE_DB)

@@ -40,16 +40,18 @@ with atheris.instrument_imports(include=["sarzip.container"]) if atheris else nu
     from sarzip.container.packing import pack_metadata
     from sarzip.container.salvage import SalvageReader
 
-import mini_reader
-from first_format import rice_cells, zstd_classes
+from support import mini_reader
+from support.formats_1_0 import rice_cells, zstd_classes
 
-from sarzip.codec import lock, planes, validity
-from sarzip.codec.entropy_fit import parametric_model
-from sarzip.codec.lossless import decode_plane, encode_plane
-from sarzip.codec.rans import decode_indices, encode_indices
-from sarzip.codec.tables import build_tables
+from sarzip.codec.ae16 import planes
+from sarzip.codec.entropy.rans import decode_indices, encode_indices
+from sarzip.codec.entropy.tables import build_tables
+from sarzip.codec.exact.planes import decode_plane, encode_plane
+from sarzip.codec.streams import bias_correction as lock
+from sarzip.codec.streams import class_map as validity
+from sarzip.container import control_points as columns
 from sarzip.errors import CorruptError
-from sarzip.raster import columns
+from sarzip.training.entropy_fit import parametric_model
 
 CORPUS = Path(__file__).parent / "corpus"
 META = {"w": 600, "h": 300, "g": 256, "b": [{"t": "uint16", "v": [0]}], "s": [{"m": None, "q": 2.0}]}

@@ -29,7 +29,7 @@ import rasterio
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
-from damage import parts_of, read_raster
+from support.damage import parts_of, read_raster
 
 import sarzip
 from sarzip.container import (
@@ -43,8 +43,8 @@ from sarzip.container import (
     Writer,
 )
 from sarzip.errors import ModelError
+from sarzip.pipeline.models import ModelStore
 from sarzip.usecases import compress as compress_module
-from sarzip.usecases.models import ModelStore
 from sarzip.usecases.verify import verify
 
 HERE = Path(__file__).resolve().parent
@@ -129,7 +129,7 @@ def make_scenes(folder: Path, model: str) -> dict[str, Any]:
             with mock.patch.object(
                 compress_module, "Header", lambda s=scene, **f: Header(**f, group=s.group)
             ):
-                quality = sarzip.usecases.rate.Fidelity("quality", 20 if scene.extra == "coarse" else 70)
+                quality = sarzip.Fidelity("quality", 20 if scene.extra == "coarse" else 70)
                 options = sarzip.CompressOptions(
                     quality, "db" if scene.extra == "db" else "auto", model=model, device="cpu", force=True
                 )

@@ -1,0 +1,1 @@
+"""Many scenes: jobs and outcomes (`job`), and who runs them: this process, several, a Dask cluster."""

@@ -1,0 +1,1 @@
+"""The reference autoencoder, to compare with. Read `network`, then `codec`."""

@@ -1,0 +1,1 @@
+"""Bands that are kept bit for bit: alpha, masks and whatever else is no measurement."""

@@ -1,0 +1,1 @@
+"""The default: lapped transform, integer hyperprior, trellis, rANS. Diagram and reading order in `codec`."""

@@ -1,0 +1,1 @@
+"""From stored values to what a codec sees: decibels (`radiometry`), integer rounding, power of cells."""

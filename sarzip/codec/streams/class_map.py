@@ -1,0 +1,393 @@
+"""Which pixels are measurements, exactly: the class map, its coding, and the filling of what is missing.
+
+Class 0 is a measurement; class k > 0 stands for the k-th special value of the band (nodata, NaN, ±inf, zero),
+which is restored bit for bit. The class map is lossless and coded apart from the signal.
+"""
+
+from __future__ import annotations
+
+import itertools
+import math
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+import zstandard
+from numpy.typing import NDArray
+
+from sarzip.codec.entropy import binary as binary_coder
+from sarzip.errors import CorruptError
+from sarzip.jit.compile import compiled, inlined
+
+# Zeros without a nodata tag are a border when they come in horizontal runs; dark water has shorter ones.
+ZERO_RUN = 16
+_MAX_CLASSES = 15
+_MANY = 31
+_BLOCK = 64
+_COUNTED = binary_coder.LIMIT
+_FILL_WIDTH = 1024
+
+
+def special_values(dtype: np.dtype[Any] | str, nodata: float | int | None) -> tuple[float | int, ...]:
+    """The values that are not measurements in a band of this dtype with this nodata tag.
+
+    Floats: nodata, NaN, +inf, -inf and exact zero, which no sensor measures. Integers: nodata, and zero where
+    it forms runs (see classify).
+    """
+    kind = np.dtype(dtype)
+    specials: list[float | int] = []
+    if nodata is not None and _representable(nodata, kind):
+        specials.append(kind.type(nodata).item())
+    candidates = (math.nan, math.inf, -math.inf, 0.0) if kind.kind == "f" else (0,)
+    specials += [value for value in candidates if not any(_same(value, other) for other in specials)]
+    return tuple(specials)
+
+
+def _representable(value: float | int, kind: np.dtype[Any]) -> bool:
+    if kind.kind == "f":
+        return True
+    info = np.iinfo(kind)
+    return math.isfinite(value) and float(value).is_integer() and info.min <= value <= info.max
+
+
+def _same(a: float | int, b: float | int) -> bool:
+    return a == b or (a != a and b != b)
+
+
+def shares_zero(dtype: np.dtype[Any] | str, nodata: float | int | None) -> bool:
+    """Whether zero is both a border value and a possible measurement: integers whose nodata is not zero."""
+    return np.dtype(dtype).kind in "iu" and nodata != 0
+
+
+def classify(values: NDArray[Any], specials: Sequence[float | int], shared_zero: bool) -> NDArray[np.uint8]:
+    """Class map (uint8, shape of `values`: rows × columns): 0 measurement, k for specials[k-1].
+
+    A shared zero (see shares_zero) counts as special only in horizontal runs of ZERO_RUN or more.
+    """
+    classes = np.zeros(values.shape, np.uint8)
+    for number, special in enumerate(specials, start=1):
+        hit = np.isnan(values) if special != special else values == values.dtype.type(special)
+        if not hit.any():
+            continue
+        if special == 0 and shared_zero:
+            _mark_long_runs(hit, min(ZERO_RUN, hit.shape[1]), number, classes)
+        else:
+            classes[hit] = number
+    return classes
+
+
+@compiled("void(boolean[:, ::1], int64, int64, uint8[:, ::1])")
+def _mark_long_runs(hit: Any, length: int, number: int, classes: Any) -> None:
+    """Give the True pixels that lie in a horizontal run of at least `length` the class `number`."""
+    for i in range(hit.shape[0]):
+        start = 0
+        for j in range(hit.shape[1] + 1):
+            if j < hit.shape[1] and hit[i, j]:
+                continue
+            if j - start >= length:
+                classes[i, start:j] = number
+            start = j + 1
+
+
+EMPTY = 16
+"""Pixels on a side of the squares that `empty` looks at."""
+
+
+def empty(classes: NDArray[np.uint8]) -> NDArray[np.uint8]:
+    """1 for each square of EMPTY × EMPTY pixels of a class map (rows, columns) without a measurement, else 0;
+    those at the right and lower edge may be smaller.
+    """
+    found = np.empty((-(-classes.shape[0] // EMPTY), -(-classes.shape[1] // EMPTY)), np.uint8)
+    _empty(np.ascontiguousarray(classes), found)
+    return found
+
+
+@compiled("void(uint8[:, ::1], uint8[:, ::1])")
+def _empty(classes: Any, found: Any) -> None:
+    for i in range(found.shape[0]):
+        bottom = min(EMPTY * i + EMPTY, classes.shape[0])
+        for j in range(found.shape[1]):
+            right = min(EMPTY * j + EMPTY, classes.shape[1])
+            y, x = EMPTY * i, EMPTY * j
+            # Most have one at once.
+            while y < bottom and classes[y, x]:
+                x += 1
+                if x == right:
+                    y, x = y + 1, EMPTY * j
+            found[i, j] = y == bottom
+
+
+def restore(
+    values: NDArray[Any],
+    classes: NDArray[np.uint8] | None,
+    specials: Sequence[float | int],
+    shared_zero: bool,
+) -> None:
+    """Write the special values into `values` in place, and move measurements off them.
+
+    A measurement that decoded to exactly a special value would be read as missing; it is moved to the nearest
+    other value. Only a shared zero may stay: dark pixels are zero by right.
+    """
+    for special in specials:
+        if not math.isfinite(special) or (special == 0 and shared_zero):
+            continue
+        clash = values == values.dtype.type(special)
+        if clash.any():
+            values[clash] = _neighbour(special, values.dtype)
+    if classes is not None:
+        for number, special in enumerate(specials, start=1):
+            values[classes == number] = special
+
+
+def _neighbour(special: float | int, dtype: np.dtype[Any]) -> Any:
+    if dtype.kind == "f":
+        return np.nextafter(dtype.type(special), dtype.type(math.inf if special < np.finfo(dtype).max else 0))
+    return special + 1 if special < np.iinfo(dtype).max else special - 1
+
+
+def encode_classes(classes: NDArray[np.uint8]) -> bytes:
+    """Class map of one group to bytes; empty when every pixel is a measurement.
+
+    The numbers of the classes that occur, then a bit plane for each, with the binary coder. A row is coded in
+    blocks of 64 pixels: first whether a block equals the one above it, else its pixels, in contexts of ten
+    neighbours (as in ITU-T T.88, JBIG2). Pixels of an earlier class are left out.
+    """
+    classes = np.ascontiguousarray(classes)
+    occurring = int(_occurring(classes.reshape(-1)))
+    present = np.array([number for number in range(1, _MANY + 1) if occurring >> number & 1])
+    if not present.size:
+        return b""
+    if present.size > _MAX_CLASSES or present[-1] == _MANY:
+        raise ValueError(f"more classes in a map than the format holds, which is {_MAX_CLASSES}")
+    coder, out = binary_coder.new_encoder(), np.zeros(1024 + classes.size // 16, np.uint8)
+    while not _code_planes(coder, out, classes, present, 0, True):
+        coder, out = binary_coder.new_encoder(), np.zeros(4 * out.size, np.uint8)
+    return binary_coder.finished(coder, out)
+
+
+def decode_classes(payload: bytes, shape: tuple[int, int], specials: int) -> NDArray[np.uint8] | None:
+    """Inverse of encode_classes; None for an empty payload (all measurements).
+
+    specials: number of special values the band has. Raises CorruptError on anything malformed.
+    """
+    if not payload:
+        return None
+    classes = np.zeros(shape, np.uint8)
+    coder, data = binary_coder.new_decoder(payload)
+    present = np.zeros(_MAX_CLASSES, np.int64)
+    if not _code_planes(coder, data, classes, present, min(specials, 255), False):
+        raise CorruptError("mask stream names classes that do not occur, or gives a pixel two")
+    if not binary_coder.read_to_end(coder, data):
+        raise CorruptError("mask stream has the wrong size")
+    return classes
+
+
+@compiled("int64(uint8[::1])")
+def _occurring(classes: Any) -> int:
+    """Bit k is set if class k occurs; bit _MANY if _MANY or any above does."""
+    found = np.uint32(0)
+    for i in range(classes.shape[0]):
+        found |= np.uint32(1) << np.uint32(min(classes[i], np.uint8(_MANY)))
+    return int(found)
+
+
+@compiled("boolean(int64[::1], uint8[::1], uint8[:, ::1], int64[::1], int64, boolean)")
+def _code_planes(coder: Any, data: Any, classes: Any, present: Any, specials: int, encoding: bool) -> bool:
+    """Encode the planes of the classes `present`, or decode them into `classes`.
+
+    False if `data` is too short to encode into, or what is decoded is not allowed.
+    """
+    last = 0
+    for plane in range(_MAX_CLASSES):
+        number = last + 1
+        while True:
+            more = encoding and present[plane] > number
+            if encoding:
+                binary_coder.put(coder, data, binary_coder.EVEN, more)
+            else:
+                more = binary_coder.take(coder, data, binary_coder.EVEN) == 1
+            if not more:
+                break
+            number += 1
+            if not encoding and number > specials:
+                return False
+        last = number
+        if not encoding and number > specials:
+            return False
+        if not _code_plane(coder, data, classes, number, encoding):
+            return False
+        more = encoding and plane + 1 < present.size
+        if encoding:
+            binary_coder.put(coder, data, binary_coder.EVEN, more)
+        else:
+            more = binary_coder.take(coder, data, binary_coder.EVEN) == 1
+        if not more:
+            return True
+    return False
+
+
+@inlined
+def _code_plane(coder: Any, data: Any, classes: Any, number: int, encoding: bool) -> bool:
+    rows, columns = classes.shape
+    blocks = (columns + _BLOCK - 1) // _BLOCK
+    # Bits of this row and the two above, and which blocks differed from those above, with zeros around.
+    bits = np.zeros((3, columns + 4), np.uint8)
+    differed = np.zeros((2, blocks + 2), np.uint8)
+    same_model, small, large = (
+        np.zeros((24, 2), np.uint16),
+        np.zeros((64, 2), np.uint16),
+        np.zeros((1024, 2), np.uint16),
+    )
+    same_model[:, 0] = small[:, 0] = large[:, 0] = binary_coder.EVEN
+    found = encoding
+    for i in range(rows):
+        if encoding and coder[2] + 4 * columns + 64 > data.size:
+            return False
+        row, above, higher = bits[i % 3], bits[(i + 2) % 3], bits[(i + 1) % 3]
+        now, before = differed[i % 2], differed[(i + 1) % 2]
+        row[2 : 2 + columns] = 0
+        if encoding:
+            for j in range(columns):
+                row[2 + j] = classes[i, j] == number
+        for block in range(blocks):
+            begin, end = 2 + _BLOCK * block, 2 + min(_BLOCK * (block + 1), columns)
+            # Whole rows of blocks are looked at, without a way out in between, so that it runs on vectors.
+            first, other = above[begin], np.uint8(0)
+            for j in range(begin - 1, end + 1):
+                other |= above[j] ^ first
+            plain = 0 if other else (1 if row[begin - 1] == first else 2)
+            context = 8 * plain + 4 * now[block] + 2 * before[block + 1] + before[block + 2]
+            if encoding:
+                other = np.uint8(0)
+                for j in range(begin, end):
+                    other |= row[j] ^ above[j]
+                binary_coder.encode_bit(coder, data, same_model, context, other, _COUNTED)
+            else:
+                other = np.uint8(binary_coder.decode_bit(coder, data, same_model, context, _COUNTED))
+            now[block + 1] = other
+            if not other:
+                if not encoding:
+                    for j in range(begin, end):
+                        row[j] = above[j]
+                        if row[j]:
+                            if classes[i, j - 2]:
+                                return False
+                            classes[i, j - 2] = number
+                            found = True
+                continue
+            changed = False
+            for j in range(begin, end):
+                if classes[i, j - 2] and (classes[i, j - 2] < number):
+                    changed |= above[j] != 0
+                    continue
+                near = row[j - 1] | row[j - 2] << 1 | above[j - 1] << 2 | above[j] << 3 | above[j + 1] << 4
+                context = near | higher[j] << 5
+                wide = (
+                    context | above[j - 2] << 6 | above[j + 2] << 7 | higher[j - 1] << 8 | higher[j + 1] << 9
+                )
+                if large[wide, 1] == 0:
+                    large[wide, 0] = small[context, 0]
+                    large[wide, 1] = min(small[context, 1], 2)
+                bit = np.int64(row[j])
+                if encoding:
+                    binary_coder.encode_bit(coder, data, large, wide, bit, _COUNTED)
+                else:
+                    bit = binary_coder.decode_bit(coder, data, large, wide, _COUNTED)
+                    if bit:
+                        row[j] = 1
+                        classes[i, j - 2] = number
+                        found = True
+                changed |= bit != above[j]
+                binary_coder.learn(small, context, bit, _COUNTED)
+            if not changed:
+                return False
+    return found
+
+
+def decode_zstd_classes(payload: bytes, shape: tuple[int, int], specials: int) -> NDArray[np.uint8] | None:
+    """Class map of a stream of format 1.0 (FORMAT.md 9.1); None for an empty payload (all measurements).
+
+    specials: number of special values the band has. Raises CorruptError on anything malformed.
+    """
+    if not payload:
+        return None
+    count = payload[0]
+    numbers = payload[1 : 1 + count]
+    pixels = shape[0] * shape[1]
+    plane_bytes = -(-pixels // 8)
+    ascending = all(a < b for a, b in itertools.pairwise(numbers))
+    if (
+        not 0 < count <= _MAX_CLASSES
+        or len(numbers) != count
+        or not ascending
+        or not 0 < numbers[0] <= numbers[-1] <= specials
+    ):
+        raise CorruptError("mask stream names classes the band does not have")
+    try:
+        if zstandard.frame_content_size(payload[1 + count :]) != plane_bytes * count:
+            raise CorruptError("mask stream has the wrong size")
+        raw = zstandard.ZstdDecompressor().decompress(
+            payload[1 + count :], max_output_size=plane_bytes * count, allow_extra_data=False
+        )
+    except zstandard.ZstdError as error:
+        raise CorruptError(f"mask stream does not decompress ({error})") from None
+    classes = np.zeros(shape, np.uint8)
+    for position, number in enumerate(numbers):
+        plane = np.frombuffer(raw, np.uint8, plane_bytes, position * plane_bytes)
+        bits = np.unpackbits(plane, count=pixels).reshape(shape)
+        np.bitwise_xor.accumulate(bits, axis=0, out=bits)
+        if np.any(classes[bits.view(bool)]):
+            raise CorruptError("mask stream gives a pixel two classes")
+        classes += bits * np.uint8(number)
+    return classes
+
+
+def fill(signal: NDArray[np.float32], invalid: NDArray[np.bool_]) -> None:
+    """Replace invalid pixels of `signal` (2-D float32) in place by a smooth continuation of the valid ones.
+
+    A pyramid of masked means is built until no hole is left; each hole takes the value of the finest level
+    that knows one, bilinearly enlarged. Without any valid pixel the result is zero, the centre of the band.
+    Wide planes are filled in pieces, which bounds the memory.
+    """
+    for left in range(0, signal.shape[1], _FILL_WIDTH):
+        piece = np.s_[:, left : left + _FILL_WIDTH]
+        if invalid[piece].any():
+            _fill_piece(signal[piece], invalid[piece])
+
+
+def _fill_piece(signal: NDArray[np.float32], invalid: NDArray[np.bool_]) -> None:
+    signal[invalid] = 0
+    weight = (~invalid).astype(np.float32)
+    if not weight.any():
+        return
+    signal[...] = np.where(invalid, _filled(signal * weight, weight), signal)
+
+
+def _filled(total: NDArray[np.float32], weight: NDArray[np.float32]) -> NDArray[np.float32]:
+    """Recursive step of fill: `total` is the sum of valid values, `weight` their number (0 in holes)."""
+    holes = weight == 0
+    mean = np.divide(total, weight, out=np.zeros_like(total), where=~holes)
+    if not holes.any() or max(total.shape) == 1:
+        return mean
+    # Means, not sums, go up: a hole's border then counts as much as a full neighbourhood.
+    coarse = _filled(_halve(mean), _halve((~holes).astype(np.float32)))
+    return np.where(holes, _double(coarse, total.shape), mean)
+
+
+def _halve(plane: NDArray[np.float32]) -> NDArray[np.float32]:
+    rows, columns = plane.shape
+    even = np.zeros((rows + rows % 2, columns + columns % 2), np.float32)
+    even[:rows, :columns] = plane
+    return even[0::2, 0::2] + even[1::2, 0::2] + even[0::2, 1::2] + even[1::2, 1::2]
+
+
+def _double(plane: NDArray[np.float32], shape: tuple[int, ...]) -> NDArray[np.float32]:
+    """Bilinear enlargement by two with half-pixel centres, cropped to `shape`."""
+    for axis in (0, 1):
+        before = np.concatenate([plane.take([0], axis), plane.take(range(plane.shape[axis] - 1), axis)], axis)
+        after = np.concatenate([plane.take(range(1, plane.shape[axis]), axis), plane.take([-1], axis)], axis)
+        pair = np.stack([0.75 * plane + 0.25 * before, 0.75 * plane + 0.25 * after], axis + 1)
+        doubled = list(plane.shape)
+        doubled[axis] *= 2
+        plane = pair.reshape(doubled).take(range(shape[axis]), axis)
+    return plane.astype(np.float32, copy=False)

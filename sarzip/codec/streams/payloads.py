@@ -1,0 +1,162 @@
+"""The small streams beside the latents of a group, of every format version: masks and corrections."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+
+import numpy as np
+from numpy.typing import NDArray
+
+from sarzip.codec.exact.planes import decode_plane, encode_plane
+from sarzip.codec.streams import bias_correction as lock
+from sarzip.codec.streams import class_map as validity
+from sarzip.codec.streams.outliers import Overlay, decode_literals, encode_literals, to_units
+from sarzip.container import StreamKind
+from sarzip.container.layout import parse_varint, varint
+from sarzip.errors import CorruptError
+
+SIDE_STREAMS = (
+    StreamKind.MASK,
+    StreamKind.RADIOMETRY,
+    StreamKind.DATASET_MASK,
+    StreamKind.CODED_MASK,
+    StreamKind.CODED_RADIOMETRY,
+    StreamKind.CODED_DATASET_MASK,
+    StreamKind.LITERALS,
+)
+_OPAQUE = 255
+
+
+class SideStreams:
+    """What the streams of a group say about the bands of its set.
+
+    shape: rows and columns of the group in pixels. CorruptError, here and in the methods, for what no encoder
+    writes.
+    """
+
+    def __init__(self, streams: Mapping[int, bytes], bands: int, shape: tuple[int, int]) -> None:
+        self._shape = shape
+        self._streams = streams
+        self._masks = _payloads(streams, StreamKind.MASK, StreamKind.CODED_MASK, bands)
+        self._cells = _payloads(streams, StreamKind.RADIOMETRY, StreamKind.CODED_RADIOMETRY, bands)
+        self._literals = _payloads(streams, None, StreamKind.LITERALS, bands)
+
+    @property
+    def corrected(self) -> bool:
+        """Whether the power of any cell is corrected."""
+        return any(self._cells)
+
+    def classes(self, position: int, specials: int) -> NDArray[np.uint8] | None:
+        """Class map of the band at a position in the set; None where all pixels are measurements."""
+        coded = StreamKind.CODED_MASK in self._streams
+        decode = validity.decode_classes if coded else validity.decode_zstd_classes
+        return decode(self._masks[position], self._shape, specials + (StreamKind.LITERALS in self._streams))
+
+    def literals(self, position: int, classes: NDArray[np.uint8] | None, specials: int) -> Overlay | None:
+        """Literal pixels of a band, given its class map: those of the class after the special values."""
+        if StreamKind.LITERALS not in self._streams:
+            return None
+        marks = np.zeros(self._shape, bool) if classes is None else classes == specials + 1
+        decibels = decode_literals(self._literals[position], marks)
+        return Overlay(marks, decibels) if decibels.size else None
+
+    def cells(self, position: int) -> NDArray[np.int16] | None:
+        """Radiometric corrections of a band; None where there are none."""
+        if StreamKind.RADIOMETRY in self._streams:
+            return lock.decode_rice_cells(self._cells[position], self._shape)
+        return lock.decode_cells(self._cells[position], self._shape)
+
+    def dataset_mask(self) -> NDArray[np.uint8] | None:
+        """Mask of the whole dataset in this group; None where the group has none."""
+        if StreamKind.DATASET_MASK in self._streams:
+            if StreamKind.CODED_DATASET_MASK in self._streams:
+                raise CorruptError("two masks of the dataset")
+            plane: NDArray[np.uint8] = decode_plane(
+                self._streams[StreamKind.DATASET_MASK], self._shape, "uint8"
+            )
+            return plane
+        if StreamKind.CODED_DATASET_MASK not in self._streams:
+            return None
+        classes = validity.decode_classes(self._streams[StreamKind.CODED_DATASET_MASK], self._shape, 1)
+        mask = np.full(self._shape, _OPAQUE, np.uint8)
+        if classes is not None:
+            mask[classes > 0] = 0
+        return mask
+
+
+def mask_stream(classes: Iterable[NDArray[np.uint8]]) -> dict[int, bytes]:
+    """The stream of the class maps of a set's bands; no stream where all pixels are measurements."""
+    return _stream(StreamKind.CODED_MASK, [validity.encode_classes(each) for each in classes])
+
+
+def radiometry_stream(cells: Iterable[NDArray[np.int16]]) -> dict[int, bytes]:
+    """The stream of the corrections of a set's bands; no stream where there are none."""
+    return _stream(StreamKind.CODED_RADIOMETRY, [lock.encode_cells(each) for each in cells])
+
+
+def literals_stream(
+    decibels: Sequence[NDArray[np.float32]], marks: Sequence[NDArray[np.bool_]]
+) -> dict[int, bytes]:
+    """The stream of the literal pixels of a set's bands; no stream where there are none."""
+    if not any(each.size for each in decibels):
+        return {}
+    payloads = [encode_literals(to_units(each), where) for each, where in zip(decibels, marks, strict=True)]
+    # Zeros take no bytes, but that there are any has to be said.
+    return _stream(StreamKind.LITERALS, payloads) or {StreamKind.LITERALS: bytes(len(payloads) - 1)}
+
+
+def dataset_mask_stream(mask: NDArray[np.uint8]) -> dict[int, bytes]:
+    """The stream of the dataset's mask (rows, columns) in a group."""
+    clear = mask == 0
+    if (mask[~clear] == _OPAQUE).all():
+        return {StreamKind.CODED_DATASET_MASK: validity.encode_classes(clear.astype(np.uint8))}
+    return {StreamKind.DATASET_MASK: encode_plane(mask)}
+
+
+def _stream(kind: StreamKind, payloads: list[bytes]) -> dict[int, bytes]:
+    """A payload per band, each but the last after its length as varint; nothing where all are empty."""
+    if not any(payloads):
+        return {}
+    return {kind: b"".join([varint(len(each)) + each for each in payloads[:-1]] + payloads[-1:])}
+
+
+def _payloads(
+    streams: Mapping[int, bytes], old: StreamKind | None, new: StreamKind, bands: int
+) -> list[bytes]:
+    """The payload of each band, of the stream of either kind."""
+    if new not in streams:
+        return split_payloads(streams.get(old, b"") if old else b"", bands)
+    if old in streams:
+        raise CorruptError(f"streams of the kinds {old:d} and {int(new)}")
+    joined, at, payloads = streams[new], 0, []
+    for _ in range(bands - 1):
+        size, at = parse_varint(joined, at)
+        if size > len(joined) - at:
+            raise CorruptError("payloads of the bands do not add up")
+        payloads.append(joined[at : at + size])
+        at += size
+    return [*payloads, joined[at:]]
+
+
+def join_payloads(payloads: Sequence[bytes]) -> bytes:
+    """One payload per band of a set as one: each preceded by its length as little-endian uint32.
+
+    Nothing at all when every one of them is empty.
+    """
+    if not any(payloads):
+        return b""
+    return b"".join(len(payload).to_bytes(4, "little") + payload for payload in payloads)
+
+
+def split_payloads(joined: bytes, count: int) -> list[bytes]:
+    """Inverse of join_payloads for a set of `count` bands. Raises CorruptError."""
+    payloads, position = [], 0
+    if not joined:
+        return [b""] * count
+    for _ in range(count):
+        size = int.from_bytes(joined[position : position + 4], "little")
+        payloads.append(joined[position + 4 : position + 4 + size])
+        position += 4 + size
+    if position != len(joined):
+        raise CorruptError("payloads of the bands do not add up")
+    return payloads

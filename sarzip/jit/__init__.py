@@ -1,0 +1,1 @@
+"""How loops become machine code: `compile` is the decorator, `machine_code` its store."""

@@ -1,0 +1,4 @@
+"""From a source to frames and back, group by group with bounded memory.
+
+Read `band`, then `encode` and `decode`.
+"""

@@ -1,0 +1,113 @@
+"""One band between the file and the codec: its header, its transform, its special values."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from sarzip.codec.signal import cell_power as power
+from sarzip.codec.signal.radiometry import DOMAINS, Radiometry
+from sarzip.codec.streams import class_map as validity
+from sarzip.codec.streams.outliers import Overlay
+from sarzip.container import BandHeader, Header
+from sarzip.errors import CorruptError, InputError
+from sarzip.grid import Grid
+
+EXACT = "exact"
+"""The domain of bands that no network touches."""
+
+_SAMPLE_TYPES = (
+    *(f"{kind}int{bits}" for kind in ("", "u") for bits in (8, 16, 32, 64)),
+    "float32",
+    "float64",
+)
+
+
+@dataclass(frozen=True)
+class BandCoding:
+    """One band as the codec sees it: its transform, dtype, and special values (see codec.validity)."""
+
+    radiometry: Radiometry
+    dtype: str
+    specials: tuple[float | int, ...]
+    shared_zero: bool
+    level: bool = False
+    """Whether rounding to integers keeps the power of cells (see codec.rounding)."""
+
+    @property
+    def literal(self) -> int:
+        """Class of literal pixels: the one after those of the special values."""
+        return len(self.specials) + 1
+
+    def classify(self, values: NDArray[Any]) -> NDArray[np.uint8]:
+        """Class map of samples (rows × columns)."""
+        return validity.classify(values, self.specials, self.shared_zero)
+
+    def cell_power(
+        self, signal: NDArray[np.float32], classes: NDArray[np.uint8], corner: tuple[int, int]
+    ) -> NDArray[np.float64]:
+        """Sums of the relative power of the measurements over cells: see power.cell_power."""
+        return power.cell_power(signal, self.radiometry.relative_floor, classes, corner)
+
+    def restore(
+        self,
+        signal: NDArray[np.float32],
+        classes: NDArray[np.uint8] | None,
+        cells: NDArray[np.int16] | None = None,
+        literals: Overlay | None = None,
+    ) -> NDArray[Any]:
+        """Decoded signal of a group, its class map, its radiometric correction and literal pixels to samples
+        of the dtype.
+        """
+        with np.errstate(all="ignore"):  # absurd parameters of a hostile file are clipped without a word
+            if cells is not None or literals is not None:
+                signal = np.array(signal, np.float32, order="C")
+            if cells is not None:
+                power.shift_cells(signal, self.radiometry.relative_floor, classes, cells)
+            if literals is not None:
+                signal[literals.marks] = literals.decibels
+            values = self.radiometry.inverse(signal, self.dtype, classes, self.level)
+            validity.restore(values, classes, self.specials, self.shared_zero)
+        return values
+
+    def to_header(self) -> BandHeader:
+        """Its form in the file."""
+        radiometry = self.radiometry
+        extra: dict[str, Any] = {}
+        if radiometry.unit != 1.0:
+            extra["unit"] = radiometry.unit
+        if self.shared_zero:
+            extra["dark"] = 1
+        if self.level:
+            extra["level"] = 1
+        return BandHeader(
+            self.dtype, radiometry.domain, radiometry.floor, radiometry.centre, self.specials, extra
+        )
+
+    @classmethod
+    def from_header(cls, band: BandHeader) -> BandCoding:
+        """Rebuild it from a file's header.
+
+        Raises InputError for sample types that this version cannot make, CorruptError for parameters that
+        make no sense.
+        """
+        if band.dtype not in _SAMPLE_TYPES:
+            raise InputError(f"has samples of type {band.dtype}, which this version of sarzip cannot restore")
+        unit = band.extra.get("unit", 1.0)
+        if (
+            band.domain not in (*DOMAINS, EXACT)
+            or not isinstance(unit, (int, float))
+            or not 0 < abs(unit) < 1e9
+        ):
+            raise CorruptError(f"header gives a band the transform '{band.domain}' with unit {unit!r}")
+        radiometry = Radiometry(band.domain, band.floor, band.centre, float(unit))
+        flags = (bool(band.extra.get(name)) for name in ("dark", "level"))
+        return cls(radiometry, band.dtype, band.specials, *flags)
+
+
+def grid_of(header: Header) -> Grid:
+    """The groups of a file."""
+    return Grid(header.width, header.height, header.group)

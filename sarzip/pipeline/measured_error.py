@@ -1,0 +1,140 @@
+"""What a finished `.sarz` did to its raster: one decoding pass beside the original, group by group."""
+
+from __future__ import annotations
+
+import math
+import os
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from sarzip.codec.streams import class_map as validity
+from sarzip.container import Header
+from sarzip.errors import CorruptError
+from sarzip.measure import Domain, to_db
+from sarzip.measure.domains import integer_floor, smallest_positive, to_power
+from sarzip.measure.windows import WindowMoments
+from sarzip.pipeline.band import EXACT, BandCoding
+from sarzip.pipeline.decode import MASK_BAND, DecodedBlock, SceneDecoder
+from sarzip.pipeline.sarzfile import open_sarz
+from sarzip.raster import RasterSource
+from sarzip.system.machine import Machine
+
+_ROWS = 1024
+
+
+@dataclass(frozen=True)
+class BandError:
+    """Error of one band over its valid pixels, as `compare` defines it; None where there is no valid pixel.
+
+    band: counted from 1. bias_p95_db: 95th percentile of the magnitude of the bias of 32x32 windows.
+    """
+
+    band: int
+    rmse_db: float | None
+    max_error_db: float | None
+    bias_p95_db: float | None
+
+
+def measure_errors(
+    packed: str | os.PathLike[str], raster: RasterSource, model: str, machine: Machine
+) -> tuple[BandError, ...]:
+    """Decode the whole file, check what must be exact against `raster`, and measure the rest.
+
+    model: name or folder of the model. Raises CorruptError where a checksum fails, a group does not decode,
+    or a mask, a special value or a band without measurements is not the original's.
+    """
+    with open_sarz(packed) as (header, frames):
+        check = _Check(header, raster)
+        for block in SceneDecoder(header, machine, model).blocks(frames):
+            check.add(block)
+        return check.result()
+
+
+class _Check:
+    """Compares decoded blocks with the pixels they came from."""
+
+    def __init__(self, header: Header, raster: RasterSource) -> None:
+        self._raster = raster
+        self._bands = [BandCoding.from_header(band) for band in header.bands]
+        self._measured = {
+            band: _Errors(coding, self._floor(band))
+            for band, coding in enumerate(self._bands)
+            if coding.radiometry.domain != EXACT
+        }
+
+    def add(self, block: DecodedBlock) -> None:
+        """The next block, in any order of the bands but from top to bottom."""
+        window = block.window
+        area = (window.row, window.rows, window.column, window.columns)
+        place = f"rows {window.row}-{window.row + window.rows - 1}"
+        if block.band == MASK_BAND:
+            mask = self._raster.read_mask(*area)
+            if mask is None or not np.array_equal(mask != 0, block.values != 0):
+                raise CorruptError(f"the mask does not decode to the original's ({place})")
+            return
+        original = self._raster.read([block.band], *area)[0]
+        special = np.ones(original.shape, bool)
+        if block.band in self._measured:
+            special = self._classes(block.band, original) != 0
+            self._measured[block.band].add(original, block.values, ~special)
+        if not _same(original[special], block.values[special]):
+            raise CorruptError(f"band {block.band + 1} does not decode to the original's values ({place})")
+
+    def result(self) -> tuple[BandError, ...]:
+        """The errors of the bands that hold measurements."""
+        return tuple(errors.result(band + 1) for band, errors in self._measured.items())
+
+    def _classes(self, band: int, values: NDArray[np.generic]) -> NDArray[np.uint8]:
+        coding = self._bands[band]
+        return validity.classify(values, coding.specials, coding.shared_zero)
+
+    def _floor(self, band: int) -> float:
+        """The clamp of the logarithm: of its dtype, or the smallest positive value in an extra pass."""
+        coding, info = self._bands[band], self._raster.info
+        if coding.radiometry.domain == EXACT:
+            return 0.0
+        floor = integer_floor(np.dtype(coding.dtype), coding.radiometry.domain)  # type: ignore[arg-type]
+        if floor is not None:
+            return floor
+        floor = math.inf
+        for top in range(0, info.height, _ROWS):
+            values = self._raster.read([band], top, min(_ROWS, info.height - top))[0]
+            floor = min(floor, smallest_positive(values, self._classes(band, values) == 0))
+        return floor if math.isfinite(floor) else 1.0
+
+
+class _Errors:
+    """Sums over the valid pixels of one band."""
+
+    def __init__(self, coding: BandCoding, floor: float) -> None:
+        self._domain: Domain = coding.radiometry.domain  # type: ignore[assignment]
+        self._floor = floor
+        self._windows = WindowMoments()
+        self._squares = self._largest = 0.0
+        self._count = 0
+
+    def add(
+        self, original: NDArray[np.generic], decoded: NDArray[np.generic], valid: NDArray[np.bool_]
+    ) -> None:
+        """A block whose corner lies on the grid of windows."""
+        error = to_db(decoded, self._domain, self._floor) - to_db(original, self._domain, self._floor)
+        error = np.where(valid, error, 0.0)
+        self._squares += float(np.vdot(error, error))
+        self._largest = max(self._largest, float(np.abs(error).max(initial=0.0)))
+        self._count += int(np.count_nonzero(valid))
+        power = [np.where(valid, to_power(plane, self._domain), 0.0) for plane in (original, decoded)]
+        self._windows.add(power[0], power[1], valid)
+
+    def result(self, band: int) -> BandError:
+        """The errors so far."""
+        if self._count == 0:
+            return BandError(band, None, None, None)
+        bias = self._windows.result().bias_p95_db
+        rmse = math.sqrt(self._squares / self._count)
+        return BandError(band, rmse, self._largest, bias if math.isfinite(bias) else None)
+
+
+def _same(first: NDArray[np.generic], second: NDArray[np.generic]) -> bool:
+    return np.array_equal(first, second, equal_nan=first.dtype.kind in "fc")

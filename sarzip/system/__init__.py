@@ -1,0 +1,1 @@
+"""Cores, memory, threads, files, URLs, pipes. No pixels."""
