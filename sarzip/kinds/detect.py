@@ -28,6 +28,7 @@ from sarzip.kinds.values import (
     decibels,
     from_values,
     noise_subtracted,
+    resembles_other,
     speckled,
 )
 
@@ -66,8 +67,8 @@ def judge(evidence: Evidence, stats: ValueStatistics) -> Verdict:
 
 def _blanked(sample: NDArray[Any], measured: NDArray[np.bool_]) -> NDArray[Any]:
     """Rows of the sample with at least half their pixels measured, or all of it; fill is told by runs."""
-    keep = measured.mean(axis=1) >= 0.5
-    return sample[keep] if keep.any() else sample
+    keep = 2 * np.count_nonzero(measured, axis=1) >= measured.shape[1]
+    return sample[keep] if keep.any() and not keep.all() else sample
 
 
 def _measured(sample: NDArray[Any], specials: tuple[SpecialValue, ...]) -> NDArray[np.bool_]:
@@ -150,13 +151,36 @@ class _Judge:
             return self._named_decibels(claim, source, sure, strong)
         if stats.negative > 0:
             return self._negative(claim, domain, sure)
-        if not strong and not speckled(stats, strict=False):
-            self._against.append(f"{claim} says backscatter, but the values have no speckle")
-            return self._exact(Kind.UNKNOWN, Certainty.GUESS, from_values(stats, evidence.dtype).reason)
-        if not strong and (stats.p99 < 1.5 or stats.maximum <= 90.5) and not speckled(stats):
-            self._against.append(f"{claim} says backscatter, but the noise does not grow with the level")
-            return self._exact(Kind.UNKNOWN, Certainty.GUESS, from_values(stats, evidence.dtype).reason)
+        if objection := self._no_speckle(claim, domain, strong):
+            self._against.append(f"{claim} says backscatter, but {objection}")
+            eight = evidence.dtype in ("uint8", "int8")
+            kind, what = (
+                (Kind.PICTURE, "8-bit values of an unknown stretch") if eight else (Kind.UNKNOWN, objection)
+            )
+            return self._exact(kind, Certainty.GUESS, what)
         return self._named_linear(claim, domain, source, sure)
+
+    def _no_speckle(self, claim: Claim, domain: str | None, strong: bool) -> str:
+        """Why the values are not taken for linear backscatter, or nothing.
+
+        Who names a domain is believed. A mere channel ('VV') or a file of several bands needs values that
+        look like it, for coherence and angles are found under such names.
+        """
+        stats, evidence = self._stats, self._evidence
+        if speckled(stats):
+            return ""
+        alone = len(evidence.descriptions) < 2
+        if evidence.dtype in ("uint8", "int8") and claim.domain is None and domain != "amplitude":
+            return "8-bit values whose noise does not grow with the level"
+        if strong and claim.domain is not None:
+            return ""
+        if not speckled(stats, strict=False):
+            return "the values have no speckle"
+        if resembles_other(stats):
+            return "the values are rather those of a coherence or an angle"
+        if not strong and (claim.domain is None or not alone or claim in self._spoken.domains):
+            return "the noise does not grow with the level"
+        return ""
 
     def _named_domain(self, claim: Claim) -> tuple[str | None, Claim]:
         for each in (claim, *self._spoken.weak, *self._spoken.domains):
@@ -177,9 +201,12 @@ class _Judge:
                     f"integers to {stats.minimum:.6g} cannot be dB; taken as steps of {scale} dB"
                 )
         linear = not evidence.packed and stats.negative == 0 and _looks_linear(stats)
-        if decibels(stats, scale, offset) and not linear:
-            if self._against or (not strong and not _db_shaped(stats, scale)):
-                sure = sure.weaker
+        fits = decibels(stats, scale, offset) and not linear
+        # Names of files hold for all their bands: an angle beside dB is positive and noisy, too.
+        alone = len(evidence.descriptions) < 2
+        shaped = _db_shaped(stats, scale) and (alone or stats.median * scale + offset < 0)
+        if fits and (strong or shaped):
+            sure = sure.weaker if self._against else sure
             return self._lossy("db", sure, _both(claim, source), "", scale, offset)
         self._against.append(f"{source} says dB, but the values from {span(stats)} cannot be")
         if speckled(stats) and not evidence.packed:

@@ -132,7 +132,11 @@ class _Band:
             return SpecialValue(
                 number, "fill", name, f"{name} is a common fill value and lies {apart}", share
             )
-        if share < _LEAST_SHARE or _edge_of_integers(self._sample.dtype, number, share):
+        if share < _LEAST_SHARE or (self._sample.dtype.kind in "iu" and number == 0):
+            # Zeros of integers: runs of them are borders in any case, and single ones are dark pixels.
+            return None
+        if np.unique(_thin(rest)[:8192]).size <= 16:
+            # A mask or classes: each value comes in runs.
             return None
         run, clustered = _runs(self._sample == value, count)
         long = run >= min(_RUN, self._sample.shape[1]) and clustered > _IN_RUNS
@@ -168,11 +172,6 @@ class _Band:
             return None
         why = f"the maximum {number:.9g} is repeated {count} times: saturated"
         return SpecialValue(number, "saturated", f"{number:.9g}", why, count / self._size)
-
-
-def _edge_of_integers(dtype: np.dtype[Any], number: float | int, share: float) -> bool:
-    """Zero of unsigned integers: runs of it are borders already, and single ones are dark pixels."""
-    return dtype.kind in "iu" and number == 0 and share < 1
 
 
 def _gap(number: float, rest: NDArray[Any]) -> float:

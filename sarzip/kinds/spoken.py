@@ -36,6 +36,9 @@ def listen(evidence: Evidence) -> Spoken:
     if unit is not None:
         strong = _with_unit(unit, evidence.unit or _unit_tag(evidence), strong, clashes)
     weak = tuple(file_name_claims(evidence))
+    if strong is not None and (strong.kind, strong.domain) == (Kind.BACKSCATTER, None):
+        # 'VV' names a channel, and the coherence or displacement of a file may be of that channel, too.
+        strong = next((claim for claim in weak if claim.kind is not Kind.BACKSCATTER), strong)
     return Spoken(strong, weak, unit, tuple(radiometry_claims(evidence)), tuple(clashes))
 
 

@@ -26,10 +26,10 @@ class ValueStatistics:
 
     count: measured pixels looked at. distinct: different values among at most 32768 of them, distinct_of.
     negative, zero: shares. steps: ratio of the squared difference of horizontal neighbours to the variance
-    within windows: 2 for white noise, towards 0 for smooth fields. wraps: share of neighbours more than half
-    the range apart. equal: share of horizontal neighbours with one value. noise: median standard deviation within windows. noise_slope: growth of the logarithm of
-    that with the logarithm of the window's mean: 1 for multiplicative noise, 0 for additive noise as in dB.
-    skew: skewness within windows. log_variance, log_skew: of the natural logarithm within windows.
+    within windows: 2 for white noise, towards 0 for smooth fields. equal: share of horizontal neighbours with
+    one value. noise: median standard deviation within windows. noise_slope: growth of the logarithm of that
+    with the logarithm of the window's mean: 1 for multiplicative noise, 0 for additive noise as in dB. skew:
+    skewness within windows. log_variance, log_skew: of the natural logarithm within windows.
     """
 
     count: int
@@ -45,7 +45,6 @@ class ValueStatistics:
     distinct_of: int = 0
     integer: bool = False
     steps: float = math.nan
-    wraps: float = 0.0
     equal: float = 0.0
     noise: float = math.nan
     noise_slope: float = math.nan
@@ -63,17 +62,12 @@ class ValueStatistics:
         """The same if they are amplitude, whose logarithm varies by a quarter."""
         return looks_of(4 * self.log_variance)
 
-    @property
-    def few_valued(self) -> bool:
-        """So few different values that a change of one is a change of its meaning."""
-        return self.distinct <= 16 or (self.distinct <= 256 and self.distinct * 64 <= self.distinct_of)
-
 
 def measure(sample: NDArray[Any], measured: NDArray[np.bool_]) -> ValueStatistics:
     """sample: (rows, columns) as stored, rows of neighbours; measured: same shape, False for what is nodata,
     fill or not finite.
     """
-    values = sample[measured]
+    values = sample.reshape(-1) if measured.all() else sample[measured]
     if not values.size:
         return ValueStatistics(0)
     thin = values[:: max(1, values.size // _MOST_DISTINCT)][: 2 * _MOST_DISTINCT]
@@ -95,7 +89,7 @@ def measure(sample: NDArray[Any], measured: NDArray[np.bool_]) -> ValueStatistic
         distinct=1 + int(np.count_nonzero(np.diff(wide))),
         distinct_of=wide.size,
         integer=bool(sample.dtype.kind in "iu" or np.array_equal(wide, np.rint(wide))),
-        **_local(windows, high - low),
+        **_local(windows),
     )
 
 
@@ -113,7 +107,7 @@ def _windows(sample: NDArray[Any], measured: NDArray[np.bool_]) -> NDArray[np.fl
     return tiles[found[:, 0], :, found[:, 1], :].astype(np.float64)
 
 
-def _local(windows: NDArray[np.float64], extent: float) -> dict[str, float]:
+def _local(windows: NDArray[np.float64]) -> dict[str, float]:
     if len(windows) < _LEAST_WINDOWS or windows[0].size < 8:
         return {}
     with np.errstate(all="ignore"):
@@ -130,7 +124,6 @@ def _local(windows: NDArray[np.float64], extent: float) -> dict[str, float]:
             "equal": equal,
             "skew": float(np.median(skew[varied])),
             "steps": float(np.median(ratio[varied])),
-            "wraps": float(np.mean(np.abs(step) > extent / 2)) if extent > 0 else 0.0,
             "noise_slope": _slope(np.abs(mean[varied]), deviation[varied]),
         }
         positive = (flat > 0).all(axis=1) & varied

@@ -24,9 +24,9 @@ _RATE = Unit((_K.SIGNED, _K.AUXILIARY))
 _RADIAN = Unit((_K.PHASE, _K.ANGLE, _K.COORDINATE, _K.SIGNED), radians=True)
 _DEGREE = Unit((_K.ANGLE, _K.COORDINATE, _K.PHASE), degrees=True)
 _DAY = Unit((_K.DATE, _K.COUNT, _K.AUXILIARY, _K.COORDINATE))
-# SOURCE: units of SNAP bands (esa-snap, eo.engine_utilities.gpf/Unit.java): amplitude, intensity, amplitude_db,
-# intensity_db, phase, abs_phase, coherence, real, imaginary, meters, radians, deg, bit, class; CF conventions
-# and UDUNITS for the others; MintPy's attribute UNIT: m, m/year, radian, 1.
+# SOURCE: units of SNAP bands (esa-snap, Unit.java of eo.engine_utilities): amplitude, intensity,
+# amplitude_db, intensity_db, phase, abs_phase, coherence, real, imaginary, meters, radians, deg, bit, class;
+# CF conventions and UDUNITS for the others; MintPy's attribute UNIT: m, m/year, radian, 1.
 _UNITS: dict[Unit, str] = {
     Unit((_K.BACKSCATTER, _K.SIGNED, _K.AUXILIARY), "db"): (
         "db|decibel|decibels|intensity_db|amplitude_db|intensitydb|dbm2/m2"

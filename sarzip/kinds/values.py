@@ -12,8 +12,8 @@ _K = Kind
 # Speckle of one look to a few hundred: ψ'(1) = 1.64 for power down to ψ'(400)/4 for amplitude. Texture within
 # windows adds to it: measured up to 1.9 for L-band power over a town.
 _LOG_VARIANCE = (trigamma(400.0) / 4, 2.6)
-# Horizontal neighbours of speckle differ, even resampled fourfold (measured 0.23 on terrain-corrected scenes);
-# elevation models and ellipsoidal angles lie under 0.1.
+# Horizontal neighbours of speckle differ, even resampled fourfold (measured 0.23 on terrain-corrected
+# scenes); elevation models and ellipsoidal angles lie under 0.1.
 _SMOOTH = 0.15
 # Noise grows with the level. Measured on linear scenes of seven sensors: 0.45 to 1.8; additive noise gives 0.
 _MULTIPLICATIVE = 0.4
@@ -21,6 +21,7 @@ _MULTIPLICATIVE = 0.4
 _LEAST_SKEW = 0.1
 # dB per natural logarithm of power, times the spread of it at one look and at a few hundred.
 _NOISE_DB = (0.15, 9.0)
+_LEAST_SPREAD_DB = 1.0
 _RANGE_DB = (-120.0, 100.0)
 # Without a name only a band that is nearly all negative counts as dB: displacements go either way.
 _UNNAMED_NEGATIVE, _UNNAMED_MEDIAN = 0.9, (-40.0, -4.0)
@@ -59,6 +60,8 @@ def decibels(stats: ValueStatistics, scale: float, offset: float, strict: bool =
     noise = stats.noise * abs(scale)
     if not (_RANGE_DB[0] <= low and high <= _RANGE_DB[1]) or noise > _NOISE_DB[1]:
         return False
+    if high - low < _LEAST_SPREAD_DB or noise < _NOISE_DB[0] / 5:
+        return False
     if not strict:
         # All within 0..1.5: linear data or a fraction, whose whole spread is smaller than a look's.
         return not (stats.minimum * scale + offset >= 0 and high <= 1.5)
@@ -88,8 +91,8 @@ def amplitude_or_power(stats: ValueStatistics) -> Finding:
         # Power of 2.8 looks has the same variance and a skewness of only -0.62 (ψ'' below).
         expected = tetragamma(1.0) / trigamma(1.0) ** 1.5
         reason = (
-            f"log variance {stats.log_variance:.2f} and skewness {stats.log_skew:.2f} are those of single-look "
-            f"amplitude (0.41 and {expected:.2f})"
+            f"log variance {stats.log_variance:.2f} and skewness {stats.log_skew:.2f} are those of "
+            f"single-look amplitude (0.41 and {expected:.2f})"
         )
         return Finding(_K.BACKSCATTER, Certainty.LIKELY, reason, "amplitude", "power")
     votes = [
@@ -133,7 +136,7 @@ def from_values(stats: ValueStatistics, dtype: str) -> Finding:
         return _unnamed_signed(stats)
     if _ends_at(stats, 0.0, 2 * math.pi):
         return Finding(_K.PHASE, guess, "values end at 0 and 2π")
-    if speckled(stats) and not _fraction(stats) and not _angle(stats):
+    if speckled(stats) and not resembles_other(stats):
         return amplitude_or_power(stats)
     if stats.maximum <= 1.0 + 1e-6:
         return Finding(_K.UNKNOWN, guess, "values within 0..1 without speckle", alternative="coherence")
@@ -145,18 +148,22 @@ def from_values(stats: ValueStatistics, dtype: str) -> Finding:
 
 
 def _labels(stats: ValueStatistics) -> bool:
-    return stats.distinct <= 16 or (stats.integer and stats.few_valued and stats.equal > 0.5)
+    return stats.distinct <= 16 or (stats.integer and stats.distinct <= 64 and stats.equal > 0.5)
 
 
 def _unnamed_integers(stats: ValueStatistics, dtype: str) -> Finding:
     guess = Certainty.GUESS
     if stats.negative > 0:
         return Finding(_K.UNKNOWN, guess, f"{dtype} with negative values: parts of complex data, packed dB …")
-    if not speckled(stats):
+    if not speckled(stats) or stats.equal > 0.5:
         return Finding(_K.UNKNOWN, guess, f"{dtype} without the noise of speckle")
     if dtype in ("uint16", "int16", "uint8", "int8"):
         # Detected products in 8 or 16 bits are square-rooted to fit.
-        sure = dtype.endswith("16") and stats.log_variance < 0.5 and stats.maximum > 255
+        # Photographs are smoother than speckle that was not resampled.
+        rough = stats.steps > 0.5 and stats.log_variance > 0.01
+        if not rough and dtype.endswith("int8"):
+            return Finding(_K.UNKNOWN, guess, f"{dtype} as smooth as a photograph")
+        sure = rough and dtype.endswith("16") and stats.log_variance < 0.5 and stats.maximum > 255
         reason = f"{dtype} with speckle of {stats.looks_as_amplitude:.2g} looks: digital numbers"
         certainty = Certainty.LIKELY if sure else guess
         return Finding(_K.BACKSCATTER, certainty, reason, "amplitude", "power")
@@ -167,7 +174,8 @@ def _unnamed_signed(stats: ValueStatistics) -> Finding:
     if _ends_at(stats, -math.pi, math.pi):
         return Finding(_K.PHASE, Certainty.LIKELY, "values end at -π and π")
     if decibels(stats, 1.0, 0.0, strict=True):
-        sure = stats.negative > 0.98 and stats.median < -6 and stats.skew < 0.2
+        # Speckle in dB is skewed to the dark side; the noise of other fields is not skewed.
+        sure = stats.negative > 0.98 and stats.median < -6 and stats.skew < -0.05
         reason = f"{stats.negative:.0%} negative, median {stats.median:.3g}, noise {stats.noise:.2g} dB"
         certainty = Certainty.LIKELY if sure else Certainty.GUESS
         return Finding(_K.BACKSCATTER, certainty, reason, "db", "signed")
@@ -178,6 +186,11 @@ def _unnamed_signed(stats: ValueStatistics) -> Finding:
 def _ends_at(stats: ValueStatistics, low: float, high: float) -> bool:
     near = abs(stats.minimum - low) < _WRAP_TOLERANCE and abs(stats.maximum - high) < _WRAP_TOLERANCE
     return near and stats.minimum >= low - 1e-4 and stats.maximum <= high + 1e-4
+
+
+def resembles_other(stats: ValueStatistics) -> bool:
+    """Values as those of a coherence, an angle in degrees or positive dB."""
+    return _fraction(stats) or _angle(stats)
 
 
 def _fraction(stats: ValueStatistics) -> bool:

@@ -17,15 +17,19 @@ _PHRASES: dict[Kind, str] = {
         "class|classes|classification|label|labels|segmentation|land cover|landcover|lulc|cluster|category|"
         "ls map|lsm|layover|shadow|layover shadow|layover shadow mask|layover shadow map|water map|flood map|"
         "conncomp|conn comp|connected components|connected component labels|component|components|alpha|fnf|"
-        "bit mask|bitmask|change map|wm|persistent scatterer mask|ps mask|rfi|subswath|burst id|orbit direction"
+        "bit mask|bitmask|change map|wm|persistent scatterer mask|ps mask|rfi|subswath|burst id|"
+        "orbit direction"
     ),
-    _K.DATE: "date|dates|doy|day of year|epoch|yyyymmdd|time stamp|timestamp|acquisition time|julian day|year",
+    _K.DATE: (
+        "date|dates|doy|day of year|epoch|yyyymmdd|time stamp|timestamp|acquisition time|julian day|year"
+    ),
     _K.COUNT: (
         "count|counts|shp counts|number of looks|looks|num looks|nlooks|enl|number of observations|nobs|"
         "number of images|num ifg|num invifg|num inv ifg|num tri nonzero int ambiguity|overlap count|samples"
     ),
     _K.AUXILIARY: (
-        "nesz|noise equivalent|noise floor|noise lut|noise power|noise level|area|scattering area|anf|rtc anf|"
+        "nesz|noise equivalent|noise floor|noise lut|noise power|noise level|area|scattering area|anf|"
+        "rtc anf|"
         "area normalization factor|normalization factor|gamma to sigma factor|rtc gamma to sigma factor|"
         "calibration factor|calibration lut|weight|weights|std|stddev|stdev|sd|standard deviation|variance|"
         "var|cv|coefficient of variation|dispersion|amplitude dispersion|amp dispersion|uncertainty|error|"
@@ -46,10 +50,12 @@ _PHRASES: dict[Kind, str] = {
         "ionosphere phase screen"
     ),
     _K.ANGLE: (
-        "angle|angles|incidence|incidence angle|local incidence angle|incidence angle map|inc map|inc map ell|"
+        "angle|angles|incidence|incidence angle|local incidence angle|incidence angle map|inc map|"
+        "inc map ell|"
         "inc|linci|lia|theta|lv theta|lv phi|look vector|azimuth angle|look angle|elevation angle|heading|"
         "slope angle|incidence angle from ellipsoid|projected local incidence angle|inc angle|inc local|"
-        "los azimuth|squint|orientation angle|polarisation orientation|local inc angle|ellipsoid incidence angle"
+        "los azimuth|squint|orientation angle|polarisation orientation|local inc angle|"
+        "ellipsoid incidence angle"
     ),
     _K.ELEVATION: "dem|dsm|dtm|elevation|height|hgt|altitude|dem error|dem err|topography|geoid|bathymetry",
     _K.SIGNED: (
@@ -128,10 +134,9 @@ class Words:
 
 def tokens(text: str) -> list[str]:
     """Lower-case words: split at anything but letters and digits, and inside camelCase; 'dB' is one word."""
-    text = re.sub(r"(?<![A-Za-z0-9])([dD])[bB](?![A-Za-z0-9])", " db ", text)
-    text = re.sub(r"([a-z0-9])dB(?![A-Za-z0-9])", r"\1 db ", text)
-    text = re.sub(r"([a-z]{2,}|[a-z]{2,}[0-9])([A-Z][a-z])", r"\1 \2", text)
-    text = re.sub(r"([a-z]{3,})([A-Z]{2,})(?![A-Za-z])", r"\1 \2", text)
+    text = re.sub(r"(?<![A-Za-z])[dD][bB](?![A-Za-z0-9])|dB(?![A-Za-z0-9])", " db ", text)
+    text = re.sub(r"(?<=[a-z])(?=[A-Z][a-z])|(?<=[a-z]{2}[0-9])(?=[A-Z][a-zA-Z])", " ", text)
+    text = re.sub(r"(?<=[a-z]{3})(?=[A-Z]{2,}(?![A-Za-z]))", " ", text)
     return re.findall(r"[a-z0-9]+", text.lower())
 
 
