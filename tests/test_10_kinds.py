@@ -134,6 +134,9 @@ def _phrases():
         ("epoch", (K.DATE, None)),
         ("date", (K.DATE, None)),
         ("qa", (K.CLASS, None)),
+        ("VV_stdDev", (K.AUXILIARY, None)),
+        ("VV_count", (K.COUNT, None)),
+        ("VH_mean", (K.BACKSCATTER, None)),
         # MintPy
         ("velocity", (K.SIGNED, None)),
         ("velocityStd", (K.AUXILIARY, None)),
@@ -406,6 +409,14 @@ def test_stack_of_terrain_corrected_bands():
     for band, (description, (values, expected)) in enumerate(bands.items()):
         verdict = look_at(values, description=description, descriptions=tuple(bands), band=band, nodata=0)
         assert (verdict.kind, verdict.domain) == expected, description
+
+
+def test_a_product_that_names_channel_and_scale_is_believed_over_calm_water():
+    """Without texture the growth of noise with the level cannot be seen, nor much skewness of many looks."""
+    tags = {f"{RTC}_EXPRESSION_CONVENTION": "linear power/intensity"}
+    sea = np.random.default_rng(3).gamma(150, 1 / 150, (128, 128)) * 1e-3
+    verdict = look_at(sea, dataset_tags=tags, file_name=OPERA.format("VH"))
+    assert (verdict.kind, verdict.domain, verdict.treatment.method) == (*POWER, "lossy")
 
 
 def test_stack_without_descriptions_and_a_data_mask():

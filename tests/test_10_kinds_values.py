@@ -224,6 +224,7 @@ def test_undeclared_fill_is_found_and_the_rest_judged_without_it(fill, rows):
         (lambda: np.clip(250 * np.sqrt(power()), 0, 254), "uint8", 255),
         (lambda: 900 * np.sqrt(power()), "int16", -1),
         (power, "float64", 0),
+        (lambda: decibels() + 8, "float32", 0),
     ],
 )
 def test_fill_of_each_dtype(make, dtype, fill):

@@ -52,7 +52,8 @@ def detect(
     decides kind and domain; contradictions are still reported.
     """
     specials = find_specials(sample if measured is None else _blanked(sample, measured), evidence.nodata)
-    valid = _measured(sample, specials)
+    with np.errstate(over="ignore"):
+        valid = _measured(sample, specials)
     if measured is not None:
         valid &= measured
     stats = measure(sample, valid)
@@ -178,7 +179,7 @@ class _Judge:
             return "the values have no speckle"
         if resembles_other(stats):
             return "the values are rather those of a coherence or an angle"
-        if not strong and (claim.domain is None or not alone or claim in self._spoken.domains):
+        if not strong and (domain is None or not alone or claim in self._spoken.domains):
             return "the noise does not grow with the level"
         return ""
 

@@ -71,6 +71,12 @@ def find_specials(sample: NDArray[Any], nodata: float | int | None) -> tuple[Spe
     sample: (rows, columns) pixels as stored, rows of neighbours, any real dtype. nodata: as declared; it is
     returned first where the sample holds it. NaN and ±inf are never measurements and not returned.
     """
+    # Any values may come, and extremes of them overflow in sums and differences.
+    with np.errstate(all="ignore"):
+        return tuple(_find(sample, nodata))
+
+
+def _find(sample: NDArray[Any], nodata: float | int | None) -> list[SpecialValue]:
     found: list[SpecialValue] = []
     if nodata is not None and not math.isnan(nodata):
         share = float(np.mean(sample == nodata)) if _fits(nodata, sample.dtype) else 0.0
@@ -78,12 +84,12 @@ def find_specials(sample: NDArray[Any], nodata: float | int | None) -> tuple[Spe
             found.append(SpecialValue(nodata, "nodata", f"{nodata:.9g}", "declared as nodata", share))
     band = _Band(sample, [each.value for each in found])
     for _ in range(_MOST_LOOKED_AT):
-        special = band.lowest() or band.highest()
+        special = band.lowest() or band.highest() or band.zeros()
         if special is None:
             break
         found.append(special)
         band.take_out(special.value)
-    return tuple(found)
+    return found
 
 
 def _fits(value: float | int, dtype: np.dtype[Any]) -> bool:
@@ -116,6 +122,12 @@ class _Band:
             return None
         value = self._left.max()
         return self._fill(value) or self._saturated(value)
+
+    def zeros(self) -> SpecialValue | None:
+        """Runs of exact zeros in floats, wherever zero lies in the range: in dB it is no extreme."""
+        if self._sample.dtype.kind != "f" or not (self._left == 0).any():
+            return None
+        return self._fill(self._left.dtype.type(0))
 
     def _fill(self, value: Any) -> SpecialValue | None:
         hit = self._left == value

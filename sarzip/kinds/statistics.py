@@ -67,6 +67,11 @@ def measure(sample: NDArray[Any], measured: NDArray[np.bool_]) -> ValueStatistic
     """sample: (rows, columns) as stored, rows of neighbours; measured: same shape, False for what is nodata,
     fill or not finite.
     """
+    with np.errstate(all="ignore"):
+        return _measure(sample, measured)
+
+
+def _measure(sample: NDArray[Any], measured: NDArray[np.bool_]) -> ValueStatistics:
     values = sample.reshape(-1) if measured.all() else sample[measured]
     if not values.size:
         return ValueStatistics(0)
@@ -110,27 +115,26 @@ def _windows(sample: NDArray[Any], measured: NDArray[np.bool_]) -> NDArray[np.fl
 def _local(windows: NDArray[np.float64]) -> dict[str, float]:
     if len(windows) < _LEAST_WINDOWS or windows[0].size < 8:
         return {}
-    with np.errstate(all="ignore"):
-        flat = windows.reshape(len(windows), -1)
-        mean, deviation, skew = _moments(flat)
-        step = np.diff(windows, axis=2)
-        varied = deviation > 0
-        equal = float(np.mean(step == 0))
-        if not varied.any():
-            return {"noise": 0.0, "equal": equal}
-        ratio = np.mean(step**2, axis=(1, 2)) / deviation**2
-        found = {
-            "noise": float(np.median(deviation)),
-            "equal": equal,
-            "skew": float(np.median(skew[varied])),
-            "steps": float(np.median(ratio[varied])),
-            "noise_slope": _slope(np.abs(mean[varied]), deviation[varied]),
-        }
-        positive = (flat > 0).all(axis=1) & varied
-        if np.count_nonzero(positive) >= _LEAST_WINDOWS:
-            _, spread, log_skew = _moments(np.log(flat[positive]))
-            found["log_variance"] = float(np.median(spread) ** 2)
-            found["log_skew"] = float(np.median(log_skew))
+    flat = windows.reshape(len(windows), -1)
+    mean, deviation, skew = _moments(flat)
+    step = np.diff(windows, axis=2)
+    varied = deviation > 0
+    equal = float(np.mean(step == 0))
+    if not varied.any():
+        return {"noise": 0.0, "equal": equal}
+    ratio = np.mean(step**2, axis=(1, 2)) / deviation**2
+    found = {
+        "noise": float(np.median(deviation)),
+        "equal": equal,
+        "skew": float(np.median(skew[varied])),
+        "steps": float(np.median(ratio[varied])),
+        "noise_slope": _slope(np.abs(mean[varied]), deviation[varied]),
+    }
+    positive = (flat > 0).all(axis=1) & varied
+    if np.count_nonzero(positive) >= _LEAST_WINDOWS:
+        _, spread, log_skew = _moments(np.log(flat[positive]))
+        found["log_variance"] = float(np.median(spread) ** 2)
+        found["log_skew"] = float(np.median(log_skew))
     return found
 
 

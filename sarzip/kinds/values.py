@@ -175,7 +175,7 @@ def _unnamed_signed(stats: ValueStatistics) -> Finding:
         return Finding(_K.PHASE, Certainty.LIKELY, "values end at -π and π")
     if decibels(stats, 1.0, 0.0, strict=True):
         # Speckle in dB is skewed to the dark side; the noise of other fields is not skewed.
-        sure = stats.negative > 0.98 and stats.median < -6 and stats.skew < -0.05
+        sure = stats.negative > 0.98 and stats.median < -6 and stats.skew < -0.1
         reason = f"{stats.negative:.0%} negative, median {stats.median:.3g}, noise {stats.noise:.2g} dB"
         certainty = Certainty.LIKELY if sure else Certainty.GUESS
         return Finding(_K.BACKSCATTER, certainty, reason, "db", "signed")
