@@ -341,6 +341,8 @@ def test_bounds_are_in_the_units_of_the_band():
     # A bound that is no small part of the spread, another unit, or integers: exact.
     assert look_at(30 + 1e-3 * texture(), description="incidence angle").treatment.method == "exact"
     assert look_at(np.degrees(wrapped()), unit="degree", description="phase").treatment.method == "exact"
+    for wrong in ("phase", "coherence"):
+        assert look_at(0.3 * power(), file_name=f"{wrong}.tif").treatment.method == "exact"
     assert look_at(100 * coherence(), "uint8", description="coherence").treatment.method == "exact"
 
 
@@ -556,3 +558,15 @@ def test_a_given_kind_decides_and_contradictions_are_told():
     assert any("phase" in each for each in forced.contradictions)
     phase = detect(Evidence("float32"), values, given=BandKind(K.PHASE))
     assert phase.treatment.method == "bound" and phase.certainty is Certainty.CERTAIN
+
+
+def test_given_decibels_of_integers_and_given_power_with_negatives():
+    stored = (100 * decibels()).astype("int16")
+    db = detect(Evidence("int16"), stored, given=BandKind(K.BACKSCATTER, "db"))
+    assert (db.domain, db.unit_scale) == ("db", 0.01) and any(
+        "steps of 0.01" in each for each in db.contradictions
+    )
+    packed = detect(Evidence("int16", scale=0.01), stored, given=BandKind(K.BACKSCATTER, "db"))
+    assert packed.unit_scale == 0.01
+    signed = detect(Evidence("float64"), power() - 0.02, given=BandKind(K.BACKSCATTER, "power"))
+    assert any("negative" in each for each in signed.contradictions)

@@ -36,7 +36,7 @@ _NO_MEASUREMENT = ("alpha", "palette")
 _COLOURS = ("red", "green", "blue", "cyan", "magenta", "yellow", "black", "hue", "saturation", "lightness")
 # A logarithm knows no negative values: more of them than this are kept by coding the band exactly.
 _MOST_NEGATIVE = 1e-3
-_PACKED_STEPS = (1.0, 0.1, 0.01, 0.001)
+_PACKED_STEPS = (0.1, 0.01, 0.001)
 
 
 def detect(
@@ -329,6 +329,17 @@ class _Judge:
         )
 
 
+def _decibel_step(stats: ValueStatistics) -> float:
+    """dB per integer, where integers are too low to be dB themselves and no scale is given: 0.1, 0.01, …"""
+    if not (stats.integer and stats.minimum < -120):
+        return 1.0
+    return next((step for step in _PACKED_STEPS if stats.p01 * step >= -70 and stats.p99 * step <= 50), 1.0)
+
+
+def _stepped(stats: ValueStatistics, step: float) -> str:
+    return f"integers to {stats.minimum:.6g} cannot be dB; taken as steps of {step} dB"
+
+
 def _looks_linear(stats: ValueStatistics) -> bool:
     """Positive values whose noise multiplies so strongly that they are no positive dB."""
     return speckled(stats) and stats.noise_slope > 0.7 and stats.log_variance > 0.04 and stats.skew > 0.3
@@ -350,7 +361,7 @@ def _article(what: str) -> str:
 def _as_given(evidence: Evidence, stats: ValueStatistics, given: BandKind) -> Verdict:
     """The verdict with a person's word for kind and domain, and what was found against it."""
     found = judge(evidence, stats)
-    against = list(found.contradictions)
+    against, scale = list(found.contradictions), evidence.scale
     if found.kind is not given.kind and found.kind is not Kind.UNKNOWN:
         against.append(f"given as {given.kind.value}; without that {found.kind.value}: {found.reason}")
     if given.kind is not Kind.BACKSCATTER:
@@ -362,6 +373,10 @@ def _as_given(evidence: Evidence, stats: ValueStatistics, given: BandKind) -> Ve
             treatment = EXACT
     else:
         treatment = treatment_of(Kind.BACKSCATTER, floating=True)
+        if given.domain == "db" and not evidence.packed and (scale := _decibel_step(stats)) != 1.0:
+            against.append(_stepped(stats, scale))
+        elif given.domain != "db" and stats.negative > 0:
+            against.append(f"{stats.negative:.2%} of the values are negative, which a logarithm loses")
         guessed = amplitude_or_power(stats) if found.kind is not Kind.BACKSCATTER else None
         domain = given.domain or found.domain or (guessed.domain if guessed else "")
         alternative = "" if given.domain else found.alternative
@@ -372,7 +387,7 @@ def _as_given(evidence: Evidence, stats: ValueStatistics, given: BandKind) -> Ve
         "given by hand",
         treatment,
         domain,
-        evidence.scale,
+        scale,
         evidence.offset,
         tuple(against),
         alternative,

@@ -51,7 +51,7 @@ _LEAST_SHARE = 1e-3
 _LEAST_SATURATED = 3
 _PILE = 5.0
 _MOST_LOOKED_AT = 4
-_THINNED = 1 << 17
+_THINNED = 1 << 15
 
 
 @dataclass(frozen=True)

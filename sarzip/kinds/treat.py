@@ -13,6 +13,8 @@ from sarzip.kinds.units import Unit
 
 # A bound must be this small a part of the spread of a band, or the band is exact.
 _BOUND_OF_SPREAD = 1e-2
+# Phase whose spread is less than a radian may be something else that is called so.
+_LEAST_PHASE_BOUNDS = 0.1
 
 
 def bounded(claim: Claim, unit: Unit | None, evidence: Evidence, stats: ValueStatistics) -> Treatment:
@@ -28,9 +30,14 @@ def bounded(claim: Claim, unit: Unit | None, evidence: Evidence, stats: ValueSta
     # Without a unit the smaller bound is the safe one.
     radians = claim.radians or (not degrees and largest <= 2 * math.pi + 1e-4)
     treatment = treatment_of(claim.kind, floating=True, wrapped=wrapped, radians=radians)
-    if treatment.bound is not None and treatment.bound > _BOUND_OF_SPREAD * (stats.p99 - stats.p01):
-        return EXACT
-    return treatment
+    if treatment.bound is None:
+        return treatment
+    # A name can be wrong: the bound must also be small beside what the band holds if it is something else.
+    level = (
+        abs(stats.median) if claim.kind is not Kind.PHASE else _LEAST_PHASE_BOUNDS * (stats.p99 - stats.p01)
+    )
+    spread = stats.p99 - stats.p01
+    return treatment if treatment.bound <= _BOUND_OF_SPREAD * min(spread, level) else EXACT
 
 
 def objection_to(kind: Kind, evidence: Evidence, stats: ValueStatistics) -> str:
