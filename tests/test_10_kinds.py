@@ -242,6 +242,7 @@ def test_two_bands_of_isce():
             "amplitude",
         ),
         ({"PROCESSING_INFORMATION_OUTPUT_BACKSCATTER_DECIBEL_CONVERSION_EQUATION": "dB = 10*log10(x)"}, None),
+        ({"outputBackscatterExpressionConvention": "backscatter intensity (linear)"}, "power"),
         ({"DECIBEL": "no"}, None),
         ({"TIFFTAG_IMAGEDESCRIPTION": "Sentinel-1A IW GRD HR L1"}, "amplitude"),
         ({"CALIBRATION_FACTOR": "1.2e-5"}, "amplitude"),
@@ -333,6 +334,7 @@ def test_named_kinds_and_their_treatment():
 def test_bounds_are_in_the_units_of_the_band():
     phase = look_at(wrapped(), description="wrapped phase").treatment
     assert phase.bound == 0.001 and phase.period == pytest.approx(2 * np.pi)
+    assert phase.limits == pytest.approx((-np.pi, np.pi)) and phase.limits[1] >= np.float32(np.pi)
     assert look_at(ramp(-40, 90), description="unwrapped phase").treatment.period is None
     degrees = look_at(local_incidence(), unit="degree").treatment
     radians = look_at(np.radians(local_incidence()), description="local incidence angle").treatment

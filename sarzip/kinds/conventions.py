@@ -33,12 +33,13 @@ _NITF_SUBCATEGORY = {
 # Tags of a dataset whose *value* tells the radiometry of its backscatter. They stand on masks and angles of
 # the same product, too, and therefore never make a band backscatter against its own name.
 # SOURCE: opera-adt/RTC src/rtc/h5_prep.py (…BACKSCATTER_EXPRESSION_CONVENTION: 'linear power/intensity');
+# isce3 GCOV (outputBackscatterExpressionConvention: 'backscatter intensity (linear)');
 # MintPy's attribute FILE_TYPE; Sentinel-1 measurement TIFFs (TIFFTAG_IMAGEDESCRIPTION 'Sentinel-1A IW GRD HR
 # L1'); NITF_ISUBCAT as above; the others are what exports of SNAP, pyroSAR and openEO write.
 _RADIOMETRY_TAGS = (
     "processing_information_output_backscatter_expression_convention",
     "output_backscatter_expression_convention",
-    "backscatter_expression_convention",
+    "outputbackscatterexpressionconvention", "backscatter_expression_convention",
     "backscatter_convention", "backscatter_coefficient", "radiometric_scale", "radiometry", "scaling",
     "backscatter_scale", "backscatter_unit", "data_scale", "measurement_type", "calibration", "product",
     "product_type", "product_level", "data_type_name", "tifftag_imagedescription", "layer", "title",

@@ -48,7 +48,8 @@ class Treatment:
     """How a band is coded: 'lossy' (as backscatter), 'exact' or 'bound'.
 
     bound: the greatest absolute error, in the stored units of the band. period: errors count modulo this
-    (2π for wrapped phase), or None. limits: what a decoded value may not leave, or None.
+    (2π for wrapped phase), or None. limits: what a decoded value may not leave where the original did not, or
+    None.
     """
 
     method: str

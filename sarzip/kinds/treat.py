@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from dataclasses import replace
 
 import numpy as np
 
@@ -30,14 +31,19 @@ def bounded(claim: Claim, unit: Unit | None, evidence: Evidence, stats: ValueSta
     # Without a unit the smaller bound is the safe one.
     radians = claim.radians or (not degrees and largest <= 2 * math.pi + 1e-4)
     treatment = treatment_of(claim.kind, floating=True, wrapped=wrapped, radians=radians)
-    if treatment.bound is None:
+    bound = treatment.bound
+    if bound is None:
         return treatment
+    if treatment.period is not None:
+        # π of float32 lies above π.
+        low, high = (-math.pi, math.pi) if stats.minimum < 0 else (0.0, 2 * math.pi)
+        treatment = replace(treatment, limits=(float(np.float32(low)), float(np.float32(high))))
     # A name can be wrong: the bound must also be small beside what the band holds if it is something else.
     level = (
         abs(stats.median) if claim.kind is not Kind.PHASE else _LEAST_PHASE_BOUNDS * (stats.p99 - stats.p01)
     )
     spread = stats.p99 - stats.p01
-    return treatment if treatment.bound <= _BOUND_OF_SPREAD * min(spread, level) else EXACT
+    return treatment if bound <= _BOUND_OF_SPREAD * min(spread, level) else EXACT
 
 
 def objection_to(kind: Kind, evidence: Evidence, stats: ValueStatistics) -> str:
