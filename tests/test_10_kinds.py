@@ -440,6 +440,19 @@ def test_decibels_under_a_linear_name():
     assert look_at(decibels(), file_name="S1_VV.tif").domain == "db"
 
 
+@pytest.mark.parametrize(
+    "names", [{"description": "VV"}, {"file_name": "S1_VV.tif"}, {"file_name": "sigma0.tif"}]
+)
+def test_a_log_ratio_under_the_name_of_a_channel_is_kept(names):
+    assert look_at(decibels() - decibels(seed=2) - 2.5, **names).treatment.method == "exact"
+
+
+def test_a_velocity_under_the_name_of_a_channel_is_at_most_a_guess():
+    velocity = -12 + 2 * texture() + np.random.default_rng(1).normal(0, 1, (128, 128))
+    for names in ({"description": "VV"}, {"file_name": "S1_VV.tif"}):
+        assert look_at(velocity, **names).certainty is Certainty.GUESS
+
+
 def test_linear_values_under_the_name_of_decibels():
     verdict = look_at(power(), description="Sigma0_VV_dB")
     assert (verdict.kind, verdict.domain) == POWER

@@ -25,8 +25,10 @@ from sarzip.kinds.treat import bounded, objection_to, span
 from sarzip.kinds.units import read_unit
 from sarzip.kinds.values import (
     amplitude_or_power,
+    db_shaped,
     decibels,
     from_values,
+    looks_linear,
     noise_subtracted,
     resembles_other,
     speckled,
@@ -151,7 +153,7 @@ class _Judge:
         if domain == "db":
             return self._named_decibels(claim, source, sure, strong)
         if stats.negative > 0:
-            return self._negative(claim, domain, sure)
+            return self._negative(claim, domain, sure, strong)
         if objection := self._no_speckle(claim, domain, strong):
             self._against.append(f"{claim} says backscatter, but {objection}")
             eight = evidence.dtype in ("uint8", "int8")
@@ -201,11 +203,11 @@ class _Judge:
                 self._against.append(
                     f"integers to {stats.minimum:.6g} cannot be dB; taken as steps of {scale} dB"
                 )
-        linear = not evidence.packed and stats.negative == 0 and _looks_linear(stats)
+        linear = not evidence.packed and stats.negative == 0 and looks_linear(stats)
         fits = decibels(stats, scale, offset) and not linear
         # Names of files hold for all their bands: an angle beside dB is positive and noisy, too.
         alone = len(evidence.descriptions) < 2
-        shaped = _db_shaped(stats, scale) and (alone or stats.median * scale + offset < 0)
+        shaped = db_shaped(stats, scale) and (alone or stats.median * scale + offset < 0)
         if fits and (strong or shaped):
             sure = sure.weaker if self._against else sure
             return self._lossy("db", sure, _both(claim, source), "", scale, offset)
@@ -215,15 +217,17 @@ class _Judge:
             return self._lossy(found.domain, Certainty.GUESS, found.reason, found.alternative)
         return self._exact(Kind.UNKNOWN, Certainty.GUESS, "values that dB cannot have")
 
-    def _negative(self, claim: Claim, domain: str | None, sure: Certainty) -> Verdict:
+    def _negative(self, claim: Claim, domain: str | None, sure: Certainty, strong: bool) -> Verdict:
         """Linear by name, with negative values: dB after all, or noise subtracted, or something else."""
         stats, evidence = self._stats, self._evidence
-        if self._decibels_by_values():
+        if self._decibels_by_values(claim, strong):
             if domain is not None:
                 self._against.append(
                     f"{stats.negative:.0%} negative values are dB, not {domain} ('{claim.text}')"
                 )
-            certainty = Certainty.LIKELY if _db_shaped(stats, evidence.scale) else Certainty.GUESS
+            # Only speckle is skewed to the dark side in dB; velocities and ratios come under such names, too.
+            sure = Certainty.LIKELY if db_shaped(stats, evidence.scale) else Certainty.GUESS
+            certainty = sure if stats.skew < -0.1 or (strong and domain is not None) else Certainty.GUESS
             reason = f"{claim}; negative values, median {stats.median * evidence.scale + evidence.offset:.3g}"
             return self._lossy("db", certainty, reason, "", evidence.scale, evidence.offset)
         share = f"{stats.negative:.2%} of the values are negative"
@@ -236,22 +240,29 @@ class _Judge:
         self._against.append(f"{claim} says {domain or 'backscatter'}, but {share}")
         return self._exact(Kind.UNKNOWN, Certainty.GUESS, "signed values that no backscatter has")
 
-    def _decibels_by_values(self) -> bool:
-        """Values that only dB explains although the name says sigma0 or VV."""
+    def _decibels_by_values(self, claim: Claim, strong: bool) -> bool:
+        """Values that only dB explains although the name says sigma0 or VV; the less it says, the more the
+        values must.
+        """
         stats, evidence = self._stats, self._evidence
+        if not strong:
+            return decibels(stats, evidence.scale, evidence.offset, strict=True)
         if stats.integer and not evidence.packed and stats.minimum < -120:
             return False
         median = stats.median * evidence.scale + evidence.offset
         scale = abs(evidence.scale)
         negative = stats.negative if not evidence.packed else float(median < 0)
         noisy = stats.noise * scale >= 0.1 or math.isnan(stats.noise)
-        return negative > 0.5 and median < -2 and noisy and decibels(stats, evidence.scale, evidence.offset)
+        enough = (
+            negative > 0.5 and median < -2 if claim.domain is not None else negative > 0.7 and median < -3
+        )
+        return enough and noisy and decibels(stats, evidence.scale, evidence.offset)
 
     def _named_linear(self, claim: Claim, domain: str | None, source: Claim, sure: Certainty) -> Verdict:
         stats, evidence = self._stats, self._evidence
         reason = _both(claim, source)
         if evidence.packed and evidence.offset:
-            if domain is None and self._decibels_by_values():
+            if domain is None and self._decibels_by_values(claim, strong=True):
                 return self._lossy("db", Certainty.GUESS, reason, "", evidence.scale, evidence.offset)
             self._against.append(
                 f"packed with an offset of {evidence.offset:.6g}, which linear values have not"
@@ -338,16 +349,6 @@ def _decibel_step(stats: ValueStatistics) -> float:
 
 def _stepped(stats: ValueStatistics, step: float) -> str:
     return f"integers to {stats.minimum:.6g} cannot be dB; taken as steps of {step} dB"
-
-
-def _looks_linear(stats: ValueStatistics) -> bool:
-    """Positive values whose noise multiplies so strongly that they are no positive dB."""
-    return speckled(stats) and stats.noise_slope > 0.7 and stats.log_variance > 0.04 and stats.skew > 0.3
-
-
-def _db_shaped(stats: ValueStatistics, scale: float) -> bool:
-    """Noise as speckle of 1 to a few hundred looks has in dB."""
-    return 0.15 <= stats.noise * abs(scale) <= 9.0 and stats.steps >= 0.15
 
 
 def _both(claim: Claim, source: Claim) -> str:

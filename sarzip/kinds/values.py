@@ -72,6 +72,16 @@ def decibels(stats: ValueStatistics, scale: float, offset: float, strict: bool =
     return inside and noisy and negative >= _UNNAMED_NEGATIVE
 
 
+def looks_linear(stats: ValueStatistics) -> bool:
+    """Positive values whose noise multiplies so strongly that they are no positive dB."""
+    return speckled(stats) and stats.noise_slope > 0.7 and stats.log_variance > 0.04 and stats.skew > 0.3
+
+
+def db_shaped(stats: ValueStatistics, scale: float) -> bool:
+    """Noise as speckle of 1 to a few hundred looks has in dB."""
+    return _NOISE_DB[0] <= stats.noise * abs(scale) <= _NOISE_DB[1] and stats.steps >= _SMOOTH
+
+
 def noise_subtracted(stats: ValueStatistics) -> bool:
     """Power with the noise taken off, or resampled with overshoot: negative values, but smaller ones."""
     return 0 < stats.negative < 0.7 and stats.mean > 0 and abs(stats.p01) < 0.6 * stats.p99
