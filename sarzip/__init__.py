@@ -22,7 +22,7 @@ _WHERE = {
     "CompressOptions": "sarzip.usecases.compress",
     "CompressReport": "sarzip.usecases.compress",
     "compress": "sarzip.usecases.compress",
-    "Fidelity": "sarzip.pipeline.rate_control",
+    "Fidelity": "sarzip.pipeline.quality",
     "BatchOptions": "sarzip.batch.job",
     "Outcome": "sarzip.batch.job",
     "plan_jobs": "sarzip.batch.run",
@@ -44,7 +44,7 @@ if TYPE_CHECKING:
     from sarzip.batch.job import BatchOptions, Outcome
     from sarzip.batch.run import plan_jobs, run_batch
     from sarzip.errors import SarzipError
-    from sarzip.pipeline.rate_control import Fidelity
+    from sarzip.pipeline.quality import Fidelity
     from sarzip.pipeline.selection import Selection
     from sarzip.usecases.compare import Comparison, compare
     from sarzip.usecases.compress import CompressOptions, CompressReport, compress

@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
 
-from sarzip.codec.exact.planes import decode_plane, encode_plane
+from sarzip.codec.exact.codec import decode_plane, encode_plane
 from sarzip.errors import CorruptError
 
 DTYPES = st.sampled_from(["uint8", "int16", "uint16", "int32", "float32", "float64"])

@@ -9,7 +9,7 @@ from sarzip.errors import CorruptError, ModelError
 
 torch = pytest.importorskip("torch")
 
-from sarzip.codec.ae16.codec import Ae16Config, Ae16Family  # noqa: E402
+from sarzip.codec.ae16.codec import Ae16Codec, Ae16Config  # noqa: E402
 from sarzip.codec.ae16.network import (  # noqa: E402
     STRIDE,
     Ae16,
@@ -18,6 +18,7 @@ from sarzip.codec.ae16.network import (  # noqa: E402
     fold_batchnorm,
     synthesis_halo,
 )
+from sarzip.codec.base import Quality  # noqa: E402
 
 SMALL = {"latents": 5, "widths": (4, 6, 8)}
 SWITCHES = [
@@ -51,9 +52,9 @@ def weights(net: Ae16) -> dict[str, np.ndarray]:
     return {k: v.numpy() for k, v in net.state_dict().items() if not k.endswith("num_batches_tracked")}
 
 
-def family(**switches: object) -> Ae16Family:
+def family(**switches: object) -> Ae16Codec:
     net = network(**switches)
-    return Ae16Family(net.config, weights(net))
+    return Ae16Codec(net.config, weights(net))
 
 
 def test_the_default_network_is_the_documented_one() -> None:
@@ -122,7 +123,7 @@ def test_tiles_equal_the_whole(switches: dict[str, object], shape: tuple[int, in
     net = family(**switches)
     rng = np.random.default_rng(1)
     rows, columns = shape
-    a = net.analysis_halo
+    a = net.halo.pixels
     signal = rng.normal(0, 5, (net.inputs, STRIDE * rows + 2 * a, STRIDE * columns + 2 * a)).astype(
         np.float32
     )
@@ -133,25 +134,25 @@ def test_tiles_equal_the_whole(switches: dict[str, object], shape: tuple[int, in
         if top < bottom:
             part = net.analyse(signal[:, STRIDE * top : STRIDE * bottom + 2 * a])
             np.testing.assert_allclose(part, whole[:, top:bottom], atol=1e-4)
-    s = net.synthesis_halo
+    s = net.halo.latents
     latents = rng.normal(0, 1, (net.channels, rows + 2 * s, columns + 2 * s)).astype(np.float32)
-    whole = net.synthesise(latents)
+    whole = net.restore(latents)
     assert whole.shape == (net.inputs, STRIDE * rows, STRIDE * columns)
     cut = columns // 2
     for left, right in ((0, cut), (cut, columns)):
         if left < right:
-            part = net.synthesise(latents[:, :, left : right + 2 * s])
+            part = net.restore(latents[:, :, left : right + 2 * s])
             np.testing.assert_allclose(part, whole[:, :, STRIDE * left : STRIDE * right], atol=2e-3)
 
 
 def test_windows_equal_the_plain_network_inside() -> None:
     """Blocks and halo give what one pass of the network over everything gives away from its borders."""
     net = network()
-    coded = Ae16Family(net.config, weights(net))
+    coded = Ae16Codec(net.config, weights(net))
     signal = np.random.default_rng(2).normal(0, 5, (1, 16 * 40, 16 * 8)).astype(np.float32)
     with torch.inference_mode():
         plain = net.analyse(torch.from_numpy(signal)[None])[0].numpy()
-    h = coded.analysis_halo // STRIDE
+    h = coded.halo.pixels // STRIDE
     np.testing.assert_allclose(coded.analyse(signal), plain[:, h:-h, h:-h], atol=1e-4)
 
 
@@ -160,8 +161,8 @@ def test_encode_decode_and_monotone_rate_and_error() -> None:
     latents = np.random.default_rng(3).normal(0, 1, (net.channels, 13, 9)).astype(np.float32)
     sizes, errors = [], []
     for step in (0.25, 1.0, 4.0, 16.0):
-        streams = net.encode(latents, step)
-        decoded = net.decode(streams, (13, 9), step)
+        streams = net.encode(latents, Quality(step)).streams
+        decoded = net.decode(streams, (13, 9), Quality(step))
         assert np.all(np.abs(decoded - latents) <= net.gains[:, None, None] * step * 0.5001)
         sizes.append(sum(map(len, streams.values())))
         errors.append(float(np.square(decoded - latents).mean()))
@@ -173,22 +174,24 @@ def test_latents_of_any_range_survive() -> None:
     latents = np.zeros((net.channels, 4, 4), np.float32)
     latents[0, 0] = [np.inf, -np.inf, np.nan, 3e38]
     latents[1, 1] = [1e9, -1e9, 1e4, -1e4]
-    streams, promised = net.code(latents, 0.5)
-    decoded = net.decode(streams, (4, 4), 0.5)
+    streams, promised = net.encode(latents, Quality(0.5))
+    decoded = net.decode(streams, (4, 4), Quality(0.5))
     np.testing.assert_array_equal(promised, decoded)
     assert np.isfinite(decoded).all()
     np.testing.assert_allclose(decoded[1, 1, 2:], [1e4, -1e4], atol=1)
-    assert np.isfinite(net.decode(net.encode(latents, 1e-30), (4, 4), 1e-30)).all()
+    tiny = Quality(1e-30)
+    assert np.isfinite(net.decode(net.encode(latents, tiny).streams, (4, 4), tiny)).all()
 
 
 def test_missing_or_foreign_streams_are_corrupt() -> None:
     net = family()
-    streams = net.encode(np.zeros((net.channels, 4, 4), np.float32), 1.0)
+    streams = net.encode(np.zeros((net.channels, 4, 4), np.float32), Quality(1.0)).streams
     for broken in ({}, {2: b""}, {2: b"\x00" * 40}, {2: streams[2][:-1]}):
         with pytest.raises(CorruptError):
-            net.decode(broken, (4, 4), 1.0)
+            net.decode(broken, (4, 4), Quality(1.0))
     with pytest.raises(CorruptError):
-        net.decode(net.encode(np.ones((net.channels, 4, 4), np.float32), 1.0), (5, 4), 1.0)
+        ones = np.ones((net.channels, 4, 4), np.float32)
+        net.decode(net.encode(ones, Quality(1.0)).streams, (5, 4), Quality(1.0))
 
 
 @pytest.mark.parametrize(
@@ -213,8 +216,8 @@ def test_weights_that_do_not_fit() -> None:
     net = network()
     good = weights(net)
     with pytest.raises(ModelError):
-        Ae16Family(net.config, {k: v for k, v in good.items() if k != "gain"})
+        Ae16Codec(net.config, {k: v for k, v in good.items() if k != "gain"})
     with pytest.raises(ModelError):
-        Ae16Family(Ae16Config(**{**SMALL, "latents": 6}), good)
+        Ae16Codec(Ae16Config(**{**SMALL, "latents": 6}), good)
     with pytest.raises(ModelError):
-        Ae16Family(net.config, good | {"gain": np.full_like(good["gain"], np.nan)})
+        Ae16Codec(net.config, good | {"gain": np.full_like(good["gain"], np.nan)})

@@ -14,16 +14,17 @@ from support.models import released, shaken
 from support.scenes import speckled
 
 import sarzip
+from sarzip.codec.base import Quality
 from sarzip.codec.lapped16 import torch_device as lapped16_device
-from sarzip.codec.lapped16.codec import Lapped16Family
-from sarzip.codec.lapped16.torch_device import DeviceFamily
-from sarzip.codec.registry import build_family
+from sarzip.codec.lapped16.backend import NumpyBackend, Parts
+from sarzip.codec.lapped16.codec import Lapped16
+from sarzip.codec.lapped16.torch_device import TorchBackend
+from sarzip.codec.registry import Backing, build_codec
 from sarzip.errors import SarzipError
-from sarzip.pipeline import region as region_module
+from sarzip.pipeline import coders
 from sarzip.system import machine as runtime
 from sarzip.system.machine import Machine
 from sarzip.usecases import compress as compress_module
-from sarzip.usecases import decompress as decompress_module
 
 # 'cpu:0' is torch's name of the CPU, and not sarzip's: the code for devices without a device.
 DEVICES = [
@@ -38,13 +39,19 @@ STEPS = [0.4, 17.0]
 
 
 @pytest.fixture(scope="module")
-def here() -> Lapped16Family:
-    return Lapped16Family(*released())
+def here() -> Lapped16:
+    return Lapped16(*released())
 
 
 @pytest.fixture(scope="module", params=DEVICES)
-def there(request) -> DeviceFamily:
-    return DeviceFamily(*released(), request.param)
+def there(request) -> Lapped16:
+    return _on(request.param)
+
+
+def _on(device: str, weights: dict[str, np.ndarray] | None = None, states: int = 64) -> Lapped16:
+    """The released model, or one with other weights, on a device."""
+    config, own = released()
+    return Lapped16(config, own if weights is None else weights, states, device)
 
 
 def _signal(shape: tuple[int, int], seed: int = 0) -> np.ndarray:
@@ -60,9 +67,9 @@ def _wide(latents: np.ndarray) -> np.ndarray:
 
 
 def test_families_are_built_for_their_device():
-    assert type(build_family("lapped16", *released(), "cpu")) is Lapped16Family
-    assert type(build_family("lapped16", *released(), "cpu:0", "fast")) is DeviceFamily
-    assert build_family("lapped16", *released(), "cpu:0", "fast").states == 1
+    assert type(build_codec("lapped16", *released())._backend) is NumpyBackend
+    there = build_codec("lapped16", *released(), Backing("cpu:0", "fast"))
+    assert type(there._backend) is TorchBackend and there.states == 1
 
 
 @pytest.mark.parametrize("shape", SHAPES)
@@ -72,27 +79,27 @@ def test_analysis_and_synthesis_are_those_of_the_cpu(shape, here, there):
     np.testing.assert_allclose(there.analyse(signal), latents, atol=1e-4)
     # The halo of a group in a row is a view of something larger.
     wide = np.repeat(_wide(latents), 2, axis=2)[:, :, ::2]
-    np.testing.assert_allclose(there.synthesise(wide), here.synthesise(wide), atol=1e-4)
+    np.testing.assert_allclose(there.restore(wide), here.restore(wide), atol=1e-4)
 
 
 @pytest.mark.parametrize("shape", SHAPES)
 @pytest.mark.parametrize("step", STEPS)
 def test_classes_are_the_same_integers(shape, step, there):
     weights = shaken()
-    here = Lapped16Family(there.config, weights)
-    other = DeviceFamily(there.config, weights, str(there._devices[0]))
+    here = NumpyBackend(Parts.from_weights(weights))
+    other = _on(str(there._backend._devices[0]), weights)._backend
     half = tuple((size + 1) // 2 for size in shape)
     side = np.random.default_rng(1).integers(-60, 61, (24, *half)).astype(np.int32)
     precision = torch.get_float32_matmul_precision()
     try:
         for allowed in ("highest", "medium"):
             torch.set_float32_matmul_precision(allowed)
-            with torch.autocast(there._devices[0].type, dtype=torch.bfloat16):
+            with torch.autocast(there._backend._devices[0].type, dtype=torch.bfloat16):
                 np.testing.assert_array_equal(
-                    other._classes(side, shape, step), here._classes(side, shape, step)
+                    other.classes(side, shape, step), here.classes(side, shape, step)
                 )
-            means = here._means(side, shape)
-            np.testing.assert_allclose(other._means(side, shape), means, atol=1e-3, rtol=1e-5)
+            means = here.means(side, shape)
+            np.testing.assert_allclose(other.means(side, shape), means, atol=1e-3, rtol=1e-5)
     finally:
         torch.set_float32_matmul_precision(precision)
 
@@ -101,14 +108,16 @@ def test_classes_are_the_same_integers(shape, step, there):
 @pytest.mark.parametrize("step", STEPS)
 def test_either_decodes_what_the_other_wrote(shape, step, here, there):
     latents = here.analyse(_signal(shape))
-    coders = here.with_states(8), there.with_states(8)
+    coders = Lapped16(*released(), 8), _on(str(there._backend._devices[0]), states=8)
     sizes = []
     for writer in coders:
-        streams, promised = writer.code(latents, step)
+        streams, promised = writer.encode(latents, Quality(step))
         sizes.append(sum(map(len, streams.values())))
         for reader in coders:
-            np.testing.assert_allclose(reader.decode(streams, shape, step), promised, atol=1e-3 * step)
-        found = [reader.integers(streams, shape, step) for reader in coders]
+            np.testing.assert_allclose(
+                reader.decode(streams, shape, Quality(step)), promised, atol=1e-3 * step
+            )
+        found = [reader.integers(streams, shape, Quality(step)) for reader in coders]
         np.testing.assert_array_equal(*found)
     assert abs(sizes[0] - sizes[1]) <= 0.01 * sizes[0] + 8
 
@@ -120,16 +129,16 @@ def test_threads_share_the_weights_and_nothing_else(here, there):
     def code(number: int) -> tuple[dict[int, bytes], np.ndarray]:
         meet.wait()
         latents = there.analyse(signals[number])
-        return there.code(latents, 1.0)[0], there.synthesise(_wide(latents))
+        return there.encode(latents, Quality(1.0))[0], there.restore(_wide(latents))
 
     with ThreadPoolExecutor(4) as pool:
         done = list(pool.map(code, range(8)))
-    assert len(there._networks) == len(there._devices)
+    assert len(there._backend._networks) == len(there._backend._devices)
     for signal, (streams, pixels) in zip(signals, done, strict=True):
         latents = here.analyse(signal)
-        np.testing.assert_allclose(pixels, here.synthesise(_wide(latents)), atol=1e-3)
-        expected = here.code(latents, 1.0)[1]
-        assert np.mean(np.abs(there.decode(streams, (8, 12), 1.0) - expected) > 1e-3) < 0.01
+        np.testing.assert_allclose(pixels, here.restore(_wide(latents)), atol=1e-3)
+        expected = here.encode(latents, Quality(1.0))[1]
+        assert np.mean(np.abs(there.decode(streams, (8, 12), Quality(1.0)) - expected) > 1e-3) < 0.01
 
 
 @pytest.fixture
@@ -160,11 +169,11 @@ def short_of_memory(monkeypatch):
 def test_short_of_memory_the_work_is_halved(most, shape, here, there, short_of_memory):
     signal = _signal(shape)
     latents = here.analyse(signal)
-    wide, whole = _wide(latents), there.code(latents, 2.0)
+    wide, whole = _wide(latents), there.encode(latents, Quality(2.0))
     tried = short_of_memory(most)
     np.testing.assert_allclose(there.analyse(signal), latents, atol=1e-4)
-    np.testing.assert_allclose(there.synthesise(wide), here.synthesise(wide), atol=1e-4)
-    streams, values = there.code(latents, 2.0)
+    np.testing.assert_allclose(there.restore(wide), here.restore(wide), atol=1e-4)
+    streams, values = there.encode(latents, Quality(2.0))
     np.testing.assert_allclose(values, whole[1], atol=2e-3)
     assert streams == whole[0]
     assert min(tried) <= most < max(tried)
@@ -178,9 +187,10 @@ def test_less_than_a_row_is_one_clear_error(there, short_of_memory):
 
 def test_a_model_of_the_first_generation_decodes(there):
     config, weights = released("lapped16-r1")
-    here, other = Lapped16Family(config, weights), DeviceFamily(config, weights, str(there._devices[0]))
+    here = Lapped16(config, weights)
+    other = Lapped16(config, weights, device=str(there._backend._devices[0]))
     latents = np.random.default_rng(0).normal(size=(256, 5, 6)).astype(np.float32)
-    np.testing.assert_allclose(other.synthesise(latents), here.synthesise(latents), atol=1e-5)
+    np.testing.assert_allclose(other.restore(latents), here.restore(latents), atol=1e-5)
     with pytest.raises(SarzipError, match="only decodes"):
         other.analyse(_signal((2, 2)))
 
@@ -195,7 +205,7 @@ def on(monkeypatch):
     """Function that makes all use cases run on a device with four threads."""
 
     def choose(device: str) -> None:
-        for module in (compress_module, decompress_module, region_module):
+        for module in (compress_module, coders):
             monkeypatch.setattr(module, "choose_machine", lambda *_: Machine(device, 4))
 
     return choose
@@ -247,7 +257,7 @@ def test_a_scene_takes_all_devices_unless_one_is_named(count, asked, expected, m
 
 def test_threads_take_turns_over_the_devices(monkeypatch):
     monkeypatch.setattr(torch.cuda, "device_count", lambda: 3)
-    family = DeviceFamily(*released(), "cuda")
+    family = TorchBackend(Parts.from_weights(released()[1]), "cuda")
     assert [str(device) for device in family._devices] == ["cuda:0", "cuda:1", "cuda:2"]
     family._devices = [torch.device("cpu", number) for number in range(2)]
     monkeypatch.setattr(

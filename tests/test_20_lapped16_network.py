@@ -8,7 +8,8 @@ import numpy as np
 import pytest
 import torch
 
-from sarzip.codec.lapped16.codec import Lapped16Family
+from sarzip.codec.base import Quality
+from sarzip.codec.lapped16.codec import Lapped16
 from sarzip.codec.lapped16.hyper_synthesis import IntegerHyper
 from sarzip.codec.lapped16.scale_classes import CLASSES
 from sarzip.errors import ModelError
@@ -54,10 +55,10 @@ def test_training_ends_in_a_model_that_codes():
     decoded, bits = trainable.evaluate(batch, 2.0)
     assert decoded.shape == batch.shape
     assert 0 < bits < 20
-    family = Lapped16Family(trainable.config(), trainable.export())
+    family = Lapped16(trainable.config(), trainable.export())
     latents = family.analyse(np.pad(scenes[0, 0], 16, mode="symmetric")[None])
-    streams = family.encode(latents, 2.0)
-    assert np.sqrt(np.mean((family.decode(streams, (4, 4), 2.0) - latents) ** 2)) < 1.2
+    streams = family.encode(latents, Quality(2.0)).streams
+    assert np.sqrt(np.mean((family.decode(streams, (4, 4), Quality(2.0)) - latents) ** 2)) < 1.2
 
 
 def test_unknown_settings_of_a_recipe_are_refused():

@@ -23,7 +23,6 @@ from support import mini_reader
 
 from sarzip.container import (
     BandHeader,
-    GroupWindow,
     Header,
     ModelRef,
     Reader,
@@ -185,23 +184,20 @@ def test_ordinals_and_windows() -> None:
     header = Header(
         2500, 1030, (band,) * 3, (SetHeader((0, 2), None), SetHeader((1,), None)), group=1024, parts=2
     )
-    assert header.grid == (2, 3)
+    assert (header.grid.rows, header.grid.columns) == (2, 3)
     assert header.frame_count == 2 * 3 * 2 * 2
     expected = [
         (group, each, part) for group in range(6) for each in range(2) for part in range(2)
     ]  # for group: for set: for part
     assert [tuple(header.address(ordinal)) for ordinal in range(header.frame_count)] == expected
     assert [header.ordinal(*address) for address in expected] == list(range(header.frame_count))
-    assert header.group_window(0) == (0, 0, 1024, 1024)
-    assert header.group_window(header.frame_count - 1) == (1024, 2048, 6, 452)
+    assert header.window(0) == (0, 0, 1024, 1024)
+    assert header.window(5) == (1024, 2048, 6, 452)
     assert header.describe_frame(13) == "group 3 (rows 1024-1029, columns 0-1023), set 0, part 1"
-    pixels = sum(window.height * window.width for window in map(header.window, range(6)))
+    pixels = sum(window.rows * window.columns for window in map(header.window, range(6)))
     assert pixels == header.width * header.height
-    assert header.groups_in(GroupWindow(0, 1023, 1, 2)) == [0, 1]
-    assert header.groups_in(GroupWindow(1023, 1024, 2, 1024)) == [1, 4]
-    assert header.groups_in(GroupWindow(-5, -5, 4000, 4000)) == list(range(6))
-    assert header.groups_in(GroupWindow(5, 5, 0, 4)) == []
-    assert header.groups_in(GroupWindow(5000, 0, 10, 10)) == []
+    with pytest.raises(IndexError):
+        header.window(6)
     with pytest.raises(IndexError):
         header.address(header.frame_count)
     with pytest.raises(IndexError):

@@ -11,6 +11,7 @@ import pytest
 import rasterio
 import zstandard
 
+from sarzip.grid import Window
 from sarzip.raster import RasterSink, RasterSource, compare_structure
 
 DATA = Path(os.environ.get("SARZIP_DATA", Path(__file__).parents[2] / "shared" / "data"))
@@ -29,7 +30,9 @@ def test_structure_survives(path: Path, tmp_path: Path) -> None:
         tags = json.loads(json.dumps(info.tags))
         with RasterSink.create(target, info.width, info.height, dtypes, tags) as sink:
             for row in range(0, info.height, 1024):
-                pixels = raster.read(range(info.count), row, min(1024, info.height - row))
+                pixels = raster.read(
+                    range(info.count), Window(row, 0, min(1024, info.height - row), info.width)
+                )
                 for band in range(info.count):
                     sink.write(band, row, 0, pixels[band].real.astype(dtypes[band]))
     assert sink.warnings == ()

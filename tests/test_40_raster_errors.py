@@ -15,6 +15,7 @@ import pytest
 import rasterio
 
 from sarzip.errors import CorruptError, InputError, OutputError
+from sarzip.grid import Window
 from sarzip.raster import RasterSink, RasterSource
 from sarzip.raster import sink as sink_module
 
@@ -35,7 +36,7 @@ def scene(tmp_path: Path) -> Path:
 def read_all(path: Path) -> None:
     with RasterSource.open(path) as raster:
         for row in range(0, raster.info.height, 256):
-            raster.read([0], row, min(256, raster.info.height - row))
+            raster.read([0], Window(row, 0, min(256, raster.info.height - row), raster.info.width))
 
 
 def missing(path: Path) -> None:
@@ -99,8 +100,8 @@ def test_unreadable_input(scene: Path, spoil: Callable[[Path], None], capfd: pyt
 def test_unreadable_input_in_a_process_that_configures_nothing(scene: Path) -> None:
     half(scene)
     code = (
-        "import sys\nfrom sarzip.raster import RasterSource\n"
-        "with RasterSource.open(sys.argv[1], threads=2) as r: r.read([0], 0, 700)"
+        "import sys\nfrom sarzip.grid import Window\nfrom sarzip.raster import RasterSource\n"
+        "with RasterSource.open(sys.argv[1], threads=2) as r: r.read([0], Window(0, 0, 700, r.info.width))"
     )
     done = subprocess.run([sys.executable, "-c", code, str(scene)], capture_output=True, text=True)
     assert done.returncode == 1
@@ -114,7 +115,7 @@ def test_errors_in_another_thread_are_the_same(scene: Path, capfd: pytest.Captur
 
     def work(raster: RasterSource) -> None:
         try:
-            raster.read([0], 0, 700)
+            raster.read([0], Window(0, 0, 700, raster.info.width))
         except InputError as error:
             seen.append(error)
 

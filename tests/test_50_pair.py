@@ -15,13 +15,15 @@ from sarzip import DecompressOptions
 from sarzip.codec.signal.radiometry import Radiometry
 from sarzip.container import Header, Reader, Writer
 from sarzip.errors import CorruptError
-from sarzip.pipeline.band import BandCoding
+from sarzip.pipeline import plan
+from sarzip.pipeline.band import BandTransform
+from sarzip.pipeline.coders import region_groups
+from sarzip.pipeline.decode import Decoder
 from sarzip.pipeline.pairing import Grouping, alike, profile
-from sarzip.pipeline.rate_control import Fidelity
-from sarzip.pipeline.region import Coder, RegionDecoder, load_coders
+from sarzip.pipeline.quality import Fidelity
 from sarzip.pipeline.sarzfile import open_part
 from sarzip.pipeline.selection import Selection, resolve
-from sarzip.usecases import compress as compress_module
+from sarzip.system.machine import Machine
 from sarzip.usecases.salvage import salvage
 from sarzip.usecases.verify import verify
 
@@ -44,11 +46,6 @@ def read(path: Path) -> np.ndarray:
         return dataset.read()
 
 
-def small_groups(monkeypatch: pytest.MonkeyPatch) -> None:
-    real = compress_module.Header
-    monkeypatch.setattr(compress_module, "Header", lambda **fields: real(**fields, group=256))
-
-
 @pytest.fixture(scope="module")
 def packed(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, Path, np.ndarray]:
     """(raster of six groups and three bands with a nodata border, its file, the pixels of that)."""
@@ -60,9 +57,7 @@ def packed(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, Path, np.nda
     profile = {"width": COLUMNS, "height": ROWS, "count": 3, "dtype": "uint16", "nodata": 0}
     with rasterio.open(source, "w", driver="GTiff", **profile) as dataset:
         dataset.write(values)
-    with pytest.MonkeyPatch.context() as patch:
-        small_groups(patch)
-        sarzip.compress(source, folder / "a.sarz", sarzip.CompressOptions(QUALITY, verify=True))
+    sarzip.compress(source, folder / "a.sarz", sarzip.CompressOptions(QUALITY, verify=True, group=256))
     sarzip.decompress(folder / "a.sarz", folder / "b.tif")
     return source, folder / "a.sarz", read(folder / "b.tif")
 
@@ -83,9 +78,8 @@ def test_alike_bands_share_a_set(packed):
 
 def test_together_is_smaller_than_apart(packed, tmp_path, monkeypatch):
     source, file, _ = packed
-    small_groups(monkeypatch)
-    monkeypatch.setattr(compress_module, "can_pair", lambda family: False)
-    sarzip.compress(source, tmp_path / "apart.sarz", sarzip.CompressOptions(QUALITY))
+    monkeypatch.setattr(plan, "can_pair", lambda codec: False)
+    sarzip.compress(source, tmp_path / "apart.sarz", sarzip.CompressOptions(QUALITY, group=256))
     assert [each.bands for each in header_of(tmp_path / "apart.sarz").sets] == [(0,), (1,), (2,)]
     together, apart = (sarzip.inspect(path) for path in (file, tmp_path / "apart.sarz"))
     sizes = [sum(band.bytes for band in about.bands[:2]) for about in (together, apart)]
@@ -106,7 +100,7 @@ def test_one_band_may_lack_what_the_other_has(band, write_raster, tmp_path, monk
     source, sizes = write_raster(values, nodata=0), []
     for able in (True, False):
         if not able:
-            monkeypatch.setattr(compress_module, "can_pair", lambda family: False)
+            monkeypatch.setattr(plan, "can_pair", lambda codec: False)
         sarzip.compress(source, tmp_path / "a.sarz", sarzip.CompressOptions(QUALITY, force=True))
         assert len(header_of(tmp_path / "a.sarz").sets) == (1 if able else 2)
         sizes.append((tmp_path / "a.sarz").stat().st_size)
@@ -115,10 +109,9 @@ def test_one_band_may_lack_what_the_other_has(band, write_raster, tmp_path, monk
     assert sizes[0] < sizes[1]
 
 
-def test_threads_do_not_change_the_file(packed, tmp_path, monkeypatch):
+def test_threads_do_not_change_the_file(packed, tmp_path):
     source, file, _ = packed
-    small_groups(monkeypatch)
-    sarzip.compress(source, tmp_path / "one.sarz", sarzip.CompressOptions(QUALITY, threads=1))
+    sarzip.compress(source, tmp_path / "one.sarz", sarzip.CompressOptions(QUALITY, threads=1, group=256))
     assert (tmp_path / "one.sarz").read_bytes() == file.read_bytes()
 
 
@@ -138,21 +131,23 @@ def test_windows_and_bands_equal_the_whole(packed, bands, window, tmp_path):
 
 @pytest.mark.parametrize("scale", [2, 8, 16])
 @pytest.mark.parametrize("window", [None, (250, 100, 320, 295)])
-def test_reduced_resolution_is_the_mean_of_each_band(packed, scale, window):
+def test_reduced_resolution_is_the_mean_of_each_band(packed, scale, window, monkeypatch):
     """Made directly it is what the pixels of both bands give, at cut boxes too."""
     _, file, _ = packed
     with open_part(file) as part:
         region = resolve(Selection(window, scale=scale), part.header)
-        coders, machine = load_coders(part.header, region)
-        found, expected = (
-            {
+        found = {}
+        for direct in (True, False):
+            groups = region_groups(part.header, region, "cpu")
+            for number in range(len(part.header.sets)):
+                codec = groups.coder(number).codec
+                monkeypatch.setattr(type(codec), "reduces", lambda self, scale, direct=direct: direct)
+            decoder = Decoder(groups, part.header, Machine("cpu", 1))
+            found[direct] = {
                 (block.band, block.window.row, block.window.column): block.values.astype(int)
-                for block in RegionDecoder(part.header, region, each, machine).blocks(
-                    part.frames(RegionDecoder(part.header, region, each, machine).ordinals)
-                )
+                for block in decoder.blocks(part.frames(decoder.ordinals))
             }
-            for each in (coders, {number: Coder(coder.family) for number, coder in coders.items()})
-        )
+    found, expected = found[True], found[False]
     assert found.keys() == expected.keys() and {band for band, _, _ in found} == {0, 1, 2}
     for key, values in found.items():
         assert values.shape == expected[key].shape and np.abs(values - expected[key]).max() <= 1
@@ -225,7 +220,7 @@ def test_a_set_of_three_bands_is_refused(packed, tmp_path):
 
 
 def _profiles(values: np.ndarray, valid: np.ndarray | None = None) -> list[np.ndarray]:
-    coding = BandCoding(Radiometry("amplitude"), "uint16", (), False)
+    coding = BandTransform(Radiometry("amplitude"), "uint16", (), False)
     valid = np.ones(values.shape, bool) if valid is None else valid
     return [profile(band, there, coding) for band, there in zip(values, valid, strict=True)]
 

@@ -12,18 +12,19 @@ from support.damage import compress_small_groups
 from support.scenes import real_scenes, speckled
 
 import sarzip
-from sarzip.codec.registry import build_family
+from sarzip.codec.base import Quality
+from sarzip.codec.registry import build_codec
 from sarzip.codec.signal.cell_power import shift_cells
 from sarzip.codec.streams import bias_correction as lock
-from sarzip.container import Header, ModelRef, Reader, SetHeader, StreamKind
+from sarzip.container import ModelRef, Reader, StreamKind
 from sarzip.errors import InputError, ModelError, OutputError, TargetError, UsageError
-from sarzip.grid import STRIDE, Extension, ceil_to
+from sarzip.grid import STRIDE, Neighbourhood, Part, Window
 from sarzip.pipeline.encode import SceneEncoder
 from sarzip.pipeline.models import ModelStore
-from sarzip.pipeline.rate_control import Fidelity, quality_to_step
+from sarzip.pipeline.plan import PlanOptions, plan_scene
+from sarzip.pipeline.quality import Fidelity, quality_to_step
 from sarzip.raster import RasterSource, compare_structure
 from sarzip.system.machine import Machine
-from sarzip.usecases.compress import plan_bands
 
 ODD_SIZES = [(1, 1), (15, 700), (257, 256), (1000, 3), (300, 300)]
 
@@ -54,28 +55,23 @@ def test_groups_equal_the_whole_scene(size, write_raster, tiny_model, tmp_path):
     """Small groups against one group: analysis, quantisation and synthesis must not see the cuts."""
     source = write_raster(speckled(*size, "float32")[None])
     card, weights = ModelStore().load(str(tiny_model))
-    family = build_family(card.family, card.config, weights, "cpu")
+    family = build_codec(card.family, card.config, weights)
     decoded = []
     for group in (256, 1024):
         with RasterSource.open(source) as raster:
-            bands, _ = plan_bands(raster)
-            header = Header(
-                raster.info.width,
-                raster.info.height,
-                tuple(band.to_header() for band in bands),
-                (SetHeader((0,), 0, 1.0),),
-                (ModelRef(card.id, card.sha256),),
-                group,
-            )
-            encoder = SceneEncoder(raster, header, bands, [family], Machine("cpu", 2))
-            whole = _latents_of_whole(raster, bands[0], family)
+            options = PlanOptions("power", group=group)
+            plan = plan_scene(raster, options, lambda: (ModelRef(card.id, card.sha256), family))
+            encoder = SceneEncoder(raster, plan.header.grid, plan.coders(1.0), Machine("cpu", 2))
+            whole = _latents_of_whole(raster, plan.transforms[0], family)
             frames = list(encoder.frames())
         columns = -(-size[1] // group)
         latents = np.concatenate(
             [
                 np.concatenate(
                     [
-                        family.decode(frames[row * columns + column], _shape(size, group, row, column), 1.0)
+                        family.decode(
+                            frames[row * columns + column], _shape(size, group, row, column), Quality(1.0)
+                        )
                         for column in range(columns)
                     ],
                     2,
@@ -98,40 +94,36 @@ def _shape(size, group, row, column):
 
 
 def _latents_of_whole(raster, band, family):
-    signal = band.radiometry.forward(raster.read([0], 0, raster.info.height)[0])[None]
-    extension = Extension(raster.info.height, raster.info.width, STRIDE, family.analysis_halo)
-    (strip,) = extension.strips([signal])
-    return family.analyse(strip.crop(0, ceil_to(raster.info.width, STRIDE)))
+    scene = Window(0, 0, raster.info.height, raster.info.width)
+    signal = band.radiometry.forward(raster.read([0], scene)[0])[None]
+    around = Neighbourhood(scene.rows, scene.columns, STRIDE, family.halo.pixels)
+    return family.analyse(around.around(scene, [Part(0, 0, signal)]))
 
 
 @pytest.mark.parametrize("size", ODD_SIZES)
-def test_decoding_by_groups_equals_decoding_at_once(size, write_raster, tiny_model, tmp_path, monkeypatch):
-    from sarzip.usecases import compress as module
-
+def test_decoding_by_groups_equals_decoding_at_once(size, write_raster, tiny_model, tmp_path):
     values = speckled(*size, "float32")[None]
     source = write_raster(values)
-    real_header = module.Header
-    monkeypatch.setattr(module, "Header", lambda **fields: real_header(**fields, group=256))
-    packed, back = round_trip(source, tiny_model, tmp_path)
+    packed, back = round_trip(source, tiny_model, tmp_path, group=256, domain="power")
     with packed.open("rb") as file:
         header = Reader(file).header
         frames = [streams for _, streams in Reader(file)]
     card, weights = ModelStore().load(str(tiny_model))
-    family = build_family(card.family, card.config, weights, "cpu")
-    columns = header.grid[1]
+    family = build_codec(card.family, card.config, weights)
+    columns = header.grid.columns
     rows = []
-    for row in range(header.grid[0]):
+    for row in range(header.grid.rows):
         parts = [
-            family.decode(frames[row * columns + column], _shape(size, 256, row, column), header.sets[0].step)
+            family.decode(
+                frames[row * columns + column], _shape(size, 256, row, column), Quality(header.sets[0].step)
+            )
             for column in range(columns)
         ]
         rows.append(np.concatenate(parts, 2))
     latents = np.concatenate(rows, 1)
-    extension = Extension(*latents.shape[1:], 1, family.synthesis_halo, family.mirror_signs)
-    (strip,) = extension.strips([latents])
-    at_once = np.ascontiguousarray(
-        family.synthesise(strip.crop(0, latents.shape[2]))[0, : size[0], : size[1]]
-    )
+    around = Neighbourhood(*latents.shape[1:], 1, family.halo.latents, family.mirror_signs)
+    wide = around.around(Window(0, 0, *latents.shape[1:]), [Part(0, 0, latents)])
+    at_once = np.ascontiguousarray(family.restore(wide)[0, : size[0], : size[1]])
     about = header.bands[0]
     radiometry = sarzip.codec.signal.radiometry.Radiometry(about.domain, about.floor, about.centre)
     for group, streams in enumerate(frames):
@@ -279,9 +271,9 @@ def test_compare_reads_sarz_and_rasters_alike(write_raster, tiny_model, tmp_path
 def test_compare_reads_groups_of_any_size(write_raster, tiny_model, tmp_path, monkeypatch):
     source = write_raster(speckled(1300, 300)[None])
     monkeypatch.setattr("sarzip.pipeline.models.released_folder", lambda: tiny_model.parent)
-    compress_small_groups(source, tmp_path / "small.sarz", Path(tiny_model.name), monkeypatch, 768)
+    compress_small_groups(source, tmp_path / "small.sarz", Path(tiny_model.name), 768)
     sarzip.decompress(tmp_path / "small.sarz", tmp_path / "a.tif")
-    compress_small_groups(source, tmp_path / "other.sarz", Path(tiny_model.name), monkeypatch, 512)
+    compress_small_groups(source, tmp_path / "other.sarz", Path(tiny_model.name), 512)
     direct = sarzip.compare(source, tmp_path / "small.sarz").bands[0].quality
     assert direct.rmse_db == sarzip.compare(source, tmp_path / "a.tif").bands[0].quality.rmse_db
     assert sarzip.compare(tmp_path / "small.sarz", tmp_path / "other.sarz").bands[0].quality.rmse_db < 0.2

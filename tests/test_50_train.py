@@ -28,7 +28,8 @@ torch = pytest.importorskip("torch")
 
 from support.models import write_lapped_model  # noqa: E402
 
-from sarzip.codec.registry import build_family  # noqa: E402
+from sarzip.codec.base import Quality  # noqa: E402
+from sarzip.codec.registry import build_codec  # noqa: E402
 from sarzip.pipeline.models import ModelStore  # noqa: E402
 from sarzip.training import trainable  # noqa: E402
 from sarzip.training.loop import Event, Plan, Watch, train  # noqa: E402
@@ -293,12 +294,12 @@ def test_training_learns_and_leaves_a_model(data: Path, recipe: Path, tmp_path: 
     assert recorder.events[-1].kind == "done"
     loaded, weights = ModelStore(tmp_path).load(str(tmp_path / "out"))
     assert loaded.sha256 == card.sha256 and loaded.results["validation"][0]["rmse_db"] == errors[-1]
-    family = build_family(loaded.family, loaded.config, weights, "cpu")
-    a, s = family.analysis_halo, family.synthesis_halo
+    family = build_codec(loaded.family, loaded.config, weights)
+    a, s = family.halo
     signal_db = np.zeros((1, 64 + 2 * a, 64 + 2 * a), np.float32)
     latents = family.analyse(signal_db)
-    decoded = family.decode(family.encode(latents, 1.0), latents.shape[1:], 1.0)
-    assert np.isfinite(family.synthesise(np.pad(decoded, ((0, 0), (s, s), (s, s)), "symmetric"))).all()
+    decoded = family.encode(latents, Quality(1.0)).latents
+    assert np.isfinite(family.restore(np.pad(decoded, ((0, 0), (s, s), (s, s)), "symmetric"))).all()
     lines = [json.loads(line) for line in (tmp_path / "out" / "log.jsonl").read_text().splitlines()]
     assert {line["kind"] for line in lines} == {"step", "validation", "saved"}
     assert not list((tmp_path / "out").glob("*.part")) and not (tmp_path / "out" / "signals.i16").exists()

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import io
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -18,18 +19,17 @@ from support.scenes import speckled
 
 import sarzip
 from sarzip import DecompressOptions
-from sarzip.codec.lapped16.reduced import SCALES, box_classes, box_mean
+from sarzip.codec.signal.boxes import SCALES, box_classes, box_mean
 from sarzip.container import Header, Reader
 from sarzip.errors import InputError, UsageError
 from sarzip.grid import Window
 from sarzip.pipeline import sarzfile
-from sarzip.pipeline.band import BandCoding
-from sarzip.pipeline.decode import MASK_BAND, SceneDecoder
-from sarzip.pipeline.rate_control import Fidelity
-from sarzip.pipeline.region import RegionDecoder, Setup, load_coders
+from sarzip.pipeline.band import BandTransform
+from sarzip.pipeline.coders import DecodeOptions, region_decoder, scene_decoder
+from sarzip.pipeline.group import MASK_BAND
+from sarzip.pipeline.quality import Fidelity
 from sarzip.pipeline.selection import Region, Selection, resolve
 from sarzip.system.machine import Machine
-from sarzip.usecases import compress as compress_module
 
 PLACE = {"crs": "EPSG:32633", "transform": Affine(10, 0, 5e5, 0, -10, 5e6)}
 
@@ -44,11 +44,9 @@ def model(request, tiny_model, lapped_model) -> Path:
     return tiny_model if request.param == "ae16" else lapped_model
 
 
-@pytest.fixture
-def small_groups(monkeypatch):
+def small_groups(model: Path) -> sarzip.CompressOptions:
     """Groups of 256×256 pixels, so that small scenes have many."""
-    real = compress_module.Header
-    monkeypatch.setattr(compress_module, "Header", lambda **fields: real(**fields, group=256))
+    return sarzip.CompressOptions(model=str(model), group=256)
 
 
 def read(path: Path) -> np.ndarray:
@@ -95,10 +93,10 @@ WINDOWS = [
 
 
 @pytest.mark.parametrize("dtype", ["uint16", "float32"])
-def test_windows_equal_the_cropped_scene(dtype, small_groups, model, write_raster, tmp_path):
+def test_windows_equal_the_cropped_scene(dtype, model, write_raster, tmp_path):
     source = write_raster(scene(600, 700, dtype), nodata=0, **PLACE)
     packed, whole = tmp_path / "a.sarz", tmp_path / "whole.tif"
-    sarzip.compress(source, packed, sarzip.CompressOptions(model=str(model)))
+    sarzip.compress(source, packed, small_groups(model))
     sarzip.decompress(packed, whole, DecompressOptions(model=str(model)))
     expected = read(whole)
     for column, row, width, height in WINDOWS:
@@ -113,14 +111,14 @@ def test_windows_equal_the_cropped_scene(dtype, small_groups, model, write_raste
 
 @pytest.mark.parametrize("size", [(1, 1), (15, 700), (257, 16), (300, 290)])
 @pytest.mark.parametrize("scale", SCALES[1:])
-def test_scales_are_means_of_the_decoded_signal(scale, size, small_groups, model, write_raster, tmp_path):
+def test_scales_are_means_of_the_decoded_signal(scale, size, model, write_raster, tmp_path):
     packed = tmp_path / "a.sarz"
     values = speckled(*size, "float32")[None]
     values[:, : size[0] // 3, : size[1] // 2] = np.nan
-    sarzip.compress(write_raster(values), packed, sarzip.CompressOptions(model=str(model)))
+    sarzip.compress(write_raster(values), packed, replace(small_groups(model), domain="power"))
     with packed.open("rb") as file:
         reader = Reader(file)
-        coding = BandCoding.from_header(reader.header.bands[0])
+        coding = BandTransform.from_header(reader.header.bands[0])
         full = signal_of(reader, model)
     classes = coding.classify(values[0])
     expected = coding.restore(box_mean(full, scale), box_classes(classes, scale))
@@ -132,8 +130,9 @@ def test_scales_are_means_of_the_decoded_signal(scale, size, small_groups, model
 def signal_of(reader: Reader, model: Path) -> np.ndarray:
     """The whole decoded signal, before the radiometric lock."""
     header, found = reader.header, []
-    decoder = SceneDecoder(header, Machine("cpu", 1), str(model))
-    decoder._bands[0] = type("Plain", (), {"specials": (1,) * 15, "restore": lambda self, s, *rest: s})()
+    decoder = scene_decoder(header, Machine("cpu", 1), DecodeOptions(model=str(model)))
+    plain = type("Plain", (), {"specials": (1,) * 15, "level": False, "restore": lambda self, s, *rest: s})
+    decoder._groups.coder(0)._transforms[0] = plain()
     signal = np.empty((header.height, header.width), np.float32)
     for block in decoder.blocks(streams for _, streams in reader):
         place = block.window
@@ -143,10 +142,10 @@ def signal_of(reader: Reader, model: Path) -> np.ndarray:
     return signal
 
 
-def test_scale_and_window_together(small_groups, model, write_raster, tmp_path):
+def test_scale_and_window_together(model, write_raster, tmp_path):
     packed = tmp_path / "a.sarz"
     source = write_raster(scene(500, 530, "float32"), nodata=0, **PLACE)
-    sarzip.compress(source, packed, sarzip.CompressOptions(model=str(model)))
+    sarzip.compress(source, packed, small_groups(model))
     whole = part_of(packed, model, scale=4)
     report = sarzip.decompress(
         packed,
@@ -159,13 +158,13 @@ def test_scale_and_window_together(small_groups, model, write_raster, tmp_path):
         assert dataset.transform == Affine(40, 0, 5e5 + 1280, 0, -40, 5e6 - 2000)
 
 
-def test_masks_and_alpha_follow(small_groups, tiny_model, write_raster, tmp_path):
+def test_masks_and_alpha_follow(tiny_model, write_raster, tmp_path):
     rng = np.random.default_rng(2)
     alpha = np.repeat(np.repeat(rng.integers(0, 2, (40, 45)), 8, 0), 8, 1).astype(np.uint8) * 255
     values = np.stack([speckled(320, 360, "uint8"), alpha])
     source = write_raster(values, photometric="MINISBLACK", alpha="YES")
     packed = tmp_path / "a.sarz"
-    sarzip.compress(source, packed, sarzip.CompressOptions(model=str(tiny_model)))
+    sarzip.compress(source, packed, small_groups(tiny_model))
     np.testing.assert_array_equal(
         part_of(packed, tiny_model, window=(3, 5, 301, 303))[1], alpha[5:308, 3:304]
     )
@@ -192,10 +191,10 @@ class Counting(io.BytesIO):
         return data
 
 
-def test_only_the_needed_bytes_are_read(small_groups, lapped_model, write_raster, tmp_path, monkeypatch):
+def test_only_the_needed_bytes_are_read(lapped_model, write_raster, tmp_path, monkeypatch):
     packed = tmp_path / "a.sarz"
     values = speckled(256 * 5, 256 * 6)[None]
-    sarzip.compress(write_raster(values), packed, sarzip.CompressOptions(model=str(lapped_model)))
+    sarzip.compress(write_raster(values), packed, small_groups(lapped_model))
     with packed.open("rb") as file:
         reader = Reader(file)
         overhead, sizes = reader.overhead, list(reader.frame_sizes)
@@ -211,8 +210,7 @@ def test_only_the_needed_bytes_are_read(small_groups, lapped_model, write_raster
         counting = Counting(packed.read_bytes())
         part = sarzfile.SarzPart(counting, True)
         region = resolve(Selection(window), part.header)
-        coders, machine = load_coders(part.header, region, Setup(model=str(lapped_model)))
-        decoder = RegionDecoder(part.header, region, coders, machine)
+        decoder, _ = region_decoder(part.header, region, DecodeOptions(model=str(lapped_model)))
         assert decoder.ordinals == groups
         blocks = list(decoder.blocks(part.frames(decoder.ordinals)))
         assert sum(block.values.size for block in blocks) == window[2] * window[3]
@@ -222,9 +220,9 @@ def test_only_the_needed_bytes_are_read(small_groups, lapped_model, write_raster
         assert 0 <= counting.taken - expected <= 8
 
 
-def test_windows_from_a_pipe(small_groups, lapped_model, write_raster, tmp_path):
+def test_windows_from_a_pipe(lapped_model, write_raster, tmp_path):
     packed = tmp_path / "a.sarz"
-    sarzip.compress(write_raster(scene(600, 700)), packed, sarzip.CompressOptions(model=str(lapped_model)))
+    sarzip.compress(write_raster(scene(600, 700)), packed, small_groups(lapped_model))
     expected = part_of(packed, lapped_model, window=(100, 30, 333, 400), bands=(2,))
 
     class Pipe(io.BytesIO):
@@ -233,8 +231,7 @@ def test_windows_from_a_pipe(small_groups, lapped_model, write_raster, tmp_path)
 
     part = sarzfile.SarzPart(Pipe(packed.read_bytes()), False)
     region = resolve(Selection((100, 30, 333, 400), bands=(2,)), part.header)
-    coders, machine = load_coders(part.header, region, Setup(model=str(lapped_model)))
-    decoder = RegionDecoder(part.header, region, coders, machine)
+    decoder, _ = region_decoder(part.header, region, DecodeOptions(model=str(lapped_model)))
     found = np.zeros((400, 333), np.uint16)
     for block in decoder.blocks(part.frames(decoder.ordinals)):
         place = block.window
@@ -379,17 +376,17 @@ def test_tags_of_the_bands_taken(lapped_model, write_raster, tmp_path):
         assert dataset.tags(1) == {"POL": "VH", "STATISTICS_MEAN": "4"}
 
 
-def test_whole_scene_as_a_region_is_the_plain_decode(small_groups, lapped_model, write_raster, tmp_path):
+def test_whole_scene_as_a_region_is_the_plain_decode(lapped_model, write_raster, tmp_path):
     packed = tmp_path / "a.sarz"
-    sarzip.compress(write_raster(scene(300, 520)), packed, sarzip.CompressOptions(model=str(lapped_model)))
+    sarzip.compress(write_raster(scene(300, 520)), packed, small_groups(lapped_model))
     whole = tmp_path / "whole.tif"
     sarzip.decompress(packed, whole, DecompressOptions(model=str(lapped_model)))
     with packed.open("rb") as file:
         reader = Reader(file)
         region = Region(Window(0, 0, 300, 520), (0, 1))
         assert resolve(Selection(), reader.header) == region
-        coders, machine = load_coders(reader.header, region, Setup(model=str(lapped_model), threads=2))
-        decoder = RegionDecoder(reader.header, region, coders, machine)
+        options = DecodeOptions(threads=2, model=str(lapped_model))
+        decoder, _ = region_decoder(reader.header, region, options)
         found = np.zeros((2, 300, 520), np.uint16)
         for block in decoder.blocks(reader.read_frame(ordinal) for ordinal in decoder.ordinals):
             place = block.window
@@ -419,7 +416,7 @@ def test_sources_by_url(lapped_model, write_raster, tmp_path):
         sarzip.inspect("nonsense://store/missing.sarz")
 
 
-def test_object_stores_are_read_in_small_pieces(small_groups, lapped_model, write_raster, tmp_path):
+def test_object_stores_are_read_in_small_pieces(lapped_model, write_raster, tmp_path):
     fsspec = pytest.importorskip("fsspec")
     from fsspec.spec import AbstractBufferedFile, AbstractFileSystem
 
@@ -471,7 +468,7 @@ def test_more_than_the_memory_is_refused(lapped_model, write_raster, tmp_path, m
     packed = tmp_path / "a.sarz"
     source = write_raster(speckled(300, 520)[None])
     sarzip.compress(source, packed, sarzip.CompressOptions(model=str(lapped_model)))
-    monkeypatch.setattr("sarzip.pipeline.region.available_memory", lambda: 1000)
+    monkeypatch.setattr("sarzip.pipeline.memory.available_memory", lambda: 1000)
     with pytest.raises(InputError, match=r"a\.sarz: needs about .* free"):
         part_of(packed, lapped_model, window=(0, 0, 5, 5))
     assert not (tmp_path / "part.tif").exists()

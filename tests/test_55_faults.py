@@ -25,7 +25,7 @@ from support.scenes import speckled
 import sarzip
 from sarzip.cli import run
 from sarzip.errors import InputError, OutputError, UsageError
-from sarzip.pipeline import decode, encode
+from sarzip.pipeline import encode, group
 from sarzip.system import outputs as atomic
 from sarzip.usecases.verify import verify
 
@@ -37,7 +37,7 @@ def files(write_raster, tiny_model, tmp_path, monkeypatch):
     """source raster, its .sarz, the raster that comes back, and an empty folder for outputs."""
     source = write_raster(speckled(300, 530)[None])
     packed, back, out = tmp_path / "a.sarz", tmp_path / "back.tif", tmp_path / "out"
-    compress_small_groups(source, packed, tiny_model, monkeypatch)
+    compress_small_groups(source, packed, tiny_model)
     out.mkdir()
     sarzip.decompress(packed, back, unpack(tiny_model))
     return SimpleNamespace(source=source, packed=packed, back=back, out=out, model=tiny_model)
@@ -242,8 +242,8 @@ def test_permission_that_is_withdrawn(files, monkeypatch):
 
 @pytest.mark.parametrize("change", ["touched", "grown", "cut"])
 def test_sarz_that_changes_while_it_is_read(change, files, monkeypatch):
-    real = decode.SceneDecoder._entropy_decode
-    monkeypatch.setattr(decode.SceneDecoder, "_entropy_decode", changing(real, files.packed, change))
+    real = group.SignalGroups.decode
+    monkeypatch.setattr(group.SignalGroups, "decode", changing(real, files.packed, change))
     with pytest.raises(InputError, match="changed while it was being read"):
         sarzip.decompress(files.packed, files.out / "a.tif", unpack(files.model, 1))
     assert list(files.out.iterdir()) == []
@@ -251,8 +251,8 @@ def test_sarz_that_changes_while_it_is_read(change, files, monkeypatch):
 
 @pytest.mark.parametrize("change", ["touched", "grown", "cut"])
 def test_raster_that_changes_while_it_is_read(change, files, monkeypatch):
-    real = encode.SignalSetEncoder.encode
-    monkeypatch.setattr(encode.SignalSetEncoder, "encode", changing(real, files.source, change))
+    real = group.SignalGroups.encode
+    monkeypatch.setattr(group.SignalGroups, "encode", changing(real, files.source, change))
     with pytest.raises(InputError, match="changed while it was being read"):
         sarzip.compress(files.source, files.out / "a.sarz", pack(files.model))
     assert list(files.out.iterdir()) == []
@@ -296,14 +296,15 @@ def test_workers_that_die(fault, threads, files, monkeypatch, capfd):
         target = str(files.out / "a.sarz")
         return run(["compress", str(files.source), "-o", target, "--model", str(files.model), *more])
 
-    for owner, name, work in (
-        (decode.SceneDecoder, "_entropy_decode", unpacked),
-        (decode.SceneDecoder, "_synthesise", unpacked),
-        (encode.SignalSetEncoder, "encode", packed),
-        (encode.SignalSetEncoder, "_strips", packed),
+    for name, work in (
+        ("decode", unpacked),
+        ("restore", unpacked),
+        ("encode", packed),
+        ("prepare", packed),
     ):
         with monkeypatch.context() as patch:
-            patch.setattr(owner, name, dying(getattr(owner, name), 0 if work is packed else 2))
+            real = getattr(group.SignalGroups, name)
+            patch.setattr(group.SignalGroups, name, dying(real, 0 if work is packed else 2))
             assert work("--threads", str(threads), "--device", "cpu") == 1
         message = capfd.readouterr().err
         assert message.startswith("sarzip: ") and message.count("\n") == 1 and str(fault) in message

@@ -15,7 +15,8 @@ import sarzip
 from sarzip.cli import run
 from sarzip.container import BandHeader, Header, Reader, SetHeader
 from sarzip.grid import Window
-from sarzip.pipeline.decode import DecodedBlock, SceneDecoder
+from sarzip.pipeline.coders import DecodeOptions, scene_decoder
+from sarzip.pipeline.decode import DecodedBlock
 from sarzip.pipeline.hashes import DecodedHashes
 from sarzip.system.machine import Machine
 from sarzip.usecases.verify import TOLERANCE_DB, verify
@@ -27,7 +28,7 @@ def packed(write_raster, tiny_model, tmp_path, monkeypatch):
 
     def make(values, **profile):
         source = write_raster(values, **profile)
-        compress_small_groups(source, tmp_path / "a.sarz", tiny_model, monkeypatch)
+        compress_small_groups(source, tmp_path / "a.sarz", tiny_model)
         sarzip.decompress(tmp_path / "a.sarz", tmp_path / "b.tif", options(tiny_model))
         return tmp_path / "a.sarz", read_raster(tmp_path / "b.tif")
 
@@ -73,7 +74,8 @@ def test_order_of_the_groups_in_a_row_changes_nothing(packed, tiny_model):
     path, raster = packed(speckled(300, 600)[None])
     with path.open("rb") as file:
         reader = Reader(file)
-        decoder = SceneDecoder(reader.header, Machine("cpu", 1), str(tiny_model))
+        options = DecodeOptions(model=str(tiny_model))
+        decoder = scene_decoder(reader.header, Machine("cpu", 1), options)
         blocks = list(decoder.blocks(streams for _, streams in reader))
     rows: dict[int, list[DecodedBlock]] = {}
     for block in blocks:

@@ -58,7 +58,7 @@ def _file(folder: Path, size: tuple[int, int], model: Path, patch: pytest.Monkey
     profile = {"width": size[1], "height": size[0], "count": 1, "dtype": "uint16", "nodata": 0}
     with rasterio.open(folder / "a.tif", "w", driver="GTiff", **profile) as dataset:
         dataset.write(values[None])
-    return compress_small_groups(folder / "a.tif", folder / "a.sarz", model, patch)
+    return compress_small_groups(folder / "a.tif", folder / "a.sarz", model)
 
 
 def refused(data: bytes, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> tuple[str, str]:

@@ -45,7 +45,7 @@ def scene(tiny_model, tmp_path_factory, monkeymodule):
     place = {"crs": "EPSG:32633", "transform": rasterio.Affine(10, 0, 5e5, 0, -10, 5e6)}
     with rasterio.open(folder / "a.tif", "w", driver="GTiff", **profile, **place) as dataset:
         dataset.write(values)
-    data = compress_small_groups(folder / "a.tif", folder / "a.sarz", tiny_model, monkeymodule)
+    data = compress_small_groups(folder / "a.tif", folder / "a.sarz", tiny_model)
     sarzip.decompress(folder / "a.sarz", folder / "b.tif", options(tiny_model))
     return data, read_raster(folder / "b.tif")
 

@@ -13,20 +13,21 @@ from support.scenes import speckled
 
 import sarzip
 from sarzip.codec.ae16 import planes
-from sarzip.codec.exact.planes import decode_plane, encode_plane
+from sarzip.codec.base import Quality
+from sarzip.codec.exact.codec import decode_plane, encode_plane
+from sarzip.codec.lapped16.codec import Lapped16
 from sarzip.codec.streams import bias_correction as lock
 from sarzip.codec.streams import class_map as validity
+from sarzip.codec.streams.framing import join_payloads, split_payloads
 from sarzip.codec.streams.payloads import (
     SideStreams,
     dataset_mask_stream,
-    join_payloads,
     mask_stream,
     radiometry_stream,
-    split_payloads,
 )
 from sarzip.container import Reader
 from sarzip.errors import CorruptError
-from sarzip.pipeline.decode import load_families
+from sarzip.pipeline.coders import DecodeOptions, load_coders
 
 SHAPES = st.tuples(st.integers(1, 40), st.integers(1, 40))
 
@@ -193,7 +194,7 @@ def test_whole_files(write_raster, tiny_model, tmp_path, monkeypatch):
     values = np.stack([speckled(300, 290, "uint8", 1), speckled(300, 290, "uint8", 2)])
     values[0, 20:70, 100:260] = 0
     source = write_raster(values, photometric="MINISBLACK", alpha="YES", nodata=0)
-    data = compress_small_groups(source, tmp_path / "a.sarz", tiny_model, monkeypatch)
+    data = compress_small_groups(source, tmp_path / "a.sarz", tiny_model)
     sarzip.decompress(
         tmp_path / "a.sarz", tmp_path / "b.tif", sarzip.DecompressOptions(model=str(tiny_model))
     )
@@ -201,12 +202,12 @@ def test_whole_files(write_raster, tiny_model, tmp_path, monkeypatch):
     meta, frames, _ = mini_reader.read(data)
     with (tmp_path / "a.sarz").open("rb") as file:
         header = Reader(file).header
-    family = load_families(header, "cpu", str(tiny_model))[0]
+    family = load_coders(header, [0], options=DecodeOptions(model=str(tiny_model)))[0].codec
     alpha = np.zeros_like(back[1])
     for ordinal, streams in enumerate(frames):
         rows, cols, number = mini_reader.group_shape(meta, ordinal)
-        window = header.group_window(ordinal)
-        place = slice(window.row, window.row + rows), slice(window.col, window.col + cols)
+        window = header.window(header.address(ordinal).group)
+        place = slice(window.row, window.row + rows), slice(window.column, window.column + cols)
         about = meta["s"][number]
         if about["m"] is None:
             (payload,) = mini_reader.joined(streams[2], 1)
@@ -218,7 +219,7 @@ def test_whole_files(write_raster, tiny_model, tmp_path, monkeypatch):
         indices = mini_reader.ae16_indices(streams[2], family.channels, rows, cols)
         shape = -(-rows // 16), -(-cols // 16)
         latents = indices * family.gains[:, None, None] * np.float32(about["q"])
-        np.testing.assert_allclose(latents, family.decode(streams, shape, about["q"]), rtol=1e-6)
+        np.testing.assert_allclose(latents, family.decode(streams, shape, Quality(about["q"])), rtol=1e-6)
         cells = SideStreams(streams, 1, (rows, cols)).cells(0)
         np.testing.assert_array_equal(found, 0 if cells is None else cells)
     np.testing.assert_array_equal(alpha, values[1])
@@ -230,7 +231,7 @@ def lapped16():
     """An untrained lapped16 whose hyperprior is shaken, and its tensors as arrays."""
     import torch
 
-    from sarzip.codec.lapped16.codec import Lapped16Config, Lapped16Family
+    from sarzip.codec.lapped16.codec import Lapped16Config
     from sarzip.training.lapped16 import network as net
     from sarzip.training.lapped16.export import export_network, fit_entropy
 
@@ -246,7 +247,7 @@ def lapped16():
         name: value.float().numpy() if value.dtype == torch.bfloat16 else value.numpy()
         for name, value in weights.items()
     }
-    return Lapped16Family(Lapped16Config(), weights), arrays
+    return Lapped16(Lapped16Config(), weights), arrays
 
 
 @pytest.mark.parametrize(
@@ -263,14 +264,16 @@ def test_latents_of_lapped16(size, step, states, lapped16):
     from support import mini_lapped16
 
     family, arrays = lapped16
-    family = family.with_states(states)
+    family = Lapped16(family.config, family._weights, states)
     shape = -(-size[0] // 16), -(-size[1] // 16)
     rng = np.random.default_rng(states)
     latents = (rng.normal(0, 8, (256, *shape)) * np.geomspace(20, 0.1, 256)[:, None, None]).astype(np.float32)
     latents[200, 0, 0] = 5000
-    streams = family.encode(latents, step)
+    streams = family.encode(latents, Quality(step)).streams
     found = mini_lapped16.latents(arrays, streams[3], streams[2], size, step)
-    np.testing.assert_allclose(found, family.decode(streams, shape, step), rtol=2e-5, atol=2e-5 * step)
+    np.testing.assert_allclose(
+        found, family.decode(streams, shape, Quality(step)), rtol=2e-5, atol=2e-5 * step
+    )
     for kind in (2, 3):
         bad = dict(streams)
         bad[kind] = streams[kind][: len(streams[kind]) // 2]
@@ -284,9 +287,9 @@ def test_integers_of_lapped16(lapped16):
 
     family, arrays = lapped16
     latents = np.random.default_rng(3).normal(0, 9, (256, 3, 5)).astype(np.float32)
-    streams = family.encode(latents, 2.0)
+    streams = family.encode(latents, Quality(2.0)).streams
     hyper, points, _ = mini_lapped16.integers(arrays, streams[3], streams[2], (48, 80), 2.0)
-    integers = family.integers(streams, (3, 5), 2.0)
+    integers = family.integers(streams, (3, 5), Quality(2.0))
     assert integers.dtype == np.int32
     np.testing.assert_array_equal(integers, np.concatenate([hyper.reshape(-1), points.reshape(-1)]))
 
@@ -302,7 +305,8 @@ def test_damaged_streams_of_lapped16(lapped16):
 
     family, _ = lapped16
     latents = np.random.default_rng(3).normal(0, 9, (256, 3, 2)).astype(np.float32)
-    seeds = [family.with_states(states).encode(latents, 2.0) for states in (1, 8, 64)]
+    coders = [Lapped16(family.config, family._weights, states) for states in (1, 8, 64)]
+    seeds = [coder.encode(latents, Quality(2.0)).streams for coder in coders]
     source = random.Random(5)
     cases = [seeds[1] | {2: bytes([states]) + seeds[1][2][1:]} for states in (0, 1, 2, 4, 16, 32, 64, 255)]
     for _ in range(100):
@@ -312,7 +316,7 @@ def test_damaged_streams_of_lapped16(lapped16):
     refused = 0
     for case in cases:
         try:
-            found = family.decode(case, (3, 2), 2.0)
+            found = family.decode(case, (3, 2), Quality(2.0))
         except CorruptError:
             refused += 1
             continue

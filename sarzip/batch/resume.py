@@ -8,7 +8,7 @@ from pathlib import Path
 from sarzip.container import Header, Reader
 from sarzip.errors import CorruptError
 from sarzip.pipeline.models import ModelStore
-from sarzip.pipeline.rate_control import quality_to_step
+from sarzip.pipeline.quality import quality_to_step
 from sarzip.pipeline.sarzfile import open_input
 from sarzip.raster import RasterInfo, RasterSource
 from sarzip.system.outputs import naming

@@ -24,13 +24,14 @@ from numpy.typing import NDArray
 from sarzip.bench.peers import AIMED_ERRORS_DB, PEERS, Peer, PeerImage, find_peer
 from sarzip.codec.streams import class_map as validity
 from sarzip.errors import InputError, UsageError
+from sarzip.grid import Window
 from sarzip.measure import Domain, Quality, Strip, measure_quality, to_db
 from sarzip.measure.domains import integer_floor, smallest_positive
-from sarzip.pipeline.band import EXACT
-from sarzip.pipeline.rate_control import Fidelity
+from sarzip.pipeline.plan import plan_bands
+from sarzip.pipeline.quality import Fidelity
 from sarzip.raster import RasterSink, RasterSource
 from sarzip.system.outputs import naming
-from sarzip.usecases.compress import CompressOptions, compress, plan_bands
+from sarzip.usecases.compress import CompressOptions, compress
 from sarzip.usecases.decompress import DecompressOptions, decompress
 from sarzip.usecases.inspect import inspect
 
@@ -253,7 +254,8 @@ class ZstdTiffCodec:
                     sink.write(number, 0, 0, value)
             middle = time.perf_counter()
             with RasterSource.open(path, self.threads) as raster:
-                decoded = tuple(raster.read([band], 0, height)[0] for band in range(len(values)))
+                whole = Window(0, 0, height, raster.info.width)
+                decoded = tuple(raster.read([band], whole)[0] for band in range(len(values)))
             return Coded(path.stat().st_size, decoded, middle - start, time.perf_counter() - middle)
 
 
@@ -289,11 +291,11 @@ def load_scene(path: str | os.PathLike[str]) -> BenchScene:
         for number, dtype in enumerate(info.dtypes, start=1):
             if dtype.startswith("complex"):
                 raise InputError(f"band {number} is {dtype}: only detected images are compared")
-        plans = plan_bands(raster)[0]
-        for number, plan in enumerate(plans):
-            if plan.radiometry.domain == EXACT:
+        for number, band in enumerate(plan_bands(raster)):
+            plan = band.transform
+            if not band.lossy:
                 continue
-            values = raster.read([number], 0, info.height)[0]
+            values = raster.read([number], Window(0, 0, info.height, info.width))[0]
             valid = validity.classify(values, plan.specials, plan.shared_zero) == 0
             if not valid.any():
                 continue
@@ -314,4 +316,5 @@ def _strips(height: int) -> Iterator[slice]:
 
 def _read(path: Path, scene: BenchScene) -> tuple[NDArray[Any], ...]:
     with RasterSource.open(path) as raster:
-        return tuple(raster.read([band.index], 0, raster.info.height)[0] for band in scene.bands)
+        whole = Window(0, 0, raster.info.height, raster.info.width)
+        return tuple(raster.read([band.index], whole)[0] for band in scene.bands)

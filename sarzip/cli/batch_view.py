@@ -12,9 +12,9 @@ from sarzip.cli import render
 
 if TYPE_CHECKING:
     from sarzip.batch.job import BatchOptions, Job, Outcome
-    from sarzip.usecases.compress import CompressReport
+    from sarzip.usecases.compress import BandSummary, CompressReport
 
-_HEADER = ["scene", "state", "size", "bpp", "ratio", "MPix/s", "RMSE [dB]"]
+_HEADER = ["scene", "state", "bands", "size", "bpp", "ratio", "MPix/s", "RMSE [dB]"]
 
 
 def run(jobs: Sequence[Job], options: BatchOptions, as_json: bool, quiet: bool) -> int:
@@ -45,11 +45,19 @@ def describe(report: CompressReport) -> str:
     """One line on what was written."""
     error = "" if report.rmse_db is None else f", RMSE {report.rmse_db:.3g} dB"
     ratio = f", {report.ratio:.3g}:1" if report.source_bytes else ""
+    step = f", step {report.step_db:g} dB" if report.model else ""
     return (
-        f"{report.output}: {render.size(report.output_bytes)}, {report.bpp:.3g} bpp{ratio}, step "
-        f"{report.step_db:g} dB{error}, {report.seconds:.1f} s ({report.mpix_per_s:.1f} MPix/s on "
+        f"{report.output}: {render.size(report.output_bytes)}, {report.bpp:.3g} bpp{ratio}{step}{error}, "
+        f"{report.seconds:.1f} s ({report.mpix_per_s:.1f} MPix/s on "
         f"{report.device}), peak memory {render.size(report.peak_memory)}"
     )
+
+
+def describe_band(band: BandSummary) -> str:
+    """One line on what a band was taken for, and what was done with it."""
+    what = f"{band.kind} ({band.domain})" if band.domain else band.kind
+    kept = f", kept exactly: {', '.join(band.special)}" if band.special else ""
+    return f"band {band.band}: {what}, {band.certainty}, {band.treatment}: {band.reason}{kept}"
 
 
 def _show(outcome: Outcome, as_json: bool, quiet: bool) -> None:
@@ -60,6 +68,10 @@ def _show(outcome: Outcome, as_json: bool, quiet: bool) -> None:
         render.print_json(as_line(outcome))
         sys.stdout.flush()
     elif outcome.report is not None:
+        for note in outcome.report.notes:
+            render.say(f"{outcome.source}: {note}", quiet)
+        for band in outcome.report.plan:
+            render.say(f"{outcome.source}: {describe_band(band)}", quiet)
         render.say(describe(outcome.report), quiet)
     elif outcome.error is None:
         render.say(f"{outcome.output}: {outcome.status}", quiet)
@@ -102,6 +114,7 @@ def _row(outcome: Outcome) -> list[str]:
     return [
         outcome.source,
         outcome.status,
+        " ".join(band.domain or band.kind for band in report.plan),
         render.size(report.output_bytes),
         *(render.number(value, 3) for value in values),
     ]

@@ -122,10 +122,15 @@ def info(
     for model in about.models:
         print(f"  model {model['id']} sha256 {model['sha256']}")
     for band in about.bands:
+        told = ", ".join(text for text in (band.kind, band.certainty, band.reason) if text)
+        coded = (
+            f"exact{': ' + told if told else ''}"
+            if band.model is None
+            else f"{told}, model {band.model}, step {band.step_db:g} dB, floor {band.floor:g}, centre "
+            f"{band.centre_db:g} dB"
+        )
         print(
-            f"  band {band.band}: {band.dtype} {band.domain}, {band.bytes} bytes, {band.bpp:.4g} bpp, "
-            f"model {band.model or 'none (exact)'}, step {band.step_db:g} dB, floor {band.floor:g}, "
-            f"centre {band.centre_db:g} dB"
+            f"  band {band.band}: {band.dtype} {band.domain}, {band.bytes} bytes, {band.bpp:.4g} bpp, {coded}"
         )
     for key, value in (about.summary or {}).items():
         print(f"  {key.replace('_', ' ')}: {value}")

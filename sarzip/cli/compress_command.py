@@ -12,7 +12,7 @@ from sarzip.cli.options import Device, Force, Json, Quiet, Threads
 from sarzip.errors import UsageError
 
 if TYPE_CHECKING:
-    from sarzip.pipeline.rate_control import Fidelity
+    from sarzip.pipeline.quality import Fidelity
     from sarzip.usecases.compress import CompressOptions
 
 
@@ -46,6 +46,20 @@ def compress(
     domain: Annotated[
         str, typer.Option("--domain", help="What the values are: auto, amplitude, power or db.")
     ] = "auto",
+    others: Annotated[
+        str,
+        typer.Option(
+            "--others",
+            help="Bands that are no backscatter: exact, bound (as exact for now), or refuse.",
+        ),
+    ] = "exact",
+    band_kind: Annotated[
+        list[str] | None,
+        typer.Option(
+            "--band-kind", metavar="N=KIND", help="What a band holds, for instance 3=phase or 1=power."
+        ),
+    ] = None,
+    lossless: Annotated[bool, typer.Option("--lossless", help="Every band bit for bit.")] = False,
     model: Annotated[str, typer.Option("--model", help="Released model, or a model's folder.")] = "lapped16",
     effort: Annotated[str, typer.Option("--effort", help="fast (quicker) or best (smaller).")] = "best",
     device: Device = "auto",
@@ -78,7 +92,21 @@ def compress(
     if json and output == "-":
         raise UsageError("--json and -o - both need stdout; write to a file")
     given = {"quality": quality, "bpp": bpp, "ratio": ratio, "size": _bytes(size), "rmse_db": rmse_db}
-    options = CompressOptions(_fidelity(given), domain, effort, model, device, threads, force, verify)
+    if lossless and any(value is not None for value in given.values()):
+        raise UsageError("--lossless loses nothing: leave the wanted size or error out")
+    options = CompressOptions(
+        _fidelity(given),
+        domain,
+        effort,
+        model,
+        device,
+        threads,
+        force,
+        verify,
+        others,
+        tuple(band_kind or ()),
+        lossless,
+    )
     single = len(sources) == 1 and not is_folder(output) and not Path(sources[0]).is_dir()
     if single and not resume and scheduler is None:
         _compress_one(sources[0], output, options, json, quiet)
@@ -90,7 +118,7 @@ def compress(
 
 
 def _fidelity(given: dict[str, float | None]) -> Fidelity:
-    from sarzip.pipeline.rate_control import Fidelity
+    from sarzip.pipeline.quality import Fidelity
 
     chosen = [(kind, value) for kind, value in given.items() if value is not None]
     if len(chosen) > 1:
@@ -119,7 +147,7 @@ def _compress_one(source: str, target: str, options: CompressOptions, json: bool
         render.print_json(report)
         return
     for note in report.notes:
-        render.say(note, quiet)
-    for band, (domain, reason) in enumerate(zip(report.domains, report.reasons, strict=True), start=1):
-        render.say(f"{source}: band {band} is {domain} ({reason})", quiet)
+        render.say(f"{source}: {note}", quiet)
+    for band in report.plan:
+        render.say(f"{source}: {batch_view.describe_band(band)}", quiet)
     render.say(batch_view.describe(report), quiet)

@@ -25,6 +25,14 @@ _ROWS = (
     ("point targets", "point_count"),
     ("point targets, peak error [dB]", "point_error_db"),
 )
+_UNIT_ROWS = (
+    ("largest error [stored unit]", "max_abs"),
+    ("RMSE [stored unit]", "rmse"),
+    ("mean error [stored unit]", "bias"),
+    ("correlation", "correlation"),
+    ("share of changed values", "changed"),
+    ("share of changed signs", "sign_flips"),
+)
 
 
 def compare(
@@ -43,8 +51,14 @@ def compare(
     result = compare(reference, decoded, domain, device, threads)
     if json:
         bands = [
-            {"band": each.band, "domain": each.domain, "mask_differences": each.mask_differences}
-            | each.quality.to_dict()
+            {
+                "band": each.band,
+                "kind": each.kind,
+                "domain": each.domain,
+                "mask_differences": each.mask_differences,
+                "units": each.units,
+            }
+            | (each.quality.to_dict() if each.quality else {})
             for each in result.bands
         ]
         render.print_json(
@@ -59,9 +73,15 @@ def compare(
             }
         )
         return
-    header = ["", *(f"band {each.band} ({each.domain})" for each in result.bands)]
+    header = ["", *(f"band {each.band} ({each.domain or each.kind})" for each in result.bands)]
     rows = [
-        [label, *(render.number(getattr(each.quality, key)) for each in result.bands)] for label, key in _ROWS
+        [label, *(render.number(getattr(each.quality, key, None)) for each in result.bands)]
+        for label, key in _ROWS
+        if any(each.quality for each in result.bands)
+    ]
+    rows += [
+        [label, *(render.number(getattr(each.units, key, None)) for each in result.bands)]
+        for label, key in _UNIT_ROWS
     ]
     rows.append(["pixels valid in one image only", *(str(each.mask_differences) for each in result.bands)])
     render.print_table(f"{decoded} against {reference}", header, rows)

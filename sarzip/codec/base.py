@@ -1,64 +1,125 @@
-"""What every model family offers the pipelines."""
+"""The contract of a codec: one group of a set of bands to bytes and back. Arrays and bytes only; thread-safe.
+
+There are two kinds. A `SignalCodec` sees a signal, float32 dB about the centre of the band, and makes latents
+of it that live on a coarser grid and look at their neighbours (`lapped16`, `ae16`). A `SampleCodec` sees the
+samples as they are stored and nothing around the group (`exact`). What they share is `Codec`.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from typing import Protocol
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, NamedTuple, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
 
-from sarzip.codec.lapped16.reduced import Synthesis
+Signal = NDArray[np.float32]
+"""(bands, rows, columns) in dB about the centre of each band."""
+Latents = NDArray[np.float32]
+"""(C, rows, columns), one for each 16×16 pixels."""
+Streams = Mapping[int, bytes]
+"""Payloads by the kinds of FORMAT.md 8."""
 
 LATENTS = 2
-SIDE = 3
+HYPER_LATENTS = 3
 
 
-class Family(Protocol):
-    """A trained codec for groups of patches; arrays in, arrays and bytes out. Thread-safe.
+@dataclass(frozen=True)
+class Quality:
+    """How well a set is kept: by a quantiser step in dB, or bit for bit where there is none."""
 
-    Signals are float32 dB about the centre of the band, latents have one sample per 16×16 pixels.
+    step_db: float | None = None
+
+    @property
+    def exact(self) -> bool:
+        """Whether nothing is lost."""
+        return self.step_db is None
+
+    @property
+    def step(self) -> float:
+        """The step; 0, which no codec of signals accepts, where there is none."""
+        return self.step_db or 0.0
+
+
+EXACT = Quality()
+
+
+class Halo(NamedTuple):
+    """What a codec looks at around a group.
+
+    pixels: on each side when analysing, a multiple of 16. latents: on each side when restoring.
     """
 
-    name: str
-    channels: int
-    """Latent channels C."""
+    pixels: int = 0
+    latents: int = 0
+
+
+class Encoded(NamedTuple):
+    """Streams of a group, and the latents that a decoder will make of them."""
+
+    streams: dict[int, bytes]
+    latents: Latents
+
+
+class Codec(Protocol):
+    """What every codec has."""
+
+    id: str
     inputs: int
     """Bands coded together."""
-    separate: bool
-    """Whether each band has its own share of the channels. encode and code then take NaN for the latents of a
-    band at places that no measurement of it depends on."""
-    analysis_halo: int
-    """Pixels analyse needs on each side, a multiple of 16."""
-    synthesis_halo: int
-    """Latents synthesise needs on each side."""
-    mirror_signs: NDArray[np.float32]
-    """(2, C): the sign of each channel where rows (0) or columns (1) of latents are mirrored."""
 
-    def analyse(self, signal: NDArray[np.float32]) -> NDArray[np.float32]:
-        """Signal (inputs, 16h+2a, 16w+2a), a the analysis halo, to latents (C, h, w)."""
-        ...
-
-    def encode(self, latents: NDArray[np.float32], step: float) -> dict[int, bytes]:
-        """Quantise one group of latents (C, h, w) with a step in dB and entropy-code it into streams."""
-        ...
-
-    def code(self, latents: NDArray[np.float32], step: float) -> tuple[dict[int, bytes], NDArray[np.float32]]:
-        """What encode gives, and the dequantised latents (C, h, w) that decode will make of it."""
-        ...
-
-    def decode(
-        self, streams: Mapping[int, bytes], shape: tuple[int, int], step: float
-    ) -> NDArray[np.float32]:
-        """Streams of one group to dequantised latents (C, h, w). Raises CorruptError."""
-        ...
-
-    def reduced(self, scale: int) -> Synthesis | None:
-        """Synthesis of the means over boxes of scale × scale pixels, out of each band's share of the latents;
-        None where it takes the pixels first.
+    def integers(
+        self, streams: Streams, shape: tuple[int, int], quality: Quality
+    ) -> NDArray[np.int32] | None:
+        """What entropy decoding gives for a group of `shape` latents, the same on every device; None where
+        the codec has nothing between streams and samples. Raises CorruptError.
         """
         ...
 
-    def synthesise(self, latents: NDArray[np.float32]) -> NDArray[np.float32]:
-        """Latents (C, h+2s, w+2s), s the synthesis halo, to signal (inputs, 16h, 16w)."""
+
+class SampleCodec(Codec, Protocol):
+    """Codes the stored samples of a group, without its neighbours."""
+
+    def encode(self, samples: Sequence[NDArray[Any]]) -> dict[int, bytes]:
+        """Samples (rows, columns) of every band to streams."""
+        ...
+
+    def decode(self, streams: Streams, shape: tuple[int, int], band: int) -> NDArray[Any]:
+        """Samples (rows, columns) of the band at a position in the set. Raises CorruptError."""
+        ...
+
+
+class SignalCodec(Codec, Protocol):
+    """Codes the signal of a group by latents: analyse, encode; decode, restore."""
+
+    channels: int
+    """Latent channels C."""
+    separate: bool
+    """Whether each band has its own share of the channels. encode then takes NaN for the latents of a band at
+    places that no measurement of it depends on."""
+    halo: Halo
+    mirror_signs: NDArray[np.float32]
+    """(2, C): the sign of each channel where rows (0) or columns (1) of latents are mirrored."""
+
+    def analyse(self, signal: Signal) -> Latents:
+        """Signal (inputs, 16h+2a, 16w+2a), a the pixels of the halo, to latents (C, h, w)."""
+        ...
+
+    def encode(self, latents: Latents, quality: Quality) -> Encoded:
+        """Quantise one group of latents (C, h, w) and entropy-code it."""
+        ...
+
+    def decode(self, streams: Streams, shape: tuple[int, int], quality: Quality) -> Latents:
+        """Streams of one group to dequantised latents (C, h, w). Raises CorruptError."""
+        ...
+
+    def restore(self, latents: Latents, scale: int = 1) -> Signal:
+        """Latents (C, h+2b, w+2b), b the latents of the halo, to signal (inputs, 16h/s, 16w/s): its means
+        over boxes of scale × scale pixels, scale a divisor of 16.
+        """
+        ...
+
+    def reduces(self, scale: int) -> bool:
+        """Whether restore makes such means without the pixels; if not, it is no faster than scale 1."""
         ...

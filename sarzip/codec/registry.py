@@ -1,57 +1,80 @@
-"""The model families by name, and how one is built from a model's card and weights."""
+"""The codecs of signals by their id, and how one is built from a model's card and weights."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
 from typing import Any
 
-from sarzip.codec.base import Family
+from sarzip.codec.base import SignalCodec
 from sarzip.errors import ModelError
 
 EFFORTS = ("fast", "best")
 """How hard an encoder searches; files of either decode alike. ae16 has one way only."""
 
 
-def build_family(
-    name: str, config: Mapping[str, Any], weights: Mapping[str, Any], device: str, effort: str = "best"
-) -> Family:
-    """Make the family `name` from its architecture parameters and its weights on 'cpu', 'cuda:N', or 'cuda'
-    for all devices there are; see for_bands for sets of more than one band.
+@dataclass(frozen=True)
+class Backing:
+    """Where and how a codec works. device: 'cpu', 'cuda:N', or 'cuda' for all. effort: of EFFORTS."""
 
-    Raises ModelError when this version of sarzip does not know the family or the weights do not fit.
+    device: str = "cpu"
+    effort: str = "best"
+
+
+def _ae16(config: Mapping[str, Any], weights: Mapping[str, Any], backing: Backing) -> SignalCodec:
+    from sarzip.codec.ae16.codec import Ae16Codec, Ae16Config
+
+    return Ae16Codec(Ae16Config(**config), weights, backing.device)
+
+
+def _lapped16(config: Mapping[str, Any], weights: Mapping[str, Any], backing: Backing) -> SignalCodec:
+    from sarzip.codec.lapped16.codec import DEFAULT_STATES, Lapped16, Lapped16Config
+
+    states = 1 if backing.effort == "fast" else DEFAULT_STATES
+    return Lapped16(Lapped16Config(**config), weights, states, backing.device)
+
+
+def _lapped16_pair(single: SignalCodec) -> SignalCodec:
+    from sarzip.codec.lapped16.band_pair import Lapped16Pair
+    from sarzip.codec.lapped16.codec import Lapped16
+
+    assert isinstance(single, Lapped16)
+    return Lapped16Pair(single)
+
+
+_BUILDERS: Mapping[str, Callable[[Mapping[str, Any], Mapping[str, Any], Backing], SignalCodec]] = {
+    "ae16": _ae16,
+    "lapped16": _lapped16,
+}
+_PAIRS: Mapping[str, Callable[[SignalCodec], SignalCodec]] = {"lapped16": _lapped16_pair}
+
+
+def build_codec(
+    family: str, config: Mapping[str, Any], weights: Mapping[str, Any], backing: Backing = Backing()
+) -> SignalCodec:
+    """The codec `family` of a card, from its architecture parameters and its weights.
+
+    Raises ModelError when this version of sarzip does not know it or the weights do not fit.
     """
+    if family not in _BUILDERS:
+        raise ModelError(
+            f"model family '{family}' is unknown to this version of sarzip; a newer one may have it"
+        )
     try:
-        if name == "ae16":
-            from sarzip.codec.ae16.codec import Ae16Config, Ae16Family
-
-            return Ae16Family(Ae16Config(**config), weights, device)
-        if name == "lapped16":
-            from sarzip.codec.lapped16.codec import DEFAULT_STATES, Lapped16Config, Lapped16Family
-
-            states = 1 if effort == "fast" else DEFAULT_STATES
-            if device == "cpu":
-                return Lapped16Family(Lapped16Config(**config), weights, states)
-            from sarzip.codec.lapped16.torch_device import DeviceFamily
-
-            return DeviceFamily(Lapped16Config(**config), weights, device, states)
+        return _BUILDERS[family](config, weights, backing)
     except (TypeError, KeyError, RuntimeError) as error:
-        raise ModelError(f"weights of family '{name}' do not fit their card ({error})") from error
-    raise ModelError(f"model family '{name}' is unknown to this version of sarzip; a newer one may have it")
+        raise ModelError(f"weights of family '{family}' do not fit their card ({error})") from error
 
 
-def for_bands(family: Family, bands: int) -> Family:
-    """The family that codes sets of so many bands with a model's weights; ModelError where there is none."""
-    if family.inputs == bands:
-        return family
-    if family.name == "lapped16" and bands == 2:
-        from sarzip.codec.lapped16.band_pair import PairedFamily
-        from sarzip.codec.lapped16.codec import Lapped16Family
-
-        assert isinstance(family, Lapped16Family)
-        return PairedFamily(family)
-    raise ModelError(f"a model of family '{family.name}' cannot code {bands} bands together")
+def for_bands(codec: SignalCodec, bands: int) -> SignalCodec:
+    """The codec of sets of so many bands with a model's weights; ModelError where there is none."""
+    if codec.inputs == bands:
+        return codec
+    if bands == 2 and can_pair(codec):
+        return _PAIRS[codec.id](codec)
+    raise ModelError(f"a model of family '{codec.id}' cannot code {bands} bands together")
 
 
-def can_pair(family: Family) -> bool:
-    """Whether the family codes one band at a time or two together, as one likes."""
-    return family.name == "lapped16" and family.inputs == 1
+def can_pair(codec: SignalCodec) -> bool:
+    """Whether the codec takes one band at a time or two together, as one likes."""
+    return codec.id in _PAIRS and codec.inputs == 1

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from sarzip.container import limits
-from sarzip.container.header import BandHeader, FrameAddress, GroupWindow, Header, ModelRef, SetHeader
+from sarzip.container.header import BandHeader, FrameAddress, Header, ModelRef, SetHeader
 from sarzip.container.layout import (
     FIRST_SKIPPABLE_KIND,
     FORMAT_MAJOR,
@@ -21,7 +21,6 @@ __all__ = [
     "FORMAT_MINOR",
     "BandHeader",
     "FrameAddress",
-    "GroupWindow",
     "Header",
     "ModelRef",
     "Reader",

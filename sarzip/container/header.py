@@ -15,6 +15,7 @@ from typing import Any, NamedTuple
 
 from sarzip.container import limits
 from sarzip.errors import InputError
+from sarzip.grid import Grid, Window
 
 INTEGER_RANGES = {
     **{f"uint{bits}": (0, 2**bits - 1) for bits in (8, 16, 32, 64)},
@@ -43,15 +44,6 @@ class FrameAddress(NamedTuple):
     group: int
     set: int
     part: int
-
-
-class GroupWindow(NamedTuple):
-    """The pixels of a group: first row and column, and how many rows and columns."""
-
-    row: int
-    col: int
-    height: int
-    width: int
 
 
 @dataclass(frozen=True)
@@ -165,15 +157,14 @@ class Header:
         _count(self.frame_count, 1, limits.MAX_FRAMES, "data frames (a larger group side gives fewer)")
 
     @property
-    def grid(self) -> tuple[int, int]:
-        """Rows and columns of groups."""
-        return -(-self.height // self.group), -(-self.width // self.group)
+    def grid(self) -> Grid:
+        """The groups of the scene."""
+        return Grid(self.width, self.height, self.group)
 
     @property
     def group_count(self) -> int:
         """Number of groups."""
-        rows, columns = self.grid
-        return rows * columns
+        return self.grid.count
 
     @property
     def frame_count(self) -> int:
@@ -194,39 +185,22 @@ class Header:
         group, set_index = divmod(rest, len(self.sets))
         return FrameAddress(group, set_index, part)
 
-    def window(self, group: int) -> GroupWindow:
-        """Pixels of a group; groups at the right and lower edge are smaller."""
+    def window(self, group: int) -> Window:
+        """Pixels of a group, by its number in raster order; IndexError if there is none."""
         if not 0 <= group < self.group_count:
             raise IndexError(f"no group {group} in a file with {self.group_count}")
-        row, col = (index * self.group for index in divmod(group, self.grid[1]))
-        return GroupWindow(row, col, min(self.group, self.height - row), min(self.group, self.width - col))
-
-    def group_window(self, ordinal: int) -> GroupWindow:
-        """Pixels of the group that data frame `ordinal` belongs to."""
-        return self.window(self.address(ordinal).group)
-
-    def groups_in(self, window: GroupWindow) -> list[int]:
-        """Groups that share a pixel with `window` (which may reach beyond the scene), in raster order."""
-        rows, columns = self.grid
-        first_row, first_col = max(0, window.row // self.group), max(0, window.col // self.group)
-        stop_row = min(rows, -(-(window.row + window.height) // self.group))
-        stop_col = min(columns, -(-(window.col + window.width) // self.group))
-        if window.height <= 0 or window.width <= 0:
-            return []
-        inside = range(first_col, stop_col)
-        return [row * columns + col for row in range(first_row, stop_row) for col in inside]
+        return self.grid.window(*divmod(group, self.grid.columns))
 
     def content_limit(self, ordinal: int) -> int:
         """Most bytes that the content of data frame `ordinal` may have."""
         address = self.address(ordinal)
         window = self.window(address.group)
-        return limits.frame_content_limit(window.height, window.width, len(self.sets[address.set].bands))
+        return limits.frame_content_limit(window.rows, window.columns, len(self.sets[address.set].bands))
 
     def describe_frame(self, ordinal: int) -> str:
         """Where a data frame lies, for messages: 'group 3 (rows 0-1023, columns 1024-2047), set 0'."""
         group, set_index, part = self.address(ordinal)
-        row, col, height, width = self.window(group)
-        place = f"group {group} (rows {row}-{row + height - 1}, columns {col}-{col + width - 1})"
+        place = f"group {group} ({self.window(group)})"
         return f"{place}, set {set_index}" + (f", part {part}" if self.parts > 1 else "")
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -12,22 +13,22 @@ from sarzip.codec.signal import cell_power as power
 from sarzip.codec.signal.radiometry import DOMAINS, Radiometry
 from sarzip.codec.streams import class_map as validity
 from sarzip.codec.streams.outliers import Overlay
-from sarzip.container import BandHeader, Header
+from sarzip.container import BandHeader
 from sarzip.errors import CorruptError, InputError
-from sarzip.grid import Grid
 
-EXACT = "exact"
+EXACT_DOMAIN = "exact"
 """The domain of bands that no network touches."""
 
 _SAMPLE_TYPES = (
     *(f"{kind}int{bits}" for kind in ("", "u") for bits in (8, 16, 32, 64)),
+    "float16",
     "float32",
     "float64",
 )
 
 
 @dataclass(frozen=True)
-class BandCoding:
+class BandTransform:
     """One band as the codec sees it: its transform, dtype, and special values (see codec.validity)."""
 
     radiometry: Radiometry
@@ -73,10 +74,10 @@ class BandCoding:
             validity.restore(values, classes, self.specials, self.shared_zero)
         return values
 
-    def to_header(self) -> BandHeader:
-        """Its form in the file."""
+    def to_header(self, about: Mapping[str, Any] = {}) -> BandHeader:
+        """Its form in the file. about: what else the header says of the band."""
         radiometry = self.radiometry
-        extra: dict[str, Any] = {}
+        extra: dict[str, Any] = dict(about)
         if radiometry.unit != 1.0:
             extra["unit"] = radiometry.unit
         if self.shared_zero:
@@ -88,7 +89,7 @@ class BandCoding:
         )
 
     @classmethod
-    def from_header(cls, band: BandHeader) -> BandCoding:
+    def from_header(cls, band: BandHeader) -> BandTransform:
         """Rebuild it from a file's header.
 
         Raises InputError for sample types that this version cannot make, CorruptError for parameters that
@@ -98,7 +99,7 @@ class BandCoding:
             raise InputError(f"has samples of type {band.dtype}, which this version of sarzip cannot restore")
         unit = band.extra.get("unit", 1.0)
         if (
-            band.domain not in (*DOMAINS, EXACT)
+            band.domain not in (*DOMAINS, EXACT_DOMAIN)
             or not isinstance(unit, (int, float))
             or not 0 < abs(unit) < 1e9
         ):
@@ -108,6 +109,10 @@ class BandCoding:
         return cls(radiometry, band.dtype, band.specials, *flags)
 
 
-def grid_of(header: Header) -> Grid:
-    """The groups of a file."""
-    return Grid(header.width, header.height, header.group)
+def fill_value(band: BandHeader) -> float | int:
+    """What lost pixels of a band become: its first special value (nodata where the raster has one), else 0
+    for integers and NaN for floats.
+    """
+    if band.specials:
+        return band.specials[0]
+    return 0 if np.dtype(band.dtype).kind in "iu" else float("nan")

@@ -1,170 +1,260 @@
-"""The path of a pixel out of the file: entropy-decode a row of groups, synthesise, restore, hand over."""
+"""The way of a pixel out of the file: frames in order, groups on several threads, blocks of samples in order.
+
+One driver serves a whole scene, a region of it and a damaged file. A region at full resolution is what
+decoding everything and cropping gives (up to the rounding of floating point); at a reduced one it holds means
+of boxes of the decoded signal, in dB.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
-from sarzip.codec.base import Family
-from sarzip.codec.exact.planes import decode_plane
-from sarzip.codec.registry import build_family, for_bands
-from sarzip.codec.streams.payloads import SIDE_STREAMS, SideStreams, split_payloads
-from sarzip.container import Header, StreamKind, require_known
-from sarzip.errors import CorruptError, ModelError
-from sarzip.grid import Window
-from sarzip.pipeline.band import BandCoding, grid_of
-from sarzip.pipeline.memory import check_memory
-from sarzip.pipeline.models import ModelStore
-from sarzip.pipeline.neighbours import LatentRow, NeighbouredRow, with_neighbours
+from sarzip.container import Header
+from sarzip.errors import CorruptError
+from sarzip.grid import STRIDE, Grid, Neighbourhood, Part, Window, in_latents, mirrored_beside
+from sarzip.pipeline.band import fill_value
+from sarzip.pipeline.group import MASK_BAND, DecodedGroup, GroupCoder, View
+from sarzip.pipeline.memory import check_need
 from sarzip.pipeline.sarzfile import Frames
+from sarzip.pipeline.selection import Region
 from sarzip.system.machine import Machine, math_threads
 from sarzip.system.work_pool import WorkPool
 
 
+class Key(NamedTuple):
+    """Row and column of a group, and a set."""
+
+    row: int
+    column: int
+    set: int
+
+
 @dataclass(frozen=True)
 class DecodedBlock:
-    """Samples of one band in a rectangle of the scene; band -1 is the dataset mask (uint8)."""
+    """Samples of one band of a region in a rectangle of its samples; MASK_BAND: the dataset mask (uint8)."""
 
     band: int
     window: Window
     values: NDArray[Any]
 
 
-MASK_BAND = -1
-KNOWN_STREAMS = (StreamKind.LATENTS, StreamKind.SIDE, *SIDE_STREAMS)
+class LostFrame(dict[int, bytes]):
+    """In place of the streams of a frame that is not there: why."""
+
+    def __init__(self, reason: str) -> None:
+        super().__init__()
+        self.reason = reason
 
 
-class SceneDecoder:
-    """Turns the payload streams of consecutive frames into samples."""
+@dataclass(frozen=True)
+class Hooks:
+    """What a driver is told on the way, from any thread. on_streams: what each frame holds, once it decoded.
+    on_lost: a group that does not decode, and why; without it that is an error.
+    """
+
+    on_streams: Callable[[Key, Mapping[int, bytes]], None] | None = None
+    on_lost: Callable[[Key, str], None] | None = None
+
+
+Ready = Callable[[], DecodedGroup]
+"""Waits for a group that may still be in the making."""
+
+
+class RegionGroups:
+    """The groups that a region takes, and how one is restored out of them; stateless, thread-safe."""
+
+    def __init__(self, header: Header, region: Region, coders: Mapping[int, GroupCoder]) -> None:
+        """coders: of the sets that the region takes bands of, by number."""
+        self.grid = Grid(header.width, header.height, header.group)
+        self._header = header
+        self._region = region
+        self._coders = coders
+        size = in_latents(self.grid.scene)
+        self._around = {
+            number: Neighbourhood(size.rows, size.columns, 1, coder.halo.latents, coder.mirror_signs)
+            for number, coder in coders.items()
+        }
+        covering = self.grid.covering(region.window)
+        self.tiles = [Key(row, column, number) for row, column in covering for number in sorted(coders)]
+
+    def coder(self, number: int) -> GroupCoder:
+        """The coder of a set."""
+        return self._coders[number]
+
+    def needs(self, tile: Key) -> set[Key]:
+        """A group's own key and those of its neighbours whose latents restoring it looks at."""
+        wanted = self._wanted_latents(tile)
+        if wanted is None:
+            return {tile}
+        edge = self.grid.group // STRIDE
+        reach = self._around[tile.set].reach(wanted)
+        rows = range(reach.row // edge, -(-reach.bottom // edge))
+        columns = range(reach.column // edge, -(-reach.right // edge))
+        return {Key(row, column, tile.set) for row in rows for column in columns} | {tile}
+
+    def restore(self, tile: Key, ready: Mapping[Key, Ready]) -> Iterator[DecodedBlock]:
+        """Blocks of a group, given all that it needs. Raises CorruptError."""
+        group, view = ready[tile](), self._view(tile)
+        if group.lost is not None:
+            raise CorruptError(group.lost)
+        wanted, latents = self._wanted_latents(tile), None
+        if wanted is not None:
+            latents = self._around[tile.set].around(wanted, self._parts(tile, group, ready))
+        window, members = self.grid.window(tile.row, tile.column), self._header.sets[tile.set].bands
+        for position, values in self._coders[tile.set].restore(group, window, view, latents):
+            yield self._block(MASK_BAND if position == MASK_BAND else members[position], view.inside, values)
+
+    def lost(self, tile: Key) -> Iterator[DecodedBlock]:
+        """Blocks of a group that is lost: each band's first special value, else 0 or NaN; an empty mask."""
+        inside = self._view(tile).inside
+        shape = -(-inside.rows // self._region.scale), -(-inside.columns // self._region.scale)
+        for position in self._view(tile).positions:
+            band = self._header.sets[tile.set].bands[position]
+            about = self._header.bands[band]
+            yield self._block(band, inside, np.full(shape, fill_value(about), np.dtype(about.dtype)))
+        if tile.set == 0 and self._header.raster.get("k"):
+            yield self._block(MASK_BAND, inside, np.zeros(shape, np.uint8))
+
+    def latent_bytes(self) -> int:
+        """Most bytes of latents that are held at a time: those of a row of groups and its neighbours."""
+
+        def size(key: Key) -> int:
+            place = self.grid.latents(key.row, key.column)
+            return 4 * place.rows * place.columns * self._coders[key.set].channels
+
+        by_row: dict[int, set[Key]] = {}
+        for tile in self.tiles:
+            by_row.setdefault(tile.row, set()).update(self.needs(tile))
+        return max(sum(map(size, keys)) for keys in by_row.values())
+
+    def _view(self, tile: Key) -> View:
+        inside = self.grid.window(tile.row, tile.column).intersection(self._region.window)
+        members = self._header.sets[tile.set].bands
+        positions = [at for at, band in enumerate(members) if band in self._region.bands]
+        return View(inside, positions, self._region.scale)
+
+    def _wanted_latents(self, tile: Key) -> Window | None:
+        view = self._view(tile)
+        if not view.positions:
+            return None
+        return self._coders[tile.set].wanted_latents(self.grid.window(tile.row, tile.column), view)
+
+    def _parts(self, tile: Key, own: DecodedGroup, ready: Mapping[Key, Ready]) -> Iterator[Part]:
+        """Latents of a group and its neighbours, a lost one's replaced by the group's own mirror image."""
+        assert own.latents is not None
+        for key in self.needs(tile):
+            group = ready[key]()
+            if group.latents is not None:
+                yield group.latents
+            else:
+                place = self.grid.latents(key.row, key.column)
+                yield mirrored_beside(own.latents, place, self._coders[tile.set].mirror_signs)
+
+    def _block(self, band: int, inside: Window, values: NDArray[Any]) -> DecodedBlock:
+        window, scale = self._region.window, self._region.scale
+        place = (inside.row - window.row) // scale, (inside.column - window.column) // scale
+        own = band if band == MASK_BAND else self._region.bands.index(band)
+        return DecodedBlock(own, Window(*place, *values.shape), values)
+
+
+class Decoder:
+    """Turns the streams of the frames that a region needs into its samples."""
 
     def __init__(
-        self, header: Header, machine: Machine, model: str | None = None, trust: bool = False
+        self, groups: RegionGroups, header: Header, machine: Machine, hooks: Hooks = Hooks()
     ) -> None:
+        """Raises InputError where there is too little memory."""
+        self._groups = groups
         self._header = header
         self._machine = machine
-        self._grid = grid_of(header)
-        self._bands = [BandCoding.from_header(band) for band in header.bands]
-        self._families = load_families(header, machine.device, model, trust)
-        check_memory(header, self._families)
+        self._hooks = hooks
+        self._keys = sorted(set().union(*(groups.needs(tile) for tile in groups.tiles)))
+        check_need(
+            groups.latent_bytes(),
+            f"groups of {header.group}x{header.group} pixels over {header.width} columns",
+        )
+
+    @property
+    def ordinals(self) -> list[int]:
+        """The data frames needed, ascending."""
+        columns = self._groups.grid.columns
+        return [self._header.ordinal(key.row * columns + key.column, key.set) for key in self._keys]
 
     def blocks(self, frames: Frames) -> Iterator[DecodedBlock]:
-        """Decode all frames, which must come in the order of the file, into blocks in raster order."""
-        tasks = self._grid.columns * len(self._header.sets)
-        workers = min(self._machine.threads, tasks)
+        """Decode the streams of `ordinals`, in that order, into blocks in raster order of the groups."""
+        workers = min(self._machine.threads, len(self._keys))
         with math_threads(max(1, self._machine.threads // workers)), WorkPool(workers) as pool:
-            rows = with_neighbours(self._decoded_rows(frames, pool), self._families, self._grid)
-            # One sequence of tasks for the whole scene: the next row is begun while this one is finished.
-            items = (
-                (row, column, number, synthesis)
-                for row, synthesis in enumerate(rows)
-                for column in range(self._grid.columns)
-                for number in range(len(self._header.sets))
-            )
-            for blocks in pool.map(lambda item: self._synthesise(*item), items):
+            # One sequence of tasks: the next row of groups is begun while this one is finished.
+            for blocks in pool.map(lambda task: self._restore(*task), self._tasks(frames, pool)):
                 yield from blocks
             # One more step lets a stream reader check its index and trailer.
             if next(frames, None) is not None:
                 raise CorruptError("has more groups than its header announces")
 
-    def _decoded_rows(self, frames: Frames, pool: WorkPool) -> Iterator[list[LatentRow]]:
-        """For each row of groups and each set: the latents of the whole row and what else its frames hold."""
-        sets = range(len(self._header.sets))
-        for row in range(self._grid.rows):
-            items = []
-            for column in range(self._grid.columns):
-                for number in sets:
-                    streams = next(frames, None)
-                    if streams is None:
-                        raise CorruptError("ends before its last group")
-                    items.append((row, column, number, streams))
-            decoded = [pool.submit(lambda item: self._entropy_decode(*item), item) for item in items]
-            yield [LatentRow(tuple(decoded[number :: len(sets)])) for number in sets]
+    def _tasks(self, frames: Frames, pool: WorkPool) -> Iterator[tuple[Key, dict[Key, Ready]]]:
+        """For each row of groups: begin to decode what it needs, then what restores its groups."""
+        ready: dict[Key, Ready] = {}
+        unread = self._keys
+        needs = {tile: self._groups.needs(tile) for tile in self._groups.tiles}
+        rows = sorted({tile.row for tile in needs})
+        for row in rows:
+            tiles = [tile for tile in needs if tile.row == row]
+            last = max(key.row for tile in tiles for key in needs[tile])
+            count = sum(key.row <= last for key in unread)
+            for key in unread[:count]:
+                # Frames are read here, one after the other.
+                streams = next(frames, None)
+                if streams is None:
+                    raise CorruptError("ends before its last group")
+                ready[key] = pool.submit(lambda task: self._decode(*task), (key, streams))
+            unread = unread[count:]
+            for tile in tiles:
+                yield tile, {key: ready[key] for key in needs[tile]}
+            later = set().union(*(needs[tile] for tile in needs if tile.row > row))
+            ready = {
+                key: self._last_rows(ready[key], key.set) if key.row <= row else ready[key]
+                for key in ready.keys() & later
+            }
 
-    def _entropy_decode(
-        self, row: int, column: int, number: int, streams: Mapping[int, bytes]
-    ) -> tuple[NDArray[np.float32], Mapping[int, bytes]]:
-        require_known(streams, KNOWN_STREAMS)
-        family = self._families[number]
-        shape = self._grid.latent_shape(row, column)
-        if family is None:
-            return np.empty((0, *shape), np.float32), streams
-        step = self._header.sets[number].step
-        latents = family.decode(streams, shape, step)
-        kept = {
-            kind: data for kind, data in streams.items() if kind not in (StreamKind.LATENTS, StreamKind.SIDE)
-        }
-        return latents, kept
+    def _last_rows(self, ready: Ready, number: int) -> Ready:
+        """A group of which only the row below wants something: copies, so that the rest need not be kept."""
+        halo = self._groups.coder(number).halo.latents
+        group = ready()
+        if group.latents is None or not halo:
+            return lambda: group
+        row, column, latents = group.latents
+        skip = max(0, latents.shape[1] - halo)
+        tail = DecodedGroup(latents=Part(row + skip, column, latents[:, skip:].copy()))
+        return lambda: tail
 
-    def _synthesise(
-        self, row: int, column: int, number: int, rows: list[NeighbouredRow]
-    ) -> list[DecodedBlock]:
-        window = self._grid.window(row, column)
-        members = self._header.sets[number].bands
-        streams = rows[number].group(column)
-        shape = (window.rows, window.columns)
-        blocks = []
-        family = self._families[number]
-        if family is None:
-            planes = split_payloads(streams.get(StreamKind.LATENTS, b""), len(members))
-            for band, plane in zip(members, planes, strict=True):
-                blocks.append(DecodedBlock(band, window, decode_plane(plane, shape, self._bands[band].dtype)))
-        else:
-            signal = family.synthesise(rows[number].crop(column))
-            side = SideStreams(streams, len(members), shape)
-            for position, band in enumerate(members):
-                coding = self._bands[band]
-                classes = side.classes(position, len(coding.specials))
-                literals = side.literals(position, classes, len(coding.specials))
-                cropped = signal[position, : window.rows, : window.columns]
-                values = coding.restore(cropped, classes, side.cells(position), literals)
-                blocks.append(DecodedBlock(band, window, values))
-        mask = SideStreams(streams, len(members), shape).dataset_mask()
-        if mask is not None:
-            blocks.append(DecodedBlock(MASK_BAND, window, mask))
-        return blocks
+    def _decode(self, key: Key, streams: Mapping[int, bytes]) -> DecodedGroup:
+        reason = streams.reason if isinstance(streams, LostFrame) else None
+        if reason is None:
+            window = self._groups.grid.window(key.row, key.column)
+            try:
+                group = self._groups.coder(key.set).decode(streams, window)
+                if self._hooks.on_streams:
+                    self._hooks.on_streams(key, streams)
+                return group
+            except CorruptError as error:
+                if self._hooks.on_lost is None:
+                    raise
+                reason = str(error)
+        if self._hooks.on_lost is None:
+            raise CorruptError(reason)
+        self._hooks.on_lost(key, reason)
+        return DecodedGroup(lost=reason)
 
-
-def load_families(
-    header: Header, device: str, model: str | None = None, trust: bool = False
-) -> list[Family | None]:
-    """The family of each set (None: exact planes without a model).
-
-    model: a folder to take instead of the released ones; trust: whatever its hash is. Wrong or missing
-    models raise ModelError.
-    """
-    wanted = families_of_sets(header, range(len(header.sets)), device, model, trust)
-    return [wanted[number] for number in range(len(header.sets))]
-
-
-def families_of_sets(
-    header: Header, numbers: Iterable[int], device: str, model: str | None = None, trust: bool = False
-) -> dict[int, Family | None]:
-    """The same for some sets, by their numbers."""
-    store = ModelStore()
-    built: dict[int, Family] = {}
-    fitted: dict[tuple[int, int], Family] = {}
-    found: dict[int, Family | None] = {}
-    for number in numbers:
-        each, bands = header.sets[number], len(header.sets[number].bands)
-        if each.model is None:
-            found[number] = None
-            continue
-        if each.model not in built:
-            card, weights = store.load_for_file(header.models[each.model], model, trust)
-            built[each.model] = build_family(card.family, card.config, weights, device)
-        if (each.model, bands) not in fitted:
-            fitted[each.model, bands] = _fitting(built[each.model], bands)
-        found[number] = fitted[each.model, bands]
-    return found
-
-
-def _fitting(family: Family, bands: int) -> Family:
-    """The family for sets of so many bands; CorruptError where no writer makes such sets."""
-    try:
-        return for_bands(family, bands)
-    except ModelError as error:
-        raise CorruptError(f"header does not fit its model: {error}") from error
+    def _restore(self, tile: Key, ready: Mapping[Key, Ready]) -> list[DecodedBlock]:
+        try:
+            return list(self._groups.restore(tile, ready))
+        except CorruptError as error:
+            if self._hooks.on_lost is None:
+                raise
+            self._hooks.on_lost(tile, str(error))
+            return list(self._groups.lost(tile))

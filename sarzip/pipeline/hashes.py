@@ -9,58 +9,38 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from sarzip.codec.ae16 import planes
-from sarzip.codec.base import LATENTS, Family
 from sarzip.container import Header
-from sarzip.pipeline.band import EXACT, BandCoding
-from sarzip.pipeline.decode import MASK_BAND, DecodedBlock, SceneDecoder
-from sarzip.system.machine import Machine
+from sarzip.pipeline.band import EXACT_DOMAIN, BandTransform
+from sarzip.pipeline.decode import DecodedBlock, Key, RegionGroups
+from sarzip.pipeline.group import MASK_BAND
 
 _NO_DB = np.iinfo(np.int32).min
 
 
-class HashingDecoder(SceneDecoder):
-    """A decoder that also hashes the integers of every group."""
+class IntegerHashes:
+    """Hashes of the integers of every group: a hook of the decoder (on_streams)."""
 
-    def __init__(
-        self, header: Header, machine: Machine, model: str | None = None, trust: bool = False
-    ) -> None:
-        super().__init__(header, machine, model, trust)
-        self._digests: dict[tuple[int, int], bytes | None] = {}
+    def __init__(self, header: Header, groups: RegionGroups) -> None:
+        self._header = header
+        self._groups = groups
+        self._digests: dict[Key, bytes | None] = {}
 
-    def integers_sha256(self) -> tuple[str | None, ...]:
-        """Per set: the hash of its groups' hashes in raster order; None where a family tells none."""
+    def add(self, key: Key, streams: Mapping[int, bytes]) -> None:
+        """Take in the streams of a group."""
+        coder, place = self._groups.coder(key.set), self._groups.grid.latents(key.row, key.column)
+        integers = coder.codec.integers(streams, (place.rows, place.columns), coder.quality)
+        digest = None if integers is None else hashlib.sha256(integers.astype("<i4").tobytes()).digest()
+        self._digests[key] = digest
+
+    def sha256(self) -> tuple[str | None, ...]:
+        """Per set: the hash of its groups' hashes in raster order; None where a codec tells none."""
         result: list[str | None] = []
-        for number in range(len(self._families)):
-            digests = [self._digests[group, number] for group in range(self._header.group_count)]
+        for number in range(len(self._header.sets)):
+            digests = [self._digests[key] for key in sorted(self._digests) if key.set == number]
             known = [digest for digest in digests if digest is not None]
             whole = len(known) == len(digests)
             result.append(hashlib.sha256(b"".join(known)).hexdigest() if whole else None)
         return tuple(result)
-
-    def _entropy_decode(
-        self, row: int, column: int, number: int, streams: Mapping[int, bytes]
-    ) -> tuple[NDArray[np.float32], Mapping[int, bytes]]:
-        decoded = super()._entropy_decode(row, column, number, streams)
-        shape, step = self._grid.latent_shape(row, column), self._header.sets[number].step
-        integers = decoded_integers(self._families[number], streams, shape, step)
-        digest = None if integers is None else hashlib.sha256(integers.astype("<i4").tobytes()).digest()
-        self._digests[row * self._grid.columns + column, number] = digest
-        return decoded
-
-
-def decoded_integers(
-    family: Family | None, streams: Mapping[int, bytes], shape: tuple[int, int], step: float
-) -> NDArray[np.int32] | None:
-    """The integers that entropy decoding gives for one group of h×w latents; None where it is not told."""
-    if family is None:
-        return None
-    if hasattr(family, "integers"):
-        integers: NDArray[np.int32] = family.integers(streams, shape, step)
-        return integers
-    if family.name == "ae16":
-        return planes.unpack(streams[LATENTS], (family.channels, *shape))
-    return None
 
 
 class DecodedHashes:
@@ -68,7 +48,7 @@ class DecodedHashes:
 
     def __init__(self, header: Header, tolerance_db: float) -> None:
         self._header = header
-        self._bands = [_BandHash(BandCoding.from_header(band), tolerance_db) for band in header.bands]
+        self._bands = [_BandHash(BandTransform.from_header(band), tolerance_db) for band in header.bands]
         self._mask = _StripHash("uint8")
         self._has_mask = False
 
@@ -126,16 +106,16 @@ class _StripHash:
 class _BandHash(_StripHash):
     """The same for a band of samples, with what is known of it in dB."""
 
-    def __init__(self, coding: BandCoding, tolerance_db: float) -> None:
+    def __init__(self, coding: BandTransform, tolerance_db: float) -> None:
         super().__init__(coding.dtype)
         self._coding = coding
         self._tolerance = tolerance_db
         self.rounded = hashlib.sha256()
-        self.is_float = self._dtype.kind == "f" and coding.radiometry.domain != EXACT
+        self.is_float = self._dtype.kind == "f" and coding.radiometry.domain != EXACT_DOMAIN
         self.total, self.count = 0.0, 0
 
     def complete(self, strip: NDArray[Any]) -> None:
-        if self._coding.radiometry.domain == EXACT:
+        if self._coding.radiometry.domain == EXACT_DOMAIN:
             return
         for row in range(0, len(strip), 64):  # so few rows at a time that float64 copies stay small
             self._add_db(strip[row : row + 64])

@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 import os
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -12,13 +13,17 @@ from numpy.typing import NDArray
 from sarzip.codec.streams import class_map as validity
 from sarzip.container import Header
 from sarzip.errors import CorruptError
+from sarzip.grid import Window
 from sarzip.measure import Domain, to_db
 from sarzip.measure.domains import integer_floor, smallest_positive, to_power
+from sarzip.measure.units import UnitErrors, UnitErrorSums
 from sarzip.measure.windows import WindowMoments
-from sarzip.pipeline.band import EXACT, BandCoding
-from sarzip.pipeline.decode import MASK_BAND, DecodedBlock, SceneDecoder
+from sarzip.pipeline.band import EXACT_DOMAIN, BandTransform
+from sarzip.pipeline.coders import DecodeOptions, scene_decoder
+from sarzip.pipeline.decode import DecodedBlock
+from sarzip.pipeline.group import MASK_BAND
 from sarzip.pipeline.sarzfile import open_sarz
-from sarzip.raster import RasterSource
+from sarzip.pipeline.sources import Source
 from sarzip.system.machine import Machine
 
 _ROWS = 1024
@@ -28,17 +33,19 @@ _ROWS = 1024
 class BandError:
     """Error of one band over its valid pixels, as `compare` defines it; None where there is no valid pixel.
 
-    band: counted from 1. bias_p95_db: 95th percentile of the magnitude of the bias of 32x32 windows.
+    band: counted from 1. bias_p95_db: 95th percentile of the magnitude of the bias of 32x32 windows. units:
+    the errors in the units of the data.
     """
 
     band: int
     rmse_db: float | None
     max_error_db: float | None
     bias_p95_db: float | None
+    units: UnitErrors | None = None
 
 
 def measure_errors(
-    packed: str | os.PathLike[str], raster: RasterSource, model: str, machine: Machine
+    packed: str | os.PathLike[str], raster: Source, model: str, machine: Machine
 ) -> tuple[BandError, ...]:
     """Decode the whole file, check what must be exact against `raster`, and measure the rest.
 
@@ -47,7 +54,7 @@ def measure_errors(
     """
     with open_sarz(packed) as (header, frames):
         check = _Check(header, raster)
-        for block in SceneDecoder(header, machine, model).blocks(frames):
+        for block in scene_decoder(header, machine, DecodeOptions(model=model)).blocks(frames):
             check.add(block)
         return check.result()
 
@@ -55,26 +62,25 @@ def measure_errors(
 class _Check:
     """Compares decoded blocks with the pixels they came from."""
 
-    def __init__(self, header: Header, raster: RasterSource) -> None:
+    def __init__(self, header: Header, raster: Source) -> None:
         self._raster = raster
-        self._bands = [BandCoding.from_header(band) for band in header.bands]
+        self._bands = [BandTransform.from_header(band) for band in header.bands]
         self._measured = {
             band: _Errors(coding, self._floor(band))
             for band, coding in enumerate(self._bands)
-            if coding.radiometry.domain != EXACT
+            if coding.radiometry.domain != EXACT_DOMAIN
         }
 
     def add(self, block: DecodedBlock) -> None:
         """The next block, in any order of the bands but from top to bottom."""
         window = block.window
-        area = (window.row, window.rows, window.column, window.columns)
         place = f"rows {window.row}-{window.row + window.rows - 1}"
         if block.band == MASK_BAND:
-            mask = self._raster.read_mask(*area)
+            mask = self._raster.read_mask(window)
             if mask is None or not np.array_equal(mask != 0, block.values != 0):
                 raise CorruptError(f"the mask does not decode to the original's ({place})")
             return
-        original = self._raster.read([block.band], *area)[0]
+        original = self._raster.read([block.band], window)[0]
         special = np.ones(original.shape, bool)
         if block.band in self._measured:
             special = self._classes(block.band, original) != 0
@@ -93,14 +99,14 @@ class _Check:
     def _floor(self, band: int) -> float:
         """The clamp of the logarithm: of its dtype, or the smallest positive value in an extra pass."""
         coding, info = self._bands[band], self._raster.info
-        if coding.radiometry.domain == EXACT:
+        if coding.radiometry.domain == EXACT_DOMAIN:
             return 0.0
         floor = integer_floor(np.dtype(coding.dtype), coding.radiometry.domain)  # type: ignore[arg-type]
         if floor is not None:
             return floor
         floor = math.inf
         for top in range(0, info.height, _ROWS):
-            values = self._raster.read([band], top, min(_ROWS, info.height - top))[0]
+            values = self._raster.read([band], Window(top, 0, min(_ROWS, info.height - top), info.width))[0]
             floor = min(floor, smallest_positive(values, self._classes(band, values) == 0))
         return floor if math.isfinite(floor) else 1.0
 
@@ -108,9 +114,11 @@ class _Check:
 class _Errors:
     """Sums over the valid pixels of one band."""
 
-    def __init__(self, coding: BandCoding, floor: float) -> None:
+    def __init__(self, coding: BandTransform, floor: float) -> None:
         self._domain: Domain = coding.radiometry.domain  # type: ignore[assignment]
         self._floor = floor
+        self._unit = coding.radiometry.unit
+        self._units = UnitErrorSums()
         self._windows = WindowMoments()
         self._squares = self._largest = 0.0
         self._count = 0
@@ -120,20 +128,28 @@ class _Errors:
     ) -> None:
         """A block whose corner lies on the grid of windows."""
         error = to_db(decoded, self._domain, self._floor) - to_db(original, self._domain, self._floor)
-        error = np.where(valid, error, 0.0)
+        error = np.where(valid, error * self._unit, 0.0)
+        self._units.add(original, decoded, valid)
         self._squares += float(np.vdot(error, error))
         self._largest = max(self._largest, float(np.abs(error).max(initial=0.0)))
         self._count += int(np.count_nonzero(valid))
-        power = [np.where(valid, to_power(plane, self._domain), 0.0) for plane in (original, decoded)]
+        power = [
+            np.where(valid, to_power(self._in_db(plane), self._domain), 0.0) for plane in (original, decoded)
+        ]
         self._windows.add(power[0], power[1], valid)
+
+    def _in_db(self, plane: NDArray[Any]) -> NDArray[Any]:
+        """Packed decibels unpacked; anything else as it is."""
+        return plane if self._unit == 1.0 else plane * np.float64(self._unit)
 
     def result(self, band: int) -> BandError:
         """The errors so far."""
         if self._count == 0:
             return BandError(band, None, None, None)
-        bias = self._windows.result().bias_p95_db
+        bias: float | None = self._windows.result().bias_p95_db
         rmse = math.sqrt(self._squares / self._count)
-        return BandError(band, rmse, self._largest, bias if math.isfinite(bias) else None)
+        bias = bias if bias is not None and math.isfinite(bias) else None
+        return BandError(band, rmse, self._largest, bias, self._units.result())
 
 
 def _same(first: NDArray[np.generic], second: NDArray[np.generic]) -> bool:

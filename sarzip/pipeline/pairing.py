@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from sarzip.pipeline.band import BandCoding
+from sarzip.pipeline.band import BandTransform
 
 _RUN = 16
 """Pixels whose mean is compared: speckle, of which two bands have nothing in common, is out of the way."""
@@ -21,7 +21,7 @@ Profile = NDArray[np.float32]
 """Means in dB of runs of pixels along the sampled rows (rows, runs), NaN where any is no measurement."""
 
 
-def profile(sample: NDArray[Any], valid: NDArray[np.bool_], coding: BandCoding) -> Profile:
+def profile(sample: NDArray[Any], valid: NDArray[np.bool_], coding: BandTransform) -> Profile:
     """Profile of sampled rows (rows, columns) of a band."""
     rows, columns = sample.shape
     with np.errstate(all="ignore"):

@@ -1,76 +1,48 @@
 """Rate control: the step that meets a size or an error, searched on analysed groups held in memory.
 
 The network runs once per group; every trial step only quantises and codes. Scenes of up to `MOST_GROUPS`
-groups are held whole, so that the search sees the real size; of larger ones a sample is coded.
+groups are held whole, so that the search sees the real size; of larger ones a sample is coded. The neighbours
+of a group are taken for its mirror image.
 """
 
 from __future__ import annotations
 
 import io
 import math
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
-from typing import Any, cast
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from sarzip.codec.base import Family
-from sarzip.codec.registry import for_bands
-from sarzip.codec.streams.payloads import SideStreams
-from sarzip.container import Header, Writer
-from sarzip.errors import TargetError, UsageError
-from sarzip.grid import Extension
+from sarzip.codec.base import Quality
+from sarzip.container import Writer
+from sarzip.grid import STRIDE, Neighbourhood, Part, Window
 from sarzip.measure import Domain, to_db
 from sarzip.measure.domains import integer_floor, smallest_positive
-from sarzip.pipeline.band import BandCoding, grid_of
-from sarzip.pipeline.encode import AnalysedGroup, EncodedGroup, SignalSetEncoder
-from sarzip.pipeline.step_search import Found, Target, search_step
-from sarzip.raster import RasterSource
+from sarzip.pipeline.band import BandTransform
+from sarzip.pipeline.group import AnalysedGroup, DecodedGroup, EncodedGroup, GroupCoder, View
+from sarzip.pipeline.plan import ScenePlan
+from sarzip.pipeline.quality import TOLERANCE, Goal
+from sarzip.pipeline.sources import Source
+from sarzip.pipeline.step_search import Found, search_step
 from sarzip.system.work_pool import WorkPool
 
 MOST_GROUPS = 24
-TOLERANCE = 0.02
 # What the container adds to the payloads of a frame.
 _FRAME_BYTES = 30
 START_STEP = 2.5
 
-KINDS = ("quality", "bpp", "ratio", "size", "rmse_db")
-
-
-@dataclass(frozen=True)
-class Fidelity:
-    """What the user asks for: a kind of KINDS and a value in its unit (bytes, bpp of a band, dB)."""
-
-    kind: str = "quality"
-    value: float = 60.0
-
-    def __post_init__(self) -> None:
-        if self.kind not in KINDS:
-            raise UsageError(f"fidelity {self.kind}: expected one of {', '.join(KINDS)}")
-        if self.kind == "quality":
-            if not 0 <= self.value <= 100:
-                raise UsageError(f"{self.option}: must be within 0 to 100")
-        elif not (math.isfinite(self.value) and self.value > 0):
-            raise UsageError(f"{self.option}: must be a positive number")
-
-    @property
-    def option(self) -> str:
-        """As it is given on the command line."""
-        return f"--{self.kind.replace('_', '-')} {self.value:g}"
-
-
-def quality_to_step(quality: float) -> float:
-    """Quality 0..100 to the quantiser step in dB: 20 dB at 0, halved with every 20 points."""
-    return float(f"{20.0 * 2.0 ** (-quality / 20.0):.6g}")
-
 
 @dataclass(frozen=True)
 class _Sample:
-    """One analysed group of a set, with the samples and clamps of its bands."""
+    """One analysed group of a set, with the samples of its bands."""
 
     number: int
+    window: Window
     group: AnalysedGroup
-    values: tuple[NDArray[Any], ...]
+    values: Mapping[int, NDArray[Any]]
 
 
 class RateProbe:
@@ -79,32 +51,23 @@ class RateProbe:
     complete: whether the sample is the whole scene, so that estimates are as good as exact.
     """
 
-    def __init__(self, raster: RasterSource, header: Header, bands: list[BandCoding], work: Work) -> None:
-        self._header = header
-        self._bands = bands
-        self._pool = work.pool
-        grid = grid_of(header)
-        groups = grid.rows * grid.columns
-        chosen = np.unique(np.linspace(0, groups - 1, min(groups, MOST_GROUPS)).astype(int))
-        self.complete = len(chosen) == groups
-        self._scale = groups / len(chosen)
+    def __init__(self, source: Source, plan: ScenePlan, pool: WorkPool) -> None:
+        self._plan = plan
+        self._pool = pool
+        self._coders = plan.coders(START_STEP)
+        grid, header = plan.header.grid, plan.header
+        chosen = np.unique(np.linspace(0, grid.count - 1, min(grid.count, MOST_GROUPS)).astype(int))
+        self.complete = len(chosen) == grid.count
+        self._scale = grid.count / len(chosen)
         self._overhead = Writer(io.BytesIO(), header).bytes_written + _FRAME_BYTES * header.frame_count
-        self._samples: list[_Sample] = []
-        self._coders: dict[int, SignalSetEncoder] = {}
-        for number, each in enumerate(header.sets):
-            if each.model is None:
-                continue
-            members = {band: bands[band] for band in each.bands}
-            coder = SignalSetEncoder(raster, grid, members, for_bands(work.family, len(members)), each.step)
-            self._coders[number] = coder
-            for group in chosen:
-                row, column = divmod(int(group), grid.columns)
-                window = grid.window(row, column)
-                area = (window.row, window.rows, window.column, window.columns)
-                values = tuple(raster.read([band], *area)[0] for band in each.bands)
-                self._samples.append(_Sample(number, coder.analyse_alone(row, column), values))
+        windows = [grid.window(*divmod(int(group), grid.columns)) for group in chosen]
+        self._samples = [
+            _analysed_alone(source, number, coder, window)
+            for number, coder in enumerate(self._coders)
+            for window in windows
+        ]
         self._floors = {
-            band: self._floor(band) for number in self._coders for band in header.sets[number].bands
+            band: self._floor(band) for coder in self._coders if coder.channels for band in coder.bands
         }
 
     def size(self, step: float) -> float:
@@ -113,102 +76,76 @@ class RateProbe:
         return self._overhead + self._scale * sum(len(data) for streams in coded for data in streams.values())
 
     def rmse_db(self, step: float) -> float:
-        """Estimated RMS error in dB over the valid pixels of all bands."""
-        errors = list(self._pool.map(lambda sample: self._squared_error(sample, step), self._samples))
+        """Estimated RMS error in dB over the valid pixels of all bands of backscatter."""
+        lossy = [sample for sample in self._samples if self._coders[sample.number].channels]
+        errors = list(self._pool.map(lambda sample: self._squared_error(sample, step), lossy))
         pixels = sum(count for _, count in errors)
         return math.sqrt(sum(total for total, _ in errors) / pixels) if pixels else 0.0
 
     def _code(
         self, sample: _Sample, step: float
-    ) -> tuple[EncodedGroup, dict[int, bytes], NDArray[np.float32]]:
-        """The group as encoded, all its streams, and its latents with halo, its neighbours mirrored."""
+    ) -> tuple[EncodedGroup, dict[int, bytes], NDArray[np.float32] | None]:
+        """The group as encoded, all its streams, and its latents with halo."""
         coder = self._coders[sample.number]
-        group = coder.code(sample.group, step)
-        _, rows, columns = group.latents.shape
-        family = coder.family
-        extension = Extension(rows, columns, 1, family.synthesis_halo, family.mirror_signs)
-        (strip,) = extension.strips([group.latents])
-        extended = strip.crop(0, columns)
-        return group, coder.finish(group, extended), extended
+        group = coder.encode(sample.group, sample.window, Quality(step))
+        if group.latents is None:
+            return group, coder.finish(group, None), None
+        samples = group.latents.samples
+        alone = Window(0, 0, samples.shape[1], samples.shape[2])
+        around = Neighbourhood(alone.rows, alone.columns, 1, coder.halo.latents, coder.mirror_signs)
+        latents = around.around(alone, [Part(0, 0, samples)])
+        return group, coder.finish(group, latents), latents
 
     def _squared_error(self, sample: _Sample, step: float) -> tuple[float, int]:
-        """Sum of squared dB errors and number of valid pixels of one group, its neighbours mirrored."""
-        _, streams, extended = self._code(sample, step)
-        signal = self._coders[sample.number].family.synthesise(extended)
-        members = self._header.sets[sample.number].bands
+        """Sum of squared dB errors and number of valid pixels of one group."""
+        _, streams, latents = self._code(sample, step)
+        coder = self._coders[sample.number]
+        view = View(sample.window, range(len(coder.bands)))
         total, pixels = 0.0, 0
-        for position, band in enumerate(self._header.sets[sample.number].bands):
-            values, classes = sample.values[position], sample.group.classes[position]
-            coding = self._bands[band]
-            rows, columns = values.shape
-            cells = SideStreams(streams, len(members), (rows, columns)).cells(position)
-            decoded = coding.restore(signal[position, :rows, :columns], classes, cells)
-            valid = classes == 0
-            domain, floor = cast(Domain, coding.radiometry.domain), self._floors[band]
+        for position, decoded in coder.restore(DecodedGroup(streams), sample.window, view, latents):
+            if position < 0:
+                continue
+            band = coder.bands[position]
+            assert sample.group.validity is not None
+            valid, values = sample.group.validity[position] == 0, sample.values[band]
+            domain: Domain = self._transform(band).radiometry.domain  # type: ignore[assignment]
+            floor = self._floors[band]
             error = to_db(decoded[valid], domain, floor) - to_db(values[valid], domain, floor)
+            error *= self._transform(band).radiometry.unit
             total += float(np.vdot(error, error))
             pixels += error.size
         return total, pixels
 
+    def _transform(self, band: int) -> BandTransform:
+        return self._plan.bands[band].transform
+
     def _floor(self, band: int) -> float:
         """The clamp of the logarithm that compare would use, as far as the sample shows it."""
-        coding = self._bands[band]
-        fixed = integer_floor(np.dtype(coding.dtype), cast(Domain, coding.radiometry.domain))
+        transform = self._transform(band)
+        fixed = integer_floor(np.dtype(transform.dtype), transform.radiometry.domain)  # type: ignore[arg-type]
         if fixed is not None:
             return fixed
         found = np.inf
         for sample in self._samples:
-            members = self._header.sets[sample.number].bands
-            if band in members:
-                position = members.index(band)
-                valid = sample.group.classes[position] == 0
-                found = min(found, smallest_positive(sample.values[position], valid))
+            bands = self._coders[sample.number].bands
+            if band in bands and sample.group.validity is not None:
+                valid = sample.group.validity[bands.index(band)] == 0
+                found = min(found, smallest_positive(sample.values[band], valid))
         return float(found) if np.isfinite(found) else 1.0
 
 
-@dataclass(frozen=True)
-class Work:
-    """What does the work: the model and the threads."""
-
-    family: Family
-    pool: WorkPool
-
-
-@dataclass(frozen=True)
-class Goal:
-    """A fidelity other than quality, for one scene: bytes or dB, and back to the unit the user gave.
-
-    pixels: bands counted. source_bytes: size of the input file, 0 if unknown.
-    """
-
-    fidelity: Fidelity
-    pixels: int
-    source_bytes: int
-
-    def __post_init__(self) -> None:
-        if self.fidelity.kind == "ratio" and not self.source_bytes:
-            raise UsageError("--ratio: the size of the input is not known; give --size or --bpp")
-
-    @property
-    def target(self) -> Target:
-        """What is to be measured: bytes of the whole file, or RMS error in dB."""
-        value = self.fidelity.value
-        if self.fidelity.kind == "rmse_db":
-            return Target(value, TOLERANCE, rising=True)
-        wanted = {"size": value, "ratio": self.source_bytes / value, "bpp": value * self.pixels / 8}
-        return Target(
-            wanted[self.fidelity.kind], TOLERANCE, rising=False, ceiling=self.fidelity.kind == "size"
-        )
-
-    def unreachable(self, measured: float) -> TargetError:
-        """The error that names the nearest value there is, in the unit of the option."""
-        value = {
-            "size": measured,
-            "ratio": self.source_bytes / max(measured, 1),
-            "bpp": 8 * measured / self.pixels,
-            "rmse_db": measured,
-        }[self.fidelity.kind]
-        return TargetError(f"{self.fidelity.option}: cannot be reached; the nearest is {value:.6g}")
+def _analysed_alone(source: Source, number: int, coder: GroupCoder, window: Window) -> _Sample:
+    """Any one group, read from the source with just the halo it needs."""
+    info = source.info
+    reach = Neighbourhood(info.height, info.width, STRIDE, coder.halo.pixels).reach(window)
+    area = reach.widened(STRIDE, Window(0, 0, info.height, info.width))
+    values = {band: source.read([band], area)[0] for band in coder.bands}
+    prepared = coder.prepare(list(values.values()), area)
+    if number == 0:
+        prepared = replace(prepared, mask=source.read_mask(area))
+    inside = window.slices(area)
+    group = coder.analyse(window, prepared)
+    return _Sample(number, window, group, {band: each[inside] for band, each in values.items()})
 
 
 def find_step(probe: RateProbe, goal: Goal, correction: float = 1.0) -> Found:

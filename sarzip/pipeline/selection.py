@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from dataclasses import dataclass
 
-from sarzip.codec.lapped16.reduced import SCALES
+from sarzip.codec.signal.boxes import SCALES
 from sarzip.container import Header
 from sarzip.container import georeference as tags
 from sarzip.errors import UsageError

@@ -10,6 +10,7 @@ from rasterio.crs import CRS
 from rasterio.errors import CRSError
 
 from sarzip.container.georeference import Gcps, Metadata, Namespaces, decode
+from sarzip.grid import Window
 from sarzip.raster.source import RasterSource
 
 _STRIP_ROWS = 1024
@@ -117,8 +118,9 @@ def _mask_differences(a: RasterSource, b: RasterSource, kinds: tuple[str, ...]) 
     for row in range(0, a.info.height, _STRIP_ROWS) if bands else ():
         rows = min(_STRIP_ROWS, a.info.height - row)
         for band in bands:
+            place = Window(row, 0, rows, a.info.width)
             changed[band] += int(
-                np.count_nonzero(a.read_band_mask(band, row, rows) != b.read_band_mask(band, row, rows))
+                np.count_nonzero(a.read_band_mask(band, place) != b.read_band_mask(band, place))
             )
     return [f"band {band + 1} mask differs in {n} pixels" for band, n in changed.items() if n]
 

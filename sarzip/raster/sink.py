@@ -12,6 +12,7 @@ from typing import Any
 import numpy as np
 import rasterio
 from numpy.typing import NDArray
+from rasterio.dtypes import dtype_fwd
 from rasterio.errors import RasterioError
 from rasterio.windows import Window
 
@@ -66,7 +67,7 @@ class RasterSink:
         """
         meta = decode(tags, len(dtypes))
         target = Path(path)
-        dtype = np.result_type(*[np.dtype(d) for d in dtypes])
+        dtype = _common_type(dtypes)
         options = _layout(width, height, dtype, compress)
         if compress is None:
             _check_space(target, width * height * len(dtypes) * dtype.itemsize)
@@ -187,6 +188,20 @@ def _create(name: str, layout: dict[str, Any], content: dict[str, Any]) -> Any:
             raise
         rest = {key: value for key, value in content.items() if key != "nodata"}
         return rasterio.open(name, "w", driver="GTiff", **layout, **rest)
+
+
+def _common_type(dtypes: Sequence[str]) -> np.dtype[Any]:
+    """The smallest type that holds all bands exactly; InputError if there is none in a GeoTIFF."""
+    types = [np.dtype(each) for each in dtypes]
+    common = np.result_type(*types)
+    if common.kind == "f" and any(each.kind in "iu" and each.itemsize > 4 for each in types):
+        raise InputError(
+            f"bands of the types {', '.join(dict.fromkeys(dtypes))} fit no common type of a GeoTIFF without "
+            "loss; decompress them one by one with --band"
+        )
+    if common == np.float16 and "float16" not in dtype_fwd.values():  # GDAL before 3.11
+        return np.dtype(np.float32)
+    return common
 
 
 def _layout(width: int, height: int, dtype: np.dtype[Any], compress: str | None) -> dict[str, Any]:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import contextlib
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import replace
 from pathlib import Path, PurePath
 from types import TracebackType
 from typing import Any
@@ -12,44 +12,18 @@ from typing import Any
 import numpy as np
 import rasterio
 from numpy.typing import NDArray
-from rasterio.enums import ColorInterp
 from rasterio.errors import RasterioError
-from rasterio.windows import Window
+from rasterio.windows import Window as GdalWindow
 
-from sarzip.container.georeference import Metadata, Number, encode
+from sarzip.container.georeference import Metadata
 from sarzip.errors import InputError
+from sarzip.grid import Window
 from sarzip.raster.gdal import CACHE_BYTES, cause_of, gdal_env, opening
+from sarzip.raster.info import RasterInfo, describe
 from sarzip.raster.metadata import mask_kinds, read_metadata
 
-_HINT_VALUE_LENGTH = 300
 _ROWS = 1024
 _LEAST_CACHE = 16 << 20
-_NO_MEASUREMENT = (ColorInterp.alpha, ColorInterp.palette)
-
-
-@dataclass(frozen=True)
-class RasterInfo:
-    """What a raster is, beside its pixels.
-
-    `tags` is the compact dict of everything that must survive (see `container.georeference`); `hints` has
-    one text per band (description, unit, band tags, dataset tags, file name) to tell amplitude, power and
-    dB apart; `has_mask`: the dataset has a mask of its own, neither nodata nor alpha; `notes` names what
-    cannot be kept; `exact` tells the bands that are no measurements (alpha, palette) and must come back bit
-    for bit.
-    """
-
-    width: int
-    height: int
-    count: int
-    dtypes: tuple[str, ...]
-    nodata: tuple[Number | None, ...]
-    tags: dict[str, Any]
-    hints: tuple[str, ...]
-    has_mask: bool
-    block_shape: tuple[int, int]
-    driver: str = ""
-    notes: tuple[str, ...] = ()
-    exact: tuple[bool, ...] = ()
 
 
 class RasterSource:
@@ -95,37 +69,31 @@ class RasterSource:
         with contextlib.suppress(RasterioError, OSError), self._env():
             self._dataset.close()
 
-    def read(
-        self, bands: Sequence[int], row: int, rows: int, col: int = 0, cols: int | None = None
-    ) -> NDArray[Any]:
-        """Pixels (len(bands), rows, cols) of 0-based `bands`, in their dtype; `cols` None: to the right edge.
+    def read(self, bands: Sequence[int], window: Window) -> NDArray[Any]:
+        """Pixels (len(bands), rows, columns) of 0-based `bands`, in their dtype.
 
         The bands of one call share their dtype (else ValueError). InputError where pixels cannot be read.
         """
         if len({self.info.dtypes[b] for b in bands}) != 1:
             raise ValueError("bands of one read share their dtype")
-        window = self._window(row, rows, col, cols)
+        self._check(window)
         try:
             with self._env():
-                pixels: NDArray[Any] = self._dataset.read([b + 1 for b in bands], window=window)
+                pixels: NDArray[Any] = self._dataset.read([b + 1 for b in bands], window=_gdal_window(window))
         except (RasterioError, OSError) as error:
             raise InputError(self._cannot_read(window, error)) from error
         return pixels
 
-    def read_mask(
-        self, row: int, rows: int, col: int = 0, cols: int | None = None
-    ) -> NDArray[np.uint8] | None:
-        """The dataset's own mask, uint8 (rows, cols), 0 where invalid; None without one (`info.has_mask`)."""
-        return self.read_band_mask(0, row, rows, col, cols) if self.info.has_mask else None
+    def read_mask(self, window: Window) -> NDArray[np.uint8] | None:
+        """The dataset's own mask, uint8 (rows, columns), 0 where invalid; None without one."""
+        return self.read_band_mask(0, window) if self.info.has_mask else None
 
-    def read_band_mask(
-        self, band: int, row: int, rows: int, col: int = 0, cols: int | None = None
-    ) -> NDArray[np.uint8]:
-        """The mask GDAL has for the 0-based `band` (nodata, alpha, mask): uint8 (rows, cols), 0: invalid."""
-        window = self._window(row, rows, col, cols)
+    def read_band_mask(self, band: int, window: Window) -> NDArray[np.uint8]:
+        """The mask GDAL has for the 0-based `band` (nodata, alpha, mask): uint8 (rows, columns), 0: none."""
+        self._check(window)
         try:
             with self._env():
-                mask: NDArray[np.uint8] = self._dataset.read_masks(band + 1, window=window)
+                mask: NDArray[np.uint8] = self._dataset.read_masks(band + 1, window=_gdal_window(window))
         except (RasterioError, OSError) as error:
             raise InputError(self._cannot_read(window, error)) from error
         return mask
@@ -150,39 +118,27 @@ class RasterSource:
     def _env(self) -> contextlib.AbstractContextManager[None]:
         return gdal_env(self._threads, self._cache)
 
-    def _window(self, row: int, rows: int, col: int, cols: int | None) -> Window:
-        wide = self.info.width - col if cols is None else cols
-        inside = 0 <= row <= row + rows <= self.info.height and 0 <= col <= col + wide <= self.info.width
-        if not inside or rows < 1 or wide < 1:
-            raise ValueError(
-                f"window {row}+{rows}, {col}+{wide} is not inside {self.info.height}x{self.info.width}"
-            )
-        return Window(col, row, wide, rows)
+    def _check(self, window: Window) -> None:
+        scene = Window(0, 0, self.info.height, self.info.width)
+        if window.intersection(scene) != window or window.rows < 1 or window.columns < 1:
+            raise ValueError(f"window {window} is not inside {self.info.height}x{self.info.width}")
 
     def _cannot_read(self, window: Window, error: Exception) -> str:
-        last = window.row_off + window.height - 1
         return (
-            f"{self._path}: rows {window.row_off} to {last} cannot be read ({cause_of(error)}); "
+            f"{self._path}: rows {window.row} to {window.bottom - 1} cannot be read ({cause_of(error)}); "
             "the file is truncated or damaged, fetch it again"
         )
 
 
+def _gdal_window(window: Window) -> GdalWindow:
+    return GdalWindow(window.column, window.row, window.columns, window.rows)
+
+
 def _info(dataset: Any, path: str) -> RasterInfo:
     meta = read_metadata(dataset)
-    return RasterInfo(
-        width=dataset.width,
-        height=dataset.height,
-        count=dataset.count,
-        dtypes=tuple(dataset.dtypes),
-        nodata=meta.nodata,
-        tags=encode(meta),
-        hints=_hints(meta, PurePath(path).name),
-        has_mask=meta.mask,
-        block_shape=tuple(dataset.block_shapes[0]),
-        driver=dataset.driver,
-        notes=_notes(dataset, meta),
-        exact=tuple(colour in _NO_MEASUREMENT for colour in meta.colours),
-    )
+    about = describe(meta, (dataset.width, dataset.height), tuple(dataset.dtypes), PurePath(path).name)
+    shape = tuple(dataset.block_shapes[0])
+    return replace(about, block_shape=shape, driver=dataset.driver, notes=_notes(dataset, meta))
 
 
 def _cache_bytes(info: RasterInfo) -> int:
@@ -192,16 +148,6 @@ def _cache_bytes(info: RasterInfo) -> int:
     pixel = sum(np.dtype(name).itemsize if name in np.sctypeDict else 16 for name in info.dtypes)
     needed = (_ROWS + info.block_shape[0]) * info.width * pixel * 9 // 8
     return min(max(needed, _LEAST_CACHE), CACHE_BYTES)
-
-
-def _hints(meta: Metadata, name: str) -> tuple[str, ...]:
-    shared = [f"{k}={v[:_HINT_VALUE_LENGTH]}" for k, v in meta.tags.get("", {}).items()]
-    out = []
-    for band in range(meta.count):
-        own = [meta.descriptions[band] or "", meta.units[band] or ""]
-        own += [f"{k}={v[:_HINT_VALUE_LENGTH]}" for k, v in meta.band_tags[band].get("", {}).items()]
-        out.append(" | ".join(text for text in [*own, *shared, name] if text))
-    return tuple(out)
 
 
 def _notes(dataset: Any, meta: Metadata) -> tuple[str, ...]:

@@ -15,16 +15,19 @@ import re
 import zlib
 from collections import defaultdict
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from sarzip.codec.signal.radiometry import Radiometry, detect_domain, fit_radiometry
+from sarzip.codec.signal.radiometry import fit_radiometry
 from sarzip.codec.streams import class_map as validity
 from sarzip.errors import InputError, OutputError
+from sarzip.grid import Window
+from sarzip.kinds import BandKind, Kind, detect
+from sarzip.pipeline.plan import sample_of
 from sarzip.raster import RasterSource
 from sarzip.simulate import SceneConfig, simulate
 
@@ -34,7 +37,6 @@ SUFFIXES = (".tif", ".tiff", ".vrt", ".img", ".jp2", ".nc", ".h5")
 SCALE = 256  # cache steps per dB: int16 then holds ±128 dB with an error of 0.002 dB
 TILE = 4096  # larger bands are read and kept in tiles of this many pixels a side
 _LEAST_VALID = 0.25  # tiles with fewer measurements teach the filling, not the data
-_SAMPLE = 1 << 21  # pixels from which domain, floor and centre are found
 SIMULATED = "simulated"
 _SIMULATED_SIDE = 512
 
@@ -118,25 +120,21 @@ def _signals(source: Source) -> Iterator[NDArray[np.float32]]:
     """The signal of every band by tiles, float32 (rows, columns) in dB about the median, holes filled."""
     with RasterSource.open(source.path) as raster:
         info = raster.info
-        measured = [band for band in range(info.count) if not (info.exact and info.exact[band])]
-        for band in measured:
-            transform = _Transform(info.nodata[band], f"{source.kind} {info.hints[band]}")
-            transform.fit(_sample(raster, band))
+        for band in range(info.count):
+            sample = _detected(sample_of(raster, band))
+            evidence = replace(info.evidence[band], dtype=str(sample.dtype))
+            # Complex data is worked with by its amplitude; what the manifest says counts as the file's name.
+            given = BandKind(Kind.BACKSCATTER, "amplitude") if info.dtypes[band].startswith("c") else None
+            named = replace(evidence, file_name=f"{source.kind} {evidence.file_name}")
+            verdict = detect(named, sample, given=given)
+            if verdict.kind is not Kind.BACKSCATTER or not verdict.domain:
+                continue
+            transform = _Transform(sample, info.nodata[band], verdict.domain)
             for top, left in itertools.product(range(0, info.height, TILE), range(0, info.width, TILE)):
-                rows, columns = min(TILE, info.height - top), min(TILE, info.width - left)
-                signal = transform.apply(_detected(raster.read([band], top, rows, left, columns)[0]))
+                place = Window(top, left, min(TILE, info.height - top), min(TILE, info.width - left))
+                signal = transform.apply(_detected(raster.read([band], place)[0]))
                 if signal is not None:
                     yield signal
-
-
-def _sample(raster: RasterSource, band: int) -> NDArray[Any]:
-    """Rows spread evenly over a band, about _SAMPLE pixels."""
-    height, width = raster.info.height, raster.info.width
-    count = min(height, max(1, _SAMPLE // width))
-    if count == height:
-        return _detected(raster.read([band], 0, height)[0])
-    rows = np.linspace(0, height - 1, count).round().astype(int)
-    return _detected(np.concatenate([raster.read([band], int(row), 1)[0] for row in rows]))
 
 
 def _detected(values: NDArray[Any]) -> NDArray[Any]:
@@ -146,20 +144,11 @@ def _detected(values: NDArray[Any]) -> NDArray[Any]:
 class _Transform:
     """From the values of one band to its signal, as the codec does it."""
 
-    def __init__(self, nodata: float | None, hints: str, domain: str = "auto") -> None:
-        self.nodata = nodata
-        self.hints = hints
-        self.domain = domain
-        self.specials: tuple[float | int, ...] = ()
-        self.shared_zero = False
-        self.radiometry = Radiometry("amplitude", 1.0)
-
-    def fit(self, sample: NDArray[Any]) -> None:
-        """Find domain, floor and centre in a sample (rows × columns)."""
-        self.specials = validity.special_values(sample.dtype, self.nodata)
-        self.shared_zero = validity.shares_zero(sample.dtype, self.nodata)
+    def __init__(self, sample: NDArray[Any], nodata: float | None, domain: str) -> None:
+        """sample (rows × columns): decides floor and centre."""
+        self.specials = validity.special_values(sample.dtype, nodata)
+        self.shared_zero = validity.shares_zero(sample.dtype, nodata)
         valid = sample[validity.classify(sample, self.specials, self.shared_zero) == 0]
-        domain = detect_domain(valid, self.hints).domain if self.domain == "auto" else self.domain
         self.radiometry = fit_radiometry(valid, domain)
 
     def apply(self, values: NDArray[Any]) -> NDArray[np.float32] | None:
@@ -187,9 +176,7 @@ def _simulated(source: Source) -> Iterator[NDArray[np.float32]]:
     sampling = (float(rng.uniform(1, 2)), float(rng.uniform(1, 2)))
     side = _SIMULATED_SIDE
     values = simulate(SceneConfig(side, side, looks=looks, seed=number, oversampling=sampling))
-    transform = _Transform(0.0, "", "amplitude")
-    transform.fit(values)
-    signal = transform.apply(values)
+    signal = _Transform(values, 0.0, "amplitude").apply(values)
     if signal is not None:
         yield signal
 

@@ -14,17 +14,21 @@ from numpy.typing import NDArray
 
 from sarzip.codec.signal.radiometry import DOMAINS
 from sarzip.codec.streams import class_map as validity
-from sarzip.container import Reader
+from sarzip.container import BandHeader, Reader
 from sarzip.errors import InputError, UsageError
+from sarzip.grid import Window
+from sarzip.kinds import Kind, Verdict
 from sarzip.measure import Domain, Quality, QualityAccumulator, Strip
 from sarzip.measure.domains import integer_floor, smallest_positive
-from sarzip.pipeline.band import EXACT
-from sarzip.pipeline.decode import MASK_BAND, SceneDecoder
+from sarzip.measure.units import UnitErrors, UnitErrorSums
+from sarzip.pipeline.band import EXACT_DOMAIN
+from sarzip.pipeline.coders import scene_decoder
+from sarzip.pipeline.group import MASK_BAND
+from sarzip.pipeline.plan import PlanOptions, plan_bands
 from sarzip.pipeline.sarzfile import open_sarz
 from sarzip.raster import RasterSource, compare_structure
 from sarzip.system.machine import Machine, choose_machine
 from sarzip.system.outputs import naming
-from sarzip.usecases.compress import plan_bands
 
 _STRIP = 1024
 _SUFFIX = ".sarz"
@@ -32,12 +36,22 @@ _SUFFIX = ".sarz"
 
 @dataclass(frozen=True)
 class BandComparison:
-    """One band: its domain, how many pixels only one image calls valid, and the quality of the others."""
+    """One band. kind: what it was taken for (see kinds). domain: of backscatter, else ''. mask_differences:
+    how many pixels only one image calls valid. quality: of the others in SAR terms; None where the band is no
+    backscatter. units: their errors in the units of the data; None without any.
+    """
 
     band: int
+    kind: str
     domain: str
     mask_differences: int
-    quality: Quality
+    quality: Quality | None
+    units: UnitErrors | None
+
+    @property
+    def identical(self) -> bool:
+        """Whether no pixel differs."""
+        return not self.mask_differences and (self.units is None or self.units.changed == 0)
 
 
 @dataclass(frozen=True)
@@ -59,8 +73,7 @@ class Comparison:
     @property
     def identical(self) -> bool:
         """Whether nothing at all differs."""
-        same = all(band.quality.identical and not band.mask_differences for band in self.bands)
-        return same and not self.structure
+        return all(band.identical for band in self.bands) and not self.structure
 
 
 @dataclass(frozen=True)
@@ -98,11 +111,11 @@ def compare(
     else:
         machine = choose_machine("cpu", threads)
         structure = tuple(compare_structure(str(reference), str(decoded)))
-    domains = _domains(reference, domain)
+    readings = _readings(reference, domain)
     with _open_image(reference, machine) as first, _open_image(decoded, machine) as second:
         if first.size != second.size:
             raise InputError(f"{decoded}: has {second.size}, {reference} has {first.size}: not comparable")
-        bands = tuple(_compare_bands(first, second, domains))
+        bands = tuple(_compare_bands(first, second, readings))
     size = Path(decoded).stat().st_size
     pixels = first.width * first.height * len(first.dtypes)
     return Comparison(str(reference), str(decoded), size, 8 * size / pixels, structure, bands)
@@ -112,15 +125,48 @@ def _is_sarz(path: str | os.PathLike[str]) -> bool:
     return str(path).endswith(_SUFFIX)
 
 
-def _domains(path: str | os.PathLike[str], domain: str) -> list[Domain]:
+@dataclass(frozen=True)
+class _Reading:
+    """How a band's values are to be read. domain: None for what is no backscatter. A dB value is
+    stored·unit + offset.
+    """
+
+    kind: str
+    domain: Domain | None
+    unit: float = 1.0
+    offset: float = 0.0
+
+    def values(self, stored: NDArray[Any]) -> NDArray[Any]:
+        """Values in the unit of the domain."""
+        if (self.unit, self.offset) == (1.0, 0.0):
+            return stored
+        return stored * np.float64(self.unit) + self.offset
+
+
+def _readings(path: str | os.PathLike[str], domain: str) -> list[_Reading]:
     if _is_sarz(path):
         with open_sarz(path) as (header, _):
-            found = [band.domain for band in header.bands]
-    else:
-        with naming(str(path)), RasterSource.open(str(path)) as raster:
-            found = [band.radiometry.domain for band in plan_bands(raster, domain)[0]]
-    # Exact bands are compared value by value; any domain would do.
-    return ["db" if each == EXACT else each if domain == "auto" else domain for each in found]  # type: ignore[misc]
+            return [_reading_of_header(band, domain) for band in header.bands]
+    with naming(str(path)), RasterSource.open(str(path)) as raster:
+        plans = list(plan_bands(raster, PlanOptions(domain=domain)))
+    return [_reading(plan.verdict) for plan in plans]
+
+
+def _reading(verdict: Verdict) -> _Reading:
+    if verdict.kind is not Kind.BACKSCATTER or not verdict.domain:
+        return _Reading(verdict.kind.value, None)
+    domain: Domain = verdict.domain  # type: ignore[assignment]
+    if domain != "db":
+        return _Reading(verdict.kind.value, domain)
+    return _Reading(verdict.kind.value, domain, verdict.unit_scale, verdict.unit_offset)
+
+
+def _reading_of_header(band: BandHeader, domain: str) -> _Reading:
+    kind = str(band.extra.get("kind", Kind.BACKSCATTER.value))
+    if band.domain == EXACT_DOMAIN:
+        return _Reading(kind if "kind" in band.extra else Kind.UNKNOWN.value, None)
+    chosen: Domain = band.domain if domain == "auto" else domain  # type: ignore[assignment]
+    return _Reading(kind, chosen, float(band.extra.get("unit", 1.0)) if chosen == "db" else 1.0)
 
 
 @contextlib.contextmanager
@@ -135,7 +181,8 @@ def _open_image(path: str | os.PathLike[str], machine: Machine) -> Iterator[_Ima
         def strips() -> Iterator[list[NDArray[Any]]]:
             for top in range(0, info.height, _STRIP):
                 rows = min(_STRIP, info.height - top)
-                yield [raster.read([band], top, rows)[0] for band in range(info.count)]
+                place = Window(top, 0, rows, info.width)
+                yield [raster.read([band], place)[0] for band in range(info.count)]
 
         yield _Image(info.width, info.height, info.dtypes, info.nodata, strips)
 
@@ -144,7 +191,7 @@ def _sarz_image(reader: Reader, machine: Machine) -> _Image:
     header = reader.header
 
     def strips() -> Iterator[list[NDArray[Any]]]:
-        decoder = SceneDecoder(header, machine)
+        decoder = scene_decoder(header, machine)
         top = -1
         strip: list[NDArray[Any]] = []
         for block in decoder.blocks(streams for _, streams in reader):
@@ -184,33 +231,46 @@ def _together(
         ours, theirs = ([each[rows:] for each in strip if len(each) > rows] for strip in (ours, theirs))
 
 
-def _compare_bands(first: _Image, second: _Image, domains: list[Domain]) -> Iterator[BandComparison]:
-    floors = _floors(first, domains)
-    accumulators = [
-        QualityAccumulator(first.width, domain, floor) for domain, floor in zip(domains, floors, strict=True)
-    ]
-    differences = [0] * len(domains)
+def _compare_bands(first: _Image, second: _Image, readings: list[_Reading]) -> Iterator[BandComparison]:
+    floors = _floors(first, readings)
+    quality = {
+        band: QualityAccumulator(first.width, reading.domain, floors[band])
+        for band, reading in enumerate(readings)
+        if reading.domain is not None
+    }
+    units = [UnitErrorSums() for _ in readings]
+    differences = [0] * len(readings)
     for ours, theirs in _together(first.strips(), second.strips()):
-        for band, accumulator in enumerate(accumulators):
+        for band, reading in enumerate(readings):
             valid = _valid(ours[band], first.nodata[band])
             other = _valid(theirs[band], first.nodata[band])
             differences[band] += int(np.count_nonzero(valid != other))
-            accumulator.add(Strip(ours[band], theirs[band], valid & other))
-    for band, (domain, accumulator) in enumerate(zip(domains, accumulators, strict=True)):
-        yield BandComparison(band + 1, domain, differences[band], accumulator.result())
+            units[band].add(ours[band], theirs[band], valid & other)
+            if band in quality:
+                shown, other_shown = reading.values(ours[band]), reading.values(theirs[band])
+                quality[band].add(Strip(shown, other_shown, valid & other))
+    for band, reading in enumerate(readings):
+        measured = quality[band].result() if band in quality else None
+        domain = reading.domain or ""
+        yield BandComparison(
+            band + 1, reading.kind, domain, differences[band], measured, units[band].result()
+        )
 
 
-def _floors(image: _Image, domains: list[Domain]) -> list[float | None]:
+def _floors(image: _Image, readings: list[_Reading]) -> list[float | None]:
     """The clamp of each band's logarithm: by its dtype, or its smallest positive value in an extra pass."""
-    dtypes = map(np.dtype, image.dtypes)
-    floors = [integer_floor(dtype, domain) for dtype, domain in zip(dtypes, domains, strict=True)]
-    open_bands = [band for band, floor in enumerate(floors) if floor is None]
-    if open_bands:
-        smallest = dict.fromkeys(open_bands, np.inf)
+    floors: list[float | None] = [None] * len(readings)
+    smallest: dict[int, float] = {}
+    for band, reading in enumerate(readings):
+        if reading.domain is not None:
+            floors[band] = integer_floor(np.dtype(image.dtypes[band]), reading.domain)
+            if floors[band] is None:
+                smallest[band] = np.inf
+    if smallest:
         for strip in image.strips():
-            for band in open_bands:
+            for band in smallest:
                 found = smallest_positive(strip[band], _valid(strip[band], image.nodata[band]))
                 smallest[band] = min(smallest[band], found)
-        for band in open_bands:
-            floors[band] = smallest[band] if np.isfinite(smallest[band]) else 1.0
+        for band, value in smallest.items():
+            floors[band] = value if np.isfinite(value) else 1.0
     return floors

@@ -8,64 +8,39 @@ import shutil
 import sys
 import tempfile
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, BinaryIO, cast
+from typing import TYPE_CHECKING, BinaryIO, cast
 
-import numpy as np
-from numpy.typing import NDArray
-
-from sarzip.codec.base import Family
-from sarzip.codec.registry import EFFORTS, build_family, can_pair, for_bands
-from sarzip.codec.signal.radiometry import DOMAINS, Radiometry, detect_domain, fit_radiometry
-from sarzip.codec.streams import class_map as validity
-from sarzip.container import Header, ModelRef, SetHeader, Writer
-from sarzip.errors import InputError, ModelError, UsageError
-from sarzip.pipeline.band import EXACT, BandCoding
-from sarzip.pipeline.encode import SceneEncoder
+from sarzip.codec.base import SignalCodec
+from sarzip.codec.registry import EFFORTS, Backing, build_codec
+from sarzip.container import ModelRef
+from sarzip.errors import UsageError
 from sarzip.pipeline.models import ModelStore
-from sarzip.pipeline.pairing import Grouping, profile
-from sarzip.pipeline.rate_control import (
-    TOLERANCE,
-    Fidelity,
-    Goal,
-    RateProbe,
-    Work,
-    find_step,
-    quality_to_step,
-)
+from sarzip.pipeline.plan import BandPlan, PlanOptions, ScenePlan, plan_scene
+from sarzip.pipeline.quality import Fidelity, Goal, quality_to_step
 from sarzip.pipeline.sarzfile import unchanged
+from sarzip.pipeline.writer import Progress, SceneWriter
 from sarzip.raster import RasterSource
-from sarzip.system.machine import Machine, choose_machine, math_threads, peak_memory
+from sarzip.system.machine import Machine, choose_machine, peak_memory
 from sarzip.system.outputs import STANDARD_STREAM, binary_output, check_destination, naming
 from sarzip.system.stdin import standard_input
-from sarzip.system.work_pool import WorkPool
-from sarzip.version import __version__
 
 if TYPE_CHECKING:
     from sarzip.pipeline.measured_error import BandError
 
-REAL_DTYPES = ("uint8", "uint16", "int16", "float32", "float64")
 DEFAULT_MODEL = "lapped16"
 DEFAULT_FIDELITY = Fidelity("quality", 60.0)
-# A sample may miss the size of a large scene; each attempt corrects it by what the last one missed.
-_ATTEMPTS = 4
-# What decides domain, floor and centre: scenes up to so many pixels as a whole, larger ones by pieces spread
-# over them. They are few because a tiled file has to be read a tile at a time.
-_SAMPLE_ALL = 1 << 20
-_SAMPLE_PIECES, _SAMPLE_ROWS, _SAMPLE_COLUMNS = 32, 4, 512
-_LEAST_MEASURED = 1 / 16
-
-Progress = Callable[[int, int], None]
-"""Called with the number of pixels finished (bands counted) and their total."""
 
 
 @dataclass(frozen=True)
 class CompressOptions:
     """How to compress. threads 0: all cores. device: auto, cpu, cuda or cuda:N. effort: fast or best.
 
-    verify: decode what was written, before it appears under its final name.
+    domain: of bands of backscatter. others: what is done with bands that are none (exact, bound or refuse).
+    band_kinds: what certain bands hold, like '3=phase'. lossless: every band bit for bit. group: side of a
+    group in pixels, a multiple of 256. verify: decode what was written, before it gets its final name.
     """
 
     fidelity: Fidelity = DEFAULT_FIDELITY
@@ -76,6 +51,49 @@ class CompressOptions:
     threads: int = 0
     force: bool = False
     verify: bool = False
+    others: str = "exact"
+    band_kinds: tuple[str, ...] = ()
+    lossless: bool = False
+    group: int = 1024
+
+    @property
+    def plan(self) -> PlanOptions:
+        """What of it the plan of a scene needs."""
+        return PlanOptions(
+            self.domain, self.others, self.band_kinds, lossless=self.lossless, group=self.group
+        )
+
+
+@dataclass(frozen=True)
+class BandSummary:
+    """What was made of a band (counted from 1). kind, domain ('' for none), certainty, reason: see kinds.
+
+    treatment: lossy, or exact. against: what contradicts the verdict. special: values kept exactly, by name.
+    """
+
+    band: int
+    kind: str
+    domain: str
+    certainty: str
+    reason: str
+    treatment: str
+    against: tuple[str, ...] = ()
+    special: tuple[str, ...] = ()
+
+    @classmethod
+    def of(cls, number: int, plan: BandPlan) -> BandSummary:
+        """The summary of a band's plan."""
+        verdict = plan.verdict
+        return cls(
+            number,
+            verdict.kind.value,
+            verdict.domain if plan.lossy else "",
+            verdict.certainty.value,
+            verdict.reason,
+            "lossy" if plan.lossy else "exact",
+            verdict.contradictions,
+            tuple(f"{each.value:.9g} ({each.role})" for each in verdict.specials if plan.lossy),
+        )
 
 
 @dataclass(frozen=True)
@@ -83,7 +101,8 @@ class CompressReport:
     """What was done. Sizes in bytes, bpp in bits per pixel and band, seconds of wall time.
 
     rmse_db, bias_p95_db: of the band with the largest, measured with `verify`; without it the error that a
-    search for a given RMSE ended with, or None. errors: of each band, with `verify`. notes: for the user.
+    search for a given RMSE ended with, or None. errors: of each band, with `verify`. plan: what each band was
+    taken for. notes: for the user.
     """
 
     source: str
@@ -103,6 +122,7 @@ class CompressReport:
     peak_memory: int
     domains: tuple[str, ...] = field(default=())
     reasons: tuple[str, ...] = field(default=())
+    plan: tuple[BandSummary, ...] = ()
     rmse_db: float | None = None
     bias_p95_db: float | None = None
     errors: tuple[BandError, ...] = ()
@@ -135,14 +155,11 @@ def compress(
     machine = choose_machine(options.device, options.threads)
     source_bytes = Path(source).stat().st_size if Path(source).is_file() else 0
     with naming(str(source)), RasterSource.open(str(source), machine.threads) as raster:
-        plan = plan_scene(raster, options, machine)
+        job = _Job(raster, options, machine, source_bytes, progress)
         with binary_output(destination, options.force) as sink, unchanged(source):
-            coder = _Coder(raster, plan, machine, progress)
-            if options.fidelity.kind == "quality":
-                step = quality_to_step(options.fidelity.value)
-                size = coder.write(sink, step)
-            else:
-                step, size = coder.write_to_goal(sink, Goal(options.fidelity, plan.pixels, source_bytes))
+            with _rewindable(sink) as out:
+                done = job.write(out)
+            plan = done.plan
             errors: tuple[BandError, ...] = ()
             if options.verify:
                 sink.flush()
@@ -158,121 +175,86 @@ def compress(
         height=plan.header.height,
         bands=len(plan.bands),
         source_bytes=source_bytes,
-        output_bytes=size,
-        bpp=8 * size / plan.pixels,
-        ratio=source_bytes / size,
-        step_db=step,
-        model=plan.header.models[0].id,
+        output_bytes=done.size,
+        bpp=8 * done.size / plan.pixels,
+        ratio=source_bytes / done.size,
+        step_db=done.step_db,
+        model=plan.header.models[0].id if plan.header.models else "",
         device=machine.device,
         seconds=seconds,
         mpix_per_s=plan.pixels / seconds / 1e6,
         peak_memory=peak_memory(),
-        domains=tuple(band.radiometry.domain for band in plan.bands),
-        reasons=plan.reasons,
-        rmse_db=max((each.rmse_db for each in errors if each.rmse_db is not None), default=coder.rmse_db),
+        domains=tuple(band.transform.radiometry.domain for band in plan.bands),
+        reasons=tuple(band.verdict.reason for band in plan.bands),
+        plan=tuple(BandSummary.of(number, band) for number, band in enumerate(plan.bands, start=1)),
+        rmse_db=max((each.rmse_db for each in errors if each.rmse_db is not None), default=done.rmse_db),
         bias_p95_db=max((e.bias_p95_db for e in errors if e.bias_p95_db is not None), default=None),
         errors=errors,
-        notes=raster.info.notes,
+        notes=(*raster.info.notes, *_doubts(plan)),
     )
 
 
 @dataclass(frozen=True)
-class ScenePlan:
-    """What is decided before the first group is coded: all but the step. family: of sets of as many bands as
-    the model takes. reasons: of each band's domain.
-    """
+class _Written:
+    """What came out. rmse_db: what the search for an RMSE ended with."""
 
-    header: Header
-    bands: list[BandCoding]
-    family: Family
-    reasons: tuple[str, ...]
-
-    @property
-    def pixels(self) -> int:
-        """Pixels of the scene, bands counted."""
-        return self.header.width * self.header.height * len(self.bands)
-
-    def header_at(self, step: float) -> Header:
-        """The header with a step in dB for every set that a network codes."""
-        sets = (each if each.model is None else replace(each, step=step) for each in self.header.sets)
-        return replace(self.header, sets=tuple(sets))
+    plan: ScenePlan
+    size: int
+    step_db: float
+    rmse_db: float | None
 
 
-def plan_scene(raster: RasterSource, options: CompressOptions, machine: Machine) -> ScenePlan:
-    """Load the model and choose the transforms. Raises InputError, UsageError or ModelError."""
-    if options.effort not in EFFORTS:
-        raise UsageError(f"--effort {options.effort}: expected {' or '.join(EFFORTS)}")
-    _check_supported(raster)
-    card, weights = ModelStore().load(options.model)
-    family = build_family(card.family, card.config, weights, machine.device, options.effort)
-    grouping = Grouping() if can_pair(family) else None
-    bands, reasons = plan_bands(raster, options.domain, grouping)
-    header = Header(
-        width=raster.info.width,
-        height=raster.info.height,
-        bands=tuple(band.to_header() for band in bands),
-        sets=tuple(_band_sets(bands, family, grouping)),
-        models=(ModelRef(card.id, card.sha256),),
-        raster=raster.info.tags,
-        creator=f"sarzip {__version__}",
-    )
-    return ScenePlan(header, bands, family, reasons)
+@dataclass(frozen=True)
+class _Job:
+    """One scene to be compressed."""
 
+    raster: RasterSource
+    options: CompressOptions
+    machine: Machine
+    source_bytes: int
+    progress: Progress | None
 
-class _Coder:
-    """Writes a planned scene at a given step, or at the step that meets a goal."""
-
-    def __init__(
-        self, raster: RasterSource, plan: ScenePlan, machine: Machine, progress: Progress | None
-    ) -> None:
-        self._raster = raster
-        self._plan = plan
-        self._machine = machine
-        self._progress = progress
-        self.rmse_db: float | None = None
-
-    def write(self, sink: BinaryIO, step: float, summary: dict[str, Any] | None = None) -> int:
-        """Write the whole file at a step in dB and return its size in bytes."""
-        header = self._plan.header_at(step)
-        family, sets = self._plan.family, header.sets
-        families = [None if each.model is None else for_bands(family, len(each.bands)) for each in sets]
-        writer = Writer(sink, header)
-        encoder = SceneEncoder(self._raster, header, self._plan.bands, families, self._machine)
-        with contextlib.closing(encoder.frames()) as frames:
-            done = 0
-            for ordinal, streams in enumerate(frames):
-                writer.write_frame(streams)
-                if self._progress:
-                    place = header.group_window(ordinal)
-                    done += place.width * place.height * len(header.sets[header.address(ordinal).set].bands)
-                    self._progress(done, self._plan.pixels)
-        return writer.finish(summary)
-
-    def write_to_goal(self, sink: BinaryIO, goal: Goal) -> tuple[float, int]:
-        """Search the step on a sample, write, and correct it while the size misses; step and size.
-
-        Raises TargetError with the nearest value there is.
-        """
-        plan = self._plan
-        with _rewindable(sink) as out, math_threads(1), WorkPool(self._machine.threads) as pool:
-            probe = RateProbe(self._raster, plan.header, plan.bands, Work(plan.family, pool))
-            correction = 1.0
-            for _ in range(_ATTEMPTS):
-                found = find_step(probe, goal, correction)
-                summary: dict[str, Any] = {"asked": goal.fidelity.option}
-                if goal.fidelity.kind == "rmse_db":
-                    self.rmse_db = found.value
-                    summary["rmse_db"] = round(found.value, 4)
-                out.seek(0)
-                out.truncate()
-                size = self.write(out, found.step, summary)
-                if goal.fidelity.kind == "rmse_db" or goal.target.met_by(size):
-                    break
-                # The middle of what is allowed: a ceiling is then cleared at the next attempt.
-                correction *= goal.target.value * (1 - TOLERANCE / 2 * goal.target.ceiling) / size
+    def write(self, sink: BinaryIO) -> _Written:
+        """Plan and write; bands that turn out to be no backscatter are kept exactly in a second go."""
+        how = self.options.plan
+        while True:
+            plan = plan_scene(self.raster, how, self._load)
+            writer = SceneWriter(self.raster, plan, self.machine, self.progress)
+            fidelity = self.options.fidelity
+            if fidelity.kind == "quality":
+                step = quality_to_step(fidelity.value)
+                size = writer.write(sink, step)
             else:
-                raise goal.unreachable(size)
-        return found.step, size
+                step, size = writer.write_to_goal(sink, Goal(fidelity, plan.pixels, self.source_bytes))
+            if not writer.objections:
+                return _Written(plan, size, step, writer.rmse_db)
+            how = replace(how, exact={**how.exact, **writer.objections})
+            sink.seek(0)
+            sink.truncate()
+
+    def _load(self) -> tuple[ModelRef, SignalCodec]:
+        options = self.options
+        if options.effort not in EFFORTS:
+            raise UsageError(f"--effort {options.effort}: expected {' or '.join(EFFORTS)}")
+        card, weights = ModelStore().load(options.model)
+        codec = build_codec(card.family, card.config, weights, Backing(self.machine.device, options.effort))
+        return ModelRef(card.id, card.sha256), codec
+
+
+def _doubts(plan: ScenePlan) -> tuple[str, ...]:
+    """What a person should look at: guesses, contradictions, bands that were kept after all."""
+    notes = []
+    for number, band in enumerate(plan.bands, start=1):
+        verdict = band.verdict
+        notes += [f"band {number}: {against}" for against in verdict.contradictions]
+        if verdict.certainty.value == "guess":
+            taken = f"{verdict.domain} backscatter" if band.lossy else f"{verdict.kind.value}, kept exactly"
+            other = f", or {verdict.alternative}" if verdict.alternative else ""
+            notes.append(
+                f"band {number}: a guess: {taken}{other} ({verdict.reason}); --band-kind {number}=KIND "
+                "decides"
+            )
+    return tuple(notes)
 
 
 @contextlib.contextmanager
@@ -290,88 +272,3 @@ def _rewindable(sink: BinaryIO) -> Iterator[BinaryIO]:
 def _refuse_same_file(source: str | os.PathLike[str], destination: str | os.PathLike[str]) -> None:
     if Path(destination).exists() and Path(source).exists() and Path(source).samefile(destination):
         raise UsageError(f"{destination}: is the input itself; give another name for the output")
-
-
-def _check_supported(raster: RasterSource) -> None:
-    for number, dtype in enumerate(raster.info.dtypes, start=1):
-        if dtype.startswith("complex"):
-            raise InputError(
-                f"band {number} is {dtype}: complex data is not supported yet; compress its amplitude, e.g. "
-                "rio calc '(abs (read 1))'"
-            )
-        if dtype not in REAL_DTYPES:
-            raise InputError(
-                f"band {number} is {dtype}: not supported; convert it to one of {', '.join(REAL_DTYPES)}"
-            )
-
-
-def _band_sets(
-    bands: list[BandCoding], family: Family, grouping: Grouping | None = None
-) -> Iterator[SetHeader]:
-    """Measurements as they are grouped or in sets of as many bands as the model takes, then the exact bands
-    together.
-    """
-    coded = [number for number, band in enumerate(bands) if band.radiometry.domain != EXACT]
-    exact = [number for number, band in enumerate(bands) if band.radiometry.domain == EXACT]
-    if len(coded) % family.inputs:
-        raise ModelError(
-            f"model {family.name} codes {family.inputs} bands together and the raster has {len(coded)}; "
-            "use a model with one input"
-        )
-    groups = [tuple(coded[at : at + family.inputs]) for at in range(0, len(coded), family.inputs)]
-    for each in groups if grouping is None else grouping.groups:
-        yield SetHeader(each, 0)
-    if exact:
-        yield SetHeader(tuple(exact), None)
-
-
-def plan_bands(
-    raster: RasterSource, domain: str = "auto", grouping: Grouping | None = None
-) -> tuple[list[BandCoding], tuple[str, ...]]:
-    """Transform and special values of every band from a sample, with the reason for each domain.
-
-    grouping: is told what bands of measurements look like.
-    """
-    if domain not in ("auto", *DOMAINS):
-        raise UsageError(f"--domain {domain}: expected auto, {', '.join(DOMAINS)}")
-    bands, reasons = [], []
-    for band, (dtype, nodata) in enumerate(zip(raster.info.dtypes, raster.info.nodata, strict=True)):
-        if raster.info.exact[band]:
-            bands.append(BandCoding(Radiometry(EXACT), dtype, (), False))
-            reasons.append("an alpha band, kept bit for bit")
-            continue
-        specials, shared_zero = validity.special_values(dtype, nodata), validity.shares_zero(dtype, nodata)
-        sample = _sample(raster, band)
-        measured = validity.classify(sample, specials, shared_zero) == 0
-        if measured.mean() < _LEAST_MEASURED:
-            sample = _sample(raster, band, dense=True)
-            measured = validity.classify(sample, specials, shared_zero) == 0
-        valid = sample[measured]
-        if domain == "auto":
-            found = detect_domain(valid, raster.info.hints[band])
-            chosen, reason = found.domain, found.reason
-        else:
-            chosen, reason = domain, "given with --domain"
-        level = np.dtype(dtype).kind in "iu" and chosen != "db"
-        bands.append(BandCoding(fit_radiometry(valid, chosen), dtype, specials, shared_zero, level))
-        reasons.append(reason)
-        if grouping is not None:
-            grouping.add(band, profile(sample, measured, bands[-1]))
-    return bands, tuple(reasons)
-
-
-def _sample(raster: RasterSource, band: int, dense: bool = False) -> NDArray[np.generic]:
-    """The whole of a small band; of others pieces of rows spread over it, one below the other. dense: more of
-    them, from side to side.
-    """
-    width, height = raster.info.width, raster.info.height
-    if width * height <= _SAMPLE_ALL:
-        return raster.read([band], 0, height)[0]
-    rows, columns = min(height, _SAMPLE_ROWS), min(width, _SAMPLE_ALL if dense else _SAMPLE_COLUMNS)
-    pieces = []
-    for number in range(_SAMPLE_PIECES):
-        top = round((height - rows) * number / (_SAMPLE_PIECES - 1))
-        # The golden ratio spreads any number of places evenly.
-        left = round((width - columns) * (number * 0.618034 % 1.0))
-        pieces.append(raster.read([band], top, rows, left, columns)[0])
-    return np.concatenate(pieces)

@@ -13,13 +13,14 @@ from pathlib import Path
 
 from sarzip.container import Header
 from sarzip.errors import UsageError
-from sarzip.pipeline.decode import MASK_BAND, DecodedBlock, SceneDecoder
-from sarzip.pipeline.region import RegionDecoder, Setup, load_coders
+from sarzip.pipeline.coders import DecodeOptions, region_decoder
+from sarzip.pipeline.decode import DecodedBlock
+from sarzip.pipeline.group import MASK_BAND
 from sarzip.pipeline.sarzfile import SarzPart, open_part
-from sarzip.pipeline.selection import EVERYTHING, Region, Selection, resolve, whole_scene
+from sarzip.pipeline.selection import EVERYTHING, Region, Selection, resolve
 from sarzip.raster import RasterSink
 from sarzip.raster.cog import write_cog
-from sarzip.system.machine import Machine, choose_machine, peak_memory
+from sarzip.system.machine import Machine, peak_memory
 from sarzip.system.outputs import atomic_path, check_destination, naming
 
 Progress = Callable[[int, int], None]
@@ -131,15 +132,9 @@ class _Work:
 
 
 def _plan(part: SarzPart, options: DecompressOptions) -> _Work:
-    header = part.header
-    if options.selection.everything:
-        machine = choose_machine(options.device, options.threads)
-        scene = SceneDecoder(header, machine, options.model, options.trust_model)
-        return _Work(whole_scene(header), machine, scene.blocks(part.frames(range(header.frame_count))))
-    region = resolve(options.selection, header)
-    setup = Setup(options.device, options.threads, options.model, options.trust_model)
-    coders, machine = load_coders(header, region, setup)
-    decoder = RegionDecoder(header, region, coders, machine)
+    region = resolve(options.selection, part.header)
+    how = DecodeOptions(options.device, options.threads, options.model, options.trust_model)
+    decoder, machine = region_decoder(part.header, region, how)
     return _Work(region, machine, decoder.blocks(part.frames(decoder.ordinals)))
 
 

@@ -14,7 +14,11 @@ from sarzip.system.outputs import naming
 
 @dataclass(frozen=True)
 class BandInfo:
-    """One band: sample type, radiometric domain, transform, special values, model and step in dB."""
+    """One band: sample type, radiometric domain, transform, special values, model and step in dB.
+
+    kind, certainty, reason: what compress took it for, '' where the file does not tell; a band of a model is
+    backscatter. treatment: lossy or exact.
+    """
 
     band: int
     dtype: str
@@ -26,6 +30,10 @@ class BandInfo:
     step_db: float
     bytes: int
     bpp: float
+    kind: str
+    certainty: str
+    reason: str
+    treatment: str
 
 
 @dataclass(frozen=True)
@@ -80,6 +88,10 @@ def inspect(path: str | os.PathLike[str]) -> FileInfo:
                         step_db=each.step,
                         bytes=round(share),
                         bpp=8 * share / pixels,
+                        kind=str(about.extra.get("kind", "" if each.model is None else "backscatter")),
+                        certainty=str(about.extra.get("sure", "")),
+                        reason=str(about.extra.get("why", "")),
+                        treatment="exact" if each.model is None else "lossy",
                     )
                 )
         return FileInfo(

@@ -16,13 +16,14 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from sarzip.codec.lapped16.reduced import SCALES, box_classes, box_mean
+from sarzip.codec.signal.boxes import SCALES, box_classes, box_mean
 from sarzip.codec.signal.radiometry import DOMAINS
 from sarzip.container import Header
 from sarzip.errors import InputError, UsageError
-from sarzip.pipeline.band import BandCoding
-from sarzip.pipeline.decode import MASK_BAND
-from sarzip.pipeline.region import RegionDecoder, Setup, check_need, load_coders
+from sarzip.pipeline.band import BandTransform
+from sarzip.pipeline.coders import DecodeOptions, region_decoder
+from sarzip.pipeline.group import MASK_BAND
+from sarzip.pipeline.memory import check_need
 from sarzip.pipeline.sarzfile import SarzPart, open_part
 from sarzip.pipeline.selection import Region, Selection, resolve
 from sarzip.system.machine import Machine, peak_memory
@@ -146,13 +147,11 @@ def _measured(header: Header) -> tuple[int, ...]:
 def _decode(part: SarzPart, region: Region, options: PreviewOptions) -> tuple[_Image, Machine]:
     """Decode a region into memory, in dB; and the machine that did."""
     header = part.header
-    codings = [BandCoding.from_header(header.bands[band]) for band in region.bands]
+    codings = [BandTransform.from_header(header.bands[band]) for band in region.bands]
     if any(coding.radiometry.domain not in DOMAINS for coding in codings):
         raise UsageError("--band: only measurements can be shown, not alpha or palette bands")
-    coders, machine = load_coders(
-        header, region, Setup(options.device, options.threads, options.model, options.trust_model)
-    )
-    decoder = RegionDecoder(header, region, coders, machine)
+    how = DecodeOptions(options.device, options.threads, options.model, options.trust_model)
+    decoder, machine = region_decoder(header, region, how)
     shape = (len(region.bands), region.rows, region.columns)
     check_need(region.samples * _BYTES_PER_SAMPLE, f"{region.columns}x{region.rows} samples")
     image = _Image(np.zeros(shape, np.float32), np.ones(shape, np.bool_))

@@ -7,7 +7,6 @@ instead, as at the border of a scene, and its margin is reported as approximate.
 from __future__ import annotations
 
 import contextlib
-import itertools
 import math
 import os
 import shutil
@@ -19,20 +18,21 @@ from pathlib import Path
 from typing import BinaryIO
 
 import numpy as np
-from numpy.typing import NDArray
 
-from sarzip.codec.streams.bias_correction import CELL
+from sarzip.codec.signal.cell_power import CELL
 from sarzip.container import Header
 from sarzip.container.salvage import SalvageReader
 from sarzip.errors import CorruptError, UsageError
 from sarzip.grid import STRIDE, ceil_to
-from sarzip.pipeline.decode import MASK_BAND, DecodedBlock, SceneDecoder
-from sarzip.pipeline.neighbours import LatentRow, NeighbouredRow
-from sarzip.pipeline.sarzfile import Frames, open_input
+from sarzip.pipeline.band import fill_value
+from sarzip.pipeline.coders import DecodeOptions, region_groups
+from sarzip.pipeline.decode import Decoder, Hooks, Key, LostFrame
+from sarzip.pipeline.group import MASK_BAND
+from sarzip.pipeline.sarzfile import open_input
+from sarzip.pipeline.selection import whole_scene
 from sarzip.raster import RasterSink
-from sarzip.system.machine import Machine, choose_machine
+from sarzip.system.machine import choose_machine
 from sarzip.system.outputs import STANDARD_STREAM, atomic_path, check_destination, naming
-from sarzip.system.work_pool import WorkPool
 from sarzip.usecases.decompress import DecompressOptions, Progress
 
 LOST, APPROXIMATE, INTACT = 0, 128, 255
@@ -120,7 +120,12 @@ def salvage(
         header = reader.header
         if all(reader.why_lost(ordinal) for ordinal in range(header.frame_count)):
             raise CorruptError("no intact group: nothing can be salvaged")
-        decoder = SalvageDecoder(header, machine, options.model, options.trust_model)
+        how = DecodeOptions(options.device, options.threads, options.model, options.trust_model)
+        groups, losses = region_groups(header, whole_scene(header), machine.device, how), _Losses()
+        decoder = Decoder(groups, header, machine, Hooks(on_lost=losses.add))
+        # Whole cells of the bias correction, which depends on all pixels of a cell.
+        halo = max(groups.coder(number).halo.latents for number in range(len(header.sets)))
+        margin = ceil_to(STRIDE * halo, CELL)
         mask_part = outputs.enter_context(atomic_path(mask, options.force)) if mask is not None else None
         part = outputs.enter_context(atomic_path(destination, options.force))
         dtypes = tuple(band.dtype for band in header.bands)
@@ -134,9 +139,9 @@ def salvage(
                 done += block.values.size
                 if progress:
                     progress(done, pixels)
-        lost = decoder.lost()
+        lost = losses.windows(header)
         if mask_part is not None:
-            _write_mask(mask_part, header, lost, decoder.margin)
+            _write_mask(mask_part, header, lost, margin)
     return SalvageReport(
         source=str(source),
         output=str(destination),
@@ -146,22 +151,12 @@ def salvage(
         bands=len(header.bands),
         groups=header.group_count,
         lost=lost,
-        approximate_margin=decoder.margin,
-        fill=tuple(_plain(fill_value(header, band)) for band in range(len(header.bands))),
+        approximate_margin=margin,
+        fill=tuple(_plain(fill_value(band)) for band in header.bands),
         problems=reader.problems,
         device=machine.device,
         seconds=time.perf_counter() - started,
     )
-
-
-def fill_value(header: Header, band: int) -> float | int:
-    """What lost pixels of a band become: its first special value (nodata where the raster has one), else 0
-    for integers and NaN for floats.
-    """
-    about = header.bands[band]
-    if about.specials:
-        return about.specials[0]
-    return 0 if np.dtype(about.dtype).kind in "iu" else float("nan")
 
 
 def _plain(value: float | int) -> float | int | str:
@@ -169,125 +164,36 @@ def _plain(value: float | int) -> float | int | str:
     return value if math.isfinite(value) else repr(value)
 
 
-class _Lost(dict[int, bytes]):
-    """The streams of a frame that is not there, and why."""
+class _Losses:
+    """What could not be decoded: a hook of the decoder (on_lost)."""
 
-    def __init__(self, reason: str) -> None:
-        super().__init__()
-        self.reason = reason
+    def __init__(self) -> None:
+        self._reasons: dict[Key, str] = {}
 
+    def add(self, key: Key, reason: str) -> None:
+        """A group that was lost; the first reason counts."""
+        self._reasons.setdefault(key, reason)
 
-class SalvageDecoder(SceneDecoder):
-    """A decoder that goes on where a frame is lost or does not decode."""
-
-    def __init__(
-        self, header: Header, machine: Machine, model: str | None = None, trust: bool = False
-    ) -> None:
-        super().__init__(header, machine, model, trust)
-        self._reasons: dict[tuple[int, int], str] = {}
-
-    @property
-    def margin(self) -> int:
-        """Pixels around a lost window that were decoded without their neighbours.
-
-        Whole cells of the radiometric correction, which depends on all pixels of a cell.
-        """
-        halo = max(family.synthesis_halo if family else 0 for family in self._families)
-        return ceil_to(STRIDE * halo, CELL)
-
-    def lost(self) -> tuple[LostWindow, ...]:
-        """What could not be decoded, in raster order."""
-        windows = []
-        for (group, number), reason in sorted(self._reasons.items()):
-            place = self._header.window(group)
-            bands = tuple(band + 1 for band in self._header.sets[number].bands)
-            windows.append(LostWindow(group, place.col, place.row, place.width, place.height, bands, reason))
+    def windows(self, header: Header) -> tuple[LostWindow, ...]:
+        """What was lost, in raster order."""
+        grid, windows = header.grid, []
+        for key, reason in sorted(self._reasons.items()):
+            place = grid.window(key.row, key.column)
+            bands = tuple(band + 1 for band in header.sets[key.set].bands)
+            number = key.row * grid.columns + key.column
+            windows.append(
+                LostWindow(number, place.column, place.row, place.columns, place.rows, bands, reason)
+            )
         return tuple(windows)
-
-    def _entropy_decode(
-        self, row: int, column: int, number: int, streams: Mapping[int, bytes]
-    ) -> tuple[NDArray[np.float32], Mapping[int, bytes]]:
-        if not isinstance(streams, _Lost):
-            try:
-                return super()._entropy_decode(row, column, number, streams)
-            except CorruptError as error:
-                streams = _Lost(str(error))
-        self._lose(row, column, number, streams.reason)
-        family = self._families[number]
-        shape = (family.channels if family else 0, *self._grid.latent_shape(row, column))
-        return np.zeros(shape, np.float32), streams
-
-    def _decoded_rows(self, frames: Frames, pool: WorkPool) -> Iterator[list[LatentRow]]:
-        """Rows as of an intact file, in which lost groups continue their neighbours."""
-        above: list[LatentRow] | None = None
-        current: list[LatentRow] | None = None
-        rows: Iterator[list[LatentRow] | None] = super()._decoded_rows(frames, pool)
-        for row, following in enumerate(itertools.chain(rows, (None,))):
-            if current is not None:
-                for number, each in enumerate(current):
-                    near = [None if other is None else other[number] for other in (above, following)]
-                    self._continue_neighbours(row - 1, number, each, near)
-                yield current
-            above, current = current, following
-
-    def _continue_neighbours(
-        self, row: int, number: int, about: LatentRow, near: list[LatentRow | None]
-    ) -> None:
-        """Fill the rims of lost groups with the mirror image of what lies beyond, in place."""
-        family = self._families[number]
-        if family is None:
-            return
-        halo, signs = family.synthesis_halo, family.mirror_signs[:, :, None, None]
-        above, below = near
-        for column in range(len(about)):
-            if not isinstance(about.group(column), _Lost):
-                continue
-            height, width = self._grid.latent_shape(row, column)
-            block = about.latents(column)
-            deep, wide = min(halo, height), min(halo, width)
-            if column > 0 and not isinstance(about.group(column - 1), _Lost):
-                edge = about.latents(column - 1)[:, :, -wide:]
-                block[:, :, : edge.shape[2]] = signs[1] * edge[:, :, ::-1]
-            if column + 1 < len(about) and not isinstance(about.group(column + 1), _Lost):
-                edge = about.latents(column + 1)[:, :, :wide]
-                block[:, :, width - edge.shape[2] :] = signs[1] * edge[:, :, ::-1]
-            if above is not None and not isinstance(above.group(column), _Lost):
-                edge = above.latents(column)[:, -deep:]
-                block[:, : edge.shape[1]] = signs[0] * edge[:, ::-1]
-            if below is not None and not isinstance(below.group(column), _Lost):
-                edge = below.latents(column)[:, :deep]
-                block[:, height - edge.shape[1] :] = signs[0] * edge[:, ::-1]
-
-    def _synthesise(
-        self, row: int, column: int, number: int, rows: list[NeighbouredRow]
-    ) -> list[DecodedBlock]:
-        if not isinstance(rows[number].group(column), _Lost):
-            try:
-                return super()._synthesise(row, column, number, rows)
-            except CorruptError as error:
-                self._lose(row, column, number, str(error))
-        window = self._grid.window(row, column)
-        shape = (window.rows, window.columns)
-        blocks = []
-        for band in self._header.sets[number].bands:
-            value = fill_value(self._header, band)
-            values = np.full(shape, value, np.dtype(self._header.bands[band].dtype))
-            blocks.append(DecodedBlock(band, window, values))
-        if number == 0 and self._header.raster.get("k"):
-            blocks.append(DecodedBlock(MASK_BAND, window, np.zeros(shape, np.uint8)))
-        return blocks
-
-    def _lose(self, row: int, column: int, number: int, reason: str) -> None:
-        self._reasons[row * self._grid.columns + column, number] = reason
 
 
 def _frames(reader: SalvageReader) -> Iterator[Mapping[int, bytes]]:
-    """Streams of every data frame in order, `_Lost` where there is none."""
+    """Streams of every data frame in order, a LostFrame where there is none."""
     for ordinal in range(reader.header.frame_count):
         try:
             yield reader.read_frame(ordinal)
         except CorruptError as error:
-            yield _Lost(str(error))
+            yield LostFrame(str(error))
 
 
 @contextlib.contextmanager

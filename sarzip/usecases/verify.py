@@ -69,11 +69,16 @@ def verify(
                 pass
             return VerifyReport(*about, False)
         # Only a deep check runs a network; the plain one must not pay for importing it.
-        from sarzip.pipeline.hashes import DecodedHashes, HashingDecoder
+        from sarzip.pipeline.coders import DecodeOptions, region_groups
+        from sarzip.pipeline.decode import Decoder, Hooks
+        from sarzip.pipeline.hashes import DecodedHashes, IntegerHashes
+        from sarzip.pipeline.selection import whole_scene
 
-        decoder = HashingDecoder(header, choose_machine(device, threads), model, trust_model)
-        hashes = DecodedHashes(header, TOLERANCE_DB)
-        for block in decoder.blocks(frames):
+        machine = choose_machine(device, threads)
+        options = DecodeOptions(device, threads, model, trust_model)
+        groups = region_groups(header, whole_scene(header), machine.device, options)
+        integers, hashes = IntegerHashes(header, groups), DecodedHashes(header, TOLERANCE_DB)
+        for block in Decoder(groups, header, machine, Hooks(on_streams=integers.add)).blocks(frames):
             hashes.add(block)
         return VerifyReport(
             *about,
@@ -81,6 +86,6 @@ def verify(
             hashes.exact(),
             hashes.rounded(),
             hashes.mean_db(),
-            decoder.integers_sha256(),
+            integers.sha256(),
             hashes.mask(),
         )

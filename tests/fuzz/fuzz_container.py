@@ -46,7 +46,7 @@ from support.formats_1_0 import rice_cells, zstd_classes
 from sarzip.codec.ae16 import planes
 from sarzip.codec.entropy.rans import decode_indices, encode_indices
 from sarzip.codec.entropy.tables import build_tables
-from sarzip.codec.exact.planes import decode_plane, encode_plane
+from sarzip.codec.exact.codec import decode_plane, encode_plane
 from sarzip.codec.streams import bias_correction as lock
 from sarzip.codec.streams import class_map as validity
 from sarzip.container import control_points as columns

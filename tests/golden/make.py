@@ -21,7 +21,6 @@ import tempfile
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
-from unittest import mock
 from zlib import crc32
 
 import numpy as np
@@ -44,7 +43,6 @@ from sarzip.container import (
 )
 from sarzip.errors import ModelError
 from sarzip.pipeline.models import ModelStore
-from sarzip.usecases import compress as compress_module
 from sarzip.usecases.verify import verify
 
 HERE = Path(__file__).resolve().parent
@@ -126,14 +124,15 @@ def make_scenes(folder: Path, model: str) -> dict[str, Any]:
                 dataset.update_tags(made="golden")
                 if scene.extra == "mask":
                     dataset.write_mask(255 * (values[0] > 100).astype(np.uint8))
-            with mock.patch.object(
-                compress_module, "Header", lambda s=scene, **f: Header(**f, group=s.group)
-            ):
-                quality = sarzip.Fidelity("quality", 20 if scene.extra == "coarse" else 70)
-                options = sarzip.CompressOptions(
-                    quality, "db" if scene.extra == "db" else "auto", model=model, device="cpu", force=True
-                )
-                sarzip.compress(source, path, options)
+            options = sarzip.CompressOptions(
+                sarzip.Fidelity("quality", 20 if scene.extra == "coarse" else 70),
+                "db" if scene.extra == "db" else "auto",
+                model=model,
+                device="cpu",
+                force=True,
+                group=scene.group,
+            )
+            sarzip.compress(source, path, options)
             sarzip.decompress(path, back, sarzip.DecompressOptions("cpu", 1, True))
             np.savez_compressed(path.with_suffix(".npz"), samples=read_raster(back))
         about[path.name] = describe(path)

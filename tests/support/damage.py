@@ -13,18 +13,13 @@ import pytest
 import rasterio
 
 import sarzip
-from sarzip.container import Header, Reader
+from sarzip.container import Reader
 from sarzip.container.layout import COMPACT, COMPACT_END, HEAD_SIZE, TRAILER_SIZE
-from sarzip.usecases import compress as compress_module
 
 
-def compress_small_groups(
-    source: Path, target: Path, model: Path, monkeypatch: pytest.MonkeyPatch, group: int = 256
-) -> bytes:
+def compress_small_groups(source: Path, target: Path, model: Path, group: int = 256) -> bytes:
     """Compress with small groups, of which a small scene has several; the bytes of the file."""
-    with monkeypatch.context() as patch:
-        patch.setattr(compress_module, "Header", lambda **fields: Header(**fields, group=group))
-        sarzip.compress(source, target, sarzip.CompressOptions(model=str(model), force=True))
+    sarzip.compress(source, target, sarzip.CompressOptions(model=str(model), force=True, group=group))
     return target.read_bytes()
 
 

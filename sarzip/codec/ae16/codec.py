@@ -1,4 +1,4 @@
-"""The family `ae16`: the reference autoencoder behind the codec interface (see family.py).
+"""The reference autoencoder behind the contract of codec.base.
 
 Windows are worked through in blocks, each with the halo that its receptive field needs, so that neither
 memory nor the result depends on the size of the window: a latent or a pixel that is kept never saw a block's
@@ -25,20 +25,21 @@ from sarzip.codec.ae16.network import (
     synthesis_halo,
 )
 from sarzip.codec.ae16.quantise import dequantise, quantise
-from sarzip.codec.base import LATENTS
+from sarzip.codec.base import LATENTS, Encoded, Halo, Quality, Streams
+from sarzip.codec.signal.boxes import box_mean
 from sarzip.errors import CorruptError, ModelError
 
-__all__ = ["Ae16Config", "Ae16Family"]
+__all__ = ["Ae16Codec", "Ae16Config"]
 
 # Latents a side that go through the network at once: activations of 512×512 pixels (34 MB in the widest
 # layer) are where a core is fastest; the halo then costs an eighth in the decoder.
 _BLOCK = 32
 
 
-class Ae16Family:
+class Ae16Codec:
     """A trained `ae16`, ready to code: numpy in and out. Safe to call from several threads at once."""
 
-    name = "ae16"
+    id = "ae16"
 
     def __init__(
         self, config: Ae16Config | Mapping[str, Any], weights: Mapping[str, Any], device: str = "cpu"
@@ -48,8 +49,7 @@ class Ae16Family:
         self.channels = self.config.latents
         self.inputs = self.config.inputs
         self.separate = False
-        self.analysis_halo = analysis_halo(self.config)
-        self.synthesis_halo = synthesis_halo(self.config)
+        self.halo = Halo(analysis_halo(self.config), synthesis_halo(self.config))
         self.mirror_signs = np.ones((2, self.channels), np.float32)
         network = _load(self.config, weights)
         gains = network.gains().detach().numpy().astype(np.float32)
@@ -65,7 +65,7 @@ class Ae16Family:
 
     def analyse(self, signal: NDArray[np.float32]) -> NDArray[np.float32]:
         """Signal (inputs, 16h+2a, 16w+2a) in dB, a the analysis halo, to latents (C, h, w)."""
-        halo = self.analysis_halo // STRIDE
+        halo = self.halo.pixels // STRIDE
         rows, columns = (n // STRIDE - 2 * halo for n in signal.shape[1:])
         latents = np.empty((self.channels, rows, columns), np.float32)
 
@@ -81,13 +81,17 @@ class Ae16Family:
             latents[:, top : top + height, left : left + width] = self._run(run, part)
         return latents
 
-    def reduced(self, scale: int) -> None:
+    def reduces(self, scale: int) -> bool:
         """The network is not linear: there is no way around the pixels."""
-        return None
+        return scale == 1
 
-    def synthesise(self, latents: NDArray[np.float32]) -> NDArray[np.float32]:
-        """Latents (C, h+2s, w+2s), s the synthesis halo, to signal (inputs, 16h, 16w) in dB."""
-        halo = self.synthesis_halo
+    def restore(self, latents: NDArray[np.float32], scale: int = 1) -> NDArray[np.float32]:
+        """Latents (C, h+2b, w+2b), b the halo, to signal (inputs, 16h/scale, 16w/scale) in dB."""
+        signal = self._synthesise(latents)
+        return signal if scale == 1 else np.stack([box_mean(band, scale) for band in signal])
+
+    def _synthesise(self, latents: NDArray[np.float32]) -> NDArray[np.float32]:
+        halo = self.halo.latents
         rows, columns = (n - 2 * halo for n in latents.shape[1:])
         signal = np.empty((self.inputs, STRIDE * rows, STRIDE * columns), np.float32)
         edge = STRIDE * halo
@@ -102,22 +106,21 @@ class Ae16Family:
             )
         return signal
 
-    def encode(self, latents: NDArray[np.float32], step: float) -> dict[int, bytes]:
-        """One group of latents (C, h, w), quantised with a step in dB, to its only stream."""
-        return self.code(latents, step)[0]
+    def encode(self, latents: NDArray[np.float32], quality: Quality) -> Encoded:
+        """One group of latents (C, h, w) to its only stream, and what decode will make of it."""
+        widths = self._widths(quality.step)
+        indices = quantise(latents, widths)
+        return Encoded({LATENTS: planes.pack(indices)}, dequantise(indices, widths))
 
-    def code(self, latents: NDArray[np.float32], step: float) -> tuple[dict[int, bytes], NDArray[np.float32]]:
-        """What encode gives, and what decode will make of it."""
-        indices = quantise(latents, self._widths(step))
-        return {LATENTS: planes.pack(indices)}, dequantise(indices, self._widths(step))
-
-    def decode(
-        self, streams: Mapping[int, bytes], shape: tuple[int, int], step: float
-    ) -> NDArray[np.float32]:
+    def decode(self, streams: Streams, shape: tuple[int, int], quality: Quality) -> NDArray[np.float32]:
         """The latents (C, h, w) that the stream holds; CorruptError if it is missing or undecodable."""
+        return dequantise(self.integers(streams, shape, quality), self._widths(quality.step))
+
+    def integers(self, streams: Streams, shape: tuple[int, int], quality: Quality) -> NDArray[np.int32]:
+        """The indices (C, h, w) of the quantisers."""
         if LATENTS not in streams:
             raise CorruptError("a group has no latents")
-        return dequantise(planes.unpack(streams[LATENTS], (self.channels, *shape)), self._widths(step))
+        return planes.unpack(streams[LATENTS], (self.channels, *shape))
 
     def _widths(self, step: float) -> NDArray[np.float32]:
         """Width of every channel's quantiser, in latent units."""

@@ -1,12 +1,12 @@
-"""Two correlated bands, such as VV and VH of one scene, coded together by the family `lapped16`.
+"""Two correlated bands, such as VV and VH of one scene, coded together by `lapped16`.
 
 The second band's latents are predicted from the decoded ones of the first, by one factor for each of 16 zones
 of frequency and group; what is left is coded as a band of its own. Bands of one scene share edges, fields and
 slopes, which live in the low zones, and little of the speckle: of VH the factors fall from 0.5 to 1.2 in the
 lowest zone to 0 to 0.2 in the highest.
 
-Streams of a group: SIDE starts with the factors, packed as a tilt is; then both streams of the first band,
-each after its length, stand before those of the second.
+Streams of a group: HYPER_LATENTS starts with the factors, packed as a tilt is; then both streams of the first
+band, each after its length, stand before those of the second.
 """
 
 from __future__ import annotations
@@ -17,11 +17,10 @@ from collections.abc import Mapping
 import numpy as np
 from numpy.typing import NDArray
 
-from sarzip.codec.base import LATENTS, SIDE
-from sarzip.codec.entropy.coder import Estimate, get_varint, put_varint
+from sarzip.codec.base import HYPER_LATENTS, LATENTS, Encoded, Quality, Streams
+from sarzip.codec.entropy.coder import get_varint, put_varint
 from sarzip.codec.lapped16 import tilt as lapped_tilt
-from sarzip.codec.lapped16.codec import Lapped16Family
-from sarzip.codec.lapped16.reduced import Synthesis
+from sarzip.codec.lapped16.codec import Lapped16
 from sarzip.codec.lapped16.transform import CHANNELS, STRIDE, channel_order
 from sarzip.errors import CorruptError
 
@@ -33,76 +32,57 @@ _FLOOR = 1 / 12
 """Squared steps of quantisation noise: latents of less variance cost next to nothing."""
 
 
-class PairedFamily:
+class Lapped16Pair:
     """`lapped16` for two bands: latents (512, h, w), the first band's before the second's."""
 
-    name = Lapped16Family.name
+    id = Lapped16.id
     channels = 2 * CHANNELS
     inputs = 2
     separate = True
-    analysis_halo = Lapped16Family.analysis_halo
-    synthesis_halo = Lapped16Family.synthesis_halo
+    halo = Lapped16.halo
 
-    def __init__(self, inner: Lapped16Family) -> None:
-        """inner: codes each of the bands."""
-        self._inner = inner
-        self.mirror_signs = np.concatenate([inner.mirror_signs] * 2, 1)
-
-    def with_states(self, states: int) -> PairedFamily:
-        """The same model encoding with another number of trellis states."""
-        return PairedFamily(self._inner.with_states(states))
-
-    def reduced(self, scale: int) -> Synthesis:
-        """Synthesis of the means over boxes of scale × scale pixels, for each band's 256 latents."""
-        return self._inner.reduced(scale)
+    def __init__(self, single: Lapped16) -> None:
+        """single: codes each of the bands."""
+        self._single = single
+        self.mirror_signs = np.concatenate([single.mirror_signs] * 2, 1)
 
     def analyse(self, signal: NDArray[np.float32]) -> NDArray[np.float32]:
         """Signal (2, 16h+32, 16w+32) in dB to latents (512, h, w)."""
-        return np.concatenate([self._inner.analyse(band[None]) for band in signal])
+        return np.concatenate([self._single.analyse(band[None]) for band in signal])
 
-    def synthesise(self, latents: NDArray[np.float32]) -> NDArray[np.float32]:
-        """Latents (512, h+2, w+2) to signal (2, 16h, 16w) in dB."""
-        return np.concatenate([self._inner.synthesise(band) for band in np.split(latents, 2)])
+    def restore(self, latents: NDArray[np.float32], scale: int = 1) -> NDArray[np.float32]:
+        """Latents (512, h+2, w+2) to signal (2, 16h/scale, 16w/scale) in dB."""
+        return np.concatenate([self._single.restore(band, scale) for band in np.split(latents, 2)])
 
-    def encode(self, latents: NDArray[np.float32], step: float) -> dict[int, bytes]:
-        """One group of latents (512, h, w), quantised with a step in dB, to its two streams."""
-        return self.code(latents, step)[0]
+    def reduces(self, scale: int) -> bool:
+        """As for one band."""
+        return self._single.reduces(scale)
 
-    def code(self, latents: NDArray[np.float32], step: float) -> tuple[dict[int, bytes], NDArray[np.float32]]:
-        """What encode gives, and what decode will make of it."""
+    def encode(self, latents: NDArray[np.float32], quality: Quality) -> Encoded:
+        """One group of latents (512, h, w) to its two streams, and what decode will make of it."""
         first, second = np.split(latents, 2)
-        streams, decoded = self._inner.code(np.nan_to_num(first), step)
-        factors = fit(decoded, second, step)
+        streams, decoded = self._single.encode(np.nan_to_num(first), quality)
+        factors = fit(decoded, second, quality.step)
         prediction = _predict(decoded, factors)
         # Where nothing depends on the second band, the prediction will do.
-        rest, left = self._inner.code(np.nan_to_num(second - prediction), step)
+        rest, left = self._single.encode(np.nan_to_num(second - prediction), quality)
         joined = {
-            SIDE: lapped_tilt.pack(factors) + _join(streams[SIDE], rest[SIDE]),
+            HYPER_LATENTS: lapped_tilt.pack(factors) + _join(streams[HYPER_LATENTS], rest[HYPER_LATENTS]),
             LATENTS: _join(streams[LATENTS], rest[LATENTS]),
         }
-        return joined, np.concatenate([decoded, prediction + left])
+        return Encoded(joined, np.concatenate([decoded, prediction + left]))
 
-    def estimate(self, latents: NDArray[np.float32], step: float) -> Estimate:
-        """Bits of both streams, and squared error in dB², summed over the latents that are not NaN."""
-        streams, decoded = self.code(latents, step)
-        bits = 8 * sum(map(len, streams.values()))
-        return Estimate(bits, float(np.nansum(np.square(decoded - latents, dtype=np.float64))))
-
-    def decode(
-        self, streams: Mapping[int, bytes], shape: tuple[int, int], step: float
-    ) -> NDArray[np.float32]:
+    def decode(self, streams: Streams, shape: tuple[int, int], quality: Quality) -> NDArray[np.float32]:
         """Streams of one group to dequantised latents (512, h, w); CorruptError if undecodable."""
         factors, first, second = _split(streams)
-        decoded = self._inner.decode(first, shape, step)
-        left = self._inner.decode(second, shape, step)
+        decoded = self._single.decode(first, shape, quality)
+        left = self._single.decode(second, shape, quality)
         return np.concatenate([decoded, _predict(decoded, factors) + left])
 
-    def integers(
-        self, streams: Mapping[int, bytes], shape: tuple[int, int], step: float
-    ) -> NDArray[np.int32]:
+    def integers(self, streams: Streams, shape: tuple[int, int], quality: Quality) -> NDArray[np.int32]:
         """Factors, then hyper-latents and lattice points of each band, int32 (n,)."""
         factors, *bands = _split(streams)
-        found = [self._inner.integers(band, shape, step) for band in bands]
+        found = [self._single.integers(band, shape, quality) for band in bands]
         return np.concatenate([factors.astype(np.int32), *found])
 
 
@@ -166,11 +146,11 @@ def _join(first: bytes, second: bytes) -> bytes:
 
 def _split(streams: Mapping[int, bytes]) -> tuple[NDArray[np.int64], dict[int, bytes], dict[int, bytes]]:
     """Factors and the streams of both bands."""
-    if LATENTS not in streams or SIDE not in streams:
+    if LATENTS not in streams or HYPER_LATENTS not in streams:
         raise CorruptError("a group has no latents or no side information")
-    (factors,), start = lapped_tilt.unpack(streams[SIDE], (STRIDE,))
+    (factors,), start = lapped_tilt.unpack(streams[HYPER_LATENTS], (STRIDE,))
     bands: tuple[dict[int, bytes], dict[int, bytes]] = ({}, {})
-    for kind, at in ((SIDE, start), (LATENTS, 0)):
+    for kind, at in ((HYPER_LATENTS, start), (LATENTS, 0)):
         size, at = get_varint(streams[kind], at)
         if size > len(streams[kind]) - at:
             raise CorruptError("streams of two bands do not add up")

@@ -1,4 +1,4 @@
-"""The family `lapped16` with its arithmetic on a torch device: same files, same integers, same pixels.
+"""`lapped16` with its arithmetic on a torch device: same files, same integers, same pixels.
 
 Transform, choice of hyper-latents, classes and means run there; trellis and entropy coding stay on the
 threads of the CPU. Each calling thread has a CUDA stream of its own and copies through pinned memory, so that
@@ -16,7 +16,7 @@ from __future__ import annotations
 import contextlib
 import itertools
 import threading
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator
 from typing import Any
 
 import numpy as np
@@ -26,8 +26,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from sarzip.codec.lapped16 import transform as lapped_transform
-from sarzip.codec.lapped16.codec import DEFAULT_STATES, Lapped16Config, Lapped16Family
-from sarzip.codec.lapped16.hyper_synthesis import IntegerHyper
+from sarzip.codec.lapped16.backend import Parts
 from sarzip.codec.lapped16.scale_classes import (
     CLASSES,
     HIDDEN_BITS,
@@ -39,7 +38,7 @@ from sarzip.codec.lapped16.scale_classes import (
     interpolate_knots,
     step_index,
 )
-from sarzip.codec.lapped16.transform import CHANNELS, STRIDE, LappedTransform
+from sarzip.codec.lapped16.transform import CHANNELS, STRIDE
 from sarzip.errors import SarzipError
 
 ALL_DEVICES = "cuda"
@@ -49,18 +48,12 @@ Part = Callable[["_Networks", int, int], Tensor]
 """Result (C, rows, columns) for the rows from … to of some work."""
 
 
-class DeviceFamily(Lapped16Family):
-    """A trained `lapped16` on one device, or on all CUDA devices, over which calling threads take turns."""
+class TorchBackend:
+    """Transform and networks on one device, or on all CUDA devices, over which calling threads take turns."""
 
-    def __init__(
-        self,
-        config: Lapped16Config | Mapping[str, Any],
-        weights: Mapping[str, Any],
-        device: str,
-        states: int = DEFAULT_STATES,
-    ) -> None:
-        """device: 'cuda:N', 'cuda' for all, 'cpu' for tests. For the rest see Lapped16Family."""
-        super().__init__(config, weights, states)
+    def __init__(self, parts: Parts, device: str) -> None:
+        """device: 'cuda:N', 'cuda' for all, 'cpu:0' for tests."""
+        self._parts = parts
         names = [device]
         if device == ALL_DEVICES:
             names = [f"cuda:{number}" for number in range(torch.cuda.device_count())]
@@ -71,61 +64,62 @@ class DeviceFamily(Lapped16Family):
         self._networks: dict[torch.device, _Networks] = {}
 
     def analyse(self, signal: NDArray[np.float32]) -> NDArray[np.float32]:
-        """Signal (1, 16h+32, 16w+32) in dB to latents (256, h, w)."""
-        if self._transform is None:
-            return super().analyse(signal)
-        h, w = (size // STRIDE - 2 for size in signal.shape[1:])
+        """See Backend."""
+        h, w = (size // STRIDE - 2 for size in signal.shape)
 
         def part(networks: _Networks, first: int, stop: int) -> Tensor:
-            return networks.analyse(networks.put(signal[0, STRIDE * first : STRIDE * (stop + 2)]))
+            return networks.analyse(networks.put(signal[STRIDE * first : STRIDE * (stop + 2)]))
 
         return self._run(part, h, (CHANNELS, h, w))
 
-    def synthesise(self, latents: NDArray[np.float32]) -> NDArray[np.float32]:
-        """Latents (256, h+2, w+2) to signal (1, 16h, 16w) in dB."""
-        if self._transform is None:
-            return super().synthesise(latents)
+    def restore(self, latents: NDArray[np.float32]) -> NDArray[np.float32]:
+        """See Backend."""
         h, w = latents.shape[1] - 2, latents.shape[2] - 2
 
         def part(networks: _Networks, first: int, stop: int) -> Tensor:
             return networks.synthesise(networks.put(latents[:, first : stop + 2]))[None]
 
-        return self._run(part, h, (1, STRIDE * h, STRIDE * w))
+        return self._run(part, h, (1, STRIDE * h, STRIDE * w))[0]
 
-    def _describe(self, units: NDArray[np.float32], step: float) -> NDArray[np.float32]:
-        assert self._encoder is not None
-        row, (h, w) = self._encoder.knot_row(step), units.shape[1:]
+    def describe(self, units: NDArray[np.float32], step: float) -> NDArray[np.float32]:
+        """See Backend."""
+        analysis = self._parts.analysis
+        assert analysis is not None  # analyse comes first
+        row, (h, w) = analysis.knot_row(step), units.shape[1:]
         half = ((h + 1) // 2, (w + 1) // 2)
 
         def part(networks: _Networks, first: int, stop: int) -> Tensor:
             low, high = _widened(first, stop, half[0])
-            side = networks.describe(networks.put(units[:, 2 * low : 2 * high]), networks.put(row))
-            return side[:, first - low : stop - low]
+            z = networks.describe(networks.put(units[:, 2 * low : 2 * high]), networks.put(row))
+            return z[:, first - low : stop - low]
 
-        return self._run(part, half[0], (self.config.side, *half))
+        return self._run(part, half[0], (self._parts.hyper.side_channels, *half))
 
-    def _classes(self, side: NDArray[np.int32], shape: tuple[int, int], step: float) -> NDArray[np.uint8]:
-        index, knots = step_index(step), self._hyper.knots
+    def classes(self, z: NDArray[np.int32], shape: tuple[int, int], step: float) -> NDArray[np.uint8]:
+        """See Backend."""
+        index, knots = step_index(step), self._parts.hyper.knots
         first_row, last_row = (interpolate_knots(knots[name], index)[:, None] for name in ("first", "last"))
         beyond = classes_beyond(index, len(knots["last"]))
 
         def part(networks: _Networks, first: int, stop: int) -> Tensor:
-            low, high = _widened(first, stop, side.shape[1])
+            low, high = _widened(first, stop, z.shape[1])
             biases = networks.put(first_row), networks.put(last_row)
-            classes = networks.classes(networks.put(side[:, low:high]), *biases, beyond)
+            classes = networks.classes(networks.put(z[:, low:high]), *biases, beyond)
             return classes[:, 2 * (first - low) : 2 * (stop - low)]
 
-        classes = self._run(part, side.shape[1], (CHANNELS, *shape), torch.uint8)
+        classes = self._run(part, z.shape[1], (CHANNELS, *shape), torch.uint8)
         return classes.reshape(CHANNELS, -1)
 
-    def _means(self, side: NDArray[np.int32], shape: tuple[int, int]) -> NDArray[np.float32]:
+    def means(self, z: NDArray[np.int32], shape: tuple[int, int]) -> NDArray[np.float32]:
+        """See Backend."""
+        count = len(self._parts.mean) // 4
+
         def part(networks: _Networks, first: int, stop: int) -> Tensor:
-            low, high = _widened(first, stop, side.shape[1])
-            means = networks.means(networks.put(side[:, low:high]))
+            low, high = _widened(first, stop, z.shape[1])
+            means = networks.means(networks.put(z[:, low:high]))
             return means[:, 2 * (first - low) : 2 * (stop - low)]
 
-        means = self._run(part, side.shape[1], (self.config.means, *shape))
-        return means.reshape(self.config.means, -1)
+        return self._run(part, z.shape[1], (count, *shape)).reshape(count, -1)
 
     def _run(
         self, part: Part, rows: int, shape: tuple[int, int, int], dtype: torch.dtype = torch.float32
@@ -163,9 +157,7 @@ class DeviceFamily(Lapped16Family):
     def _networks_on(self, device: torch.device) -> _Networks:
         with self._lock:
             if device not in self._networks:
-                self._networks[device] = _Networks(
-                    device, self._weights, self._hyper, self._mean, self._transform
-                )
+                self._networks[device] = _Networks(device, self._parts)
             return self._networks[device]
 
 
@@ -197,37 +189,31 @@ def _in_halves(run: Callable[[int, int], None], rows: int) -> None:
 class _Networks:
     """The parts of a model on one device: tensors in and out, nothing kept between calls."""
 
-    def __init__(
-        self,
-        device: torch.device,
-        weights: Mapping[str, NDArray[Any]],
-        hyper: IntegerHyper,
-        mean: NDArray[np.float32],
-        transform: LappedTransform | None,
-    ) -> None:
+    def __init__(self, device: torch.device, parts: Parts) -> None:
         self.device = device
 
         def there(values: Any, dtype: torch.dtype = torch.float32) -> Tensor:
             return torch.from_numpy(np.array(values)).to(dtype).to(device)
 
-        self._layers = {name: there(matrix) for name, matrix in hyper.layers.items()}
-        self._biases = {name: there(bias)[:, None] for name, bias in hyper.biases.items()}
-        self._mean = there(mean, torch.float64)
-        if transform is not None:
-            early, late = transform.basis[:, :STRIDE], transform.basis[:, STRIDE:]
+        self._layers = {name: there(matrix) for name, matrix in parts.hyper.layers.items()}
+        self._biases = {name: there(bias)[:, None] for name, bias in parts.hyper.biases.items()}
+        self._mean = there(parts.mean, torch.float64)
+        if parts.transform is not None:
+            basis = parts.transform.basis
+            early, late = basis[:, :STRIDE], basis[:, STRIDE:]
             self._analysis = there(np.concatenate([early, late]), torch.float64)
             self._synthesis = there(np.concatenate([late.T, early.T]), torch.float64)
             order = lapped_transform.channel_order()
             natural = order[:, 0] * STRIDE + order[:, 1]
             self._natural = there(natural, torch.int64)
             self._channel = there(np.argsort(natural), torch.int64)
-            zones = np.asarray(weights["side.analysis.zones"])
+            zones = np.asarray(parts.weights["side.analysis.zones"])
             pool = np.eye(int(zones.max()) + 1)[zones].T
             self._pool = there(pool / pool.sum(1, keepdims=True))
             prefix = "side.analysis."
             self._side = {
                 name.removeprefix(prefix): there(value.reshape(len(value), -1))
-                for name, value in weights.items()
+                for name, value in parts.weights.items()
                 if name.startswith(prefix)
             }
 

@@ -14,7 +14,6 @@ floating-point data (so that no decoded measurement is zero) and rounds for inte
 
 from __future__ import annotations
 
-import re
 from dataclasses import dataclass
 from typing import Any
 
@@ -179,81 +178,3 @@ def _default_floor(values: NDArray[Any], domain: str) -> float:
 def _header_float(value: float) -> float:
     """Round to four significant digits: parameters cost header bytes and need no more precision."""
     return float(f"{value:.4g}")
-
-
-@dataclass(frozen=True)
-class Detection:
-    """The domain found for a band and the evidence, in words for a person."""
-
-    domain: str
-    reason: str
-
-
-_HINTS = (
-    ("db", re.compile(r"(?<![a-z])(db|decibels?)(?![a-z])|[_\-\s](db)$")),
-    ("power", re.compile(r"intensity|power|(?<![a-z])(int|pwr)(?![a-z])")),
-    ("amplitude", re.compile(r"amplitude|magnitude|(?<![a-z])(amp|mag|dn|grdh?|grdm|grdf)(?![a-z])")),
-    ("power", re.compile(r"(sigma|gamma|beta)[_\s-]?(0|nought|naught)")),
-)
-# A dB image of the Earth lies here; linear measurements of it cannot be negative.
-_DB_RANGE = (-100.0, 60.0)
-_MANY_NEGATIVE = 0.05
-# Single-look speckle has 5.57 dB standard deviation whether computed as 20·log10 of amplitude or 10·log10 of
-# power (Ulaby & Dobson 1989); data read as amplitude that is rougher than 1.5 times this must be power.
-_SINGLE_LOOK_STD_DB = 5.57
-
-
-def detect_domain(values: NDArray[Any], hints: str = "") -> Detection:
-    """Tell amplitude, power and dB apart from a sample of valid values and what the file says of itself.
-
-    values: valid pixels in image order (1-D or 2-D rows of neighbours), native dtype.
-    hints: band description, unit, tags and file name, in any case.
-    The rules, first match wins: many negative values mean dB; integers of 8 or 16 bits mean amplitude; then
-    the text; then the roughness; then the magnitude.
-    """
-    if not values.size:
-        return Detection("amplitude", "no valid pixels; amplitude is the default")
-    low, high = float(values.min()), float(values.max())
-    said = _hinted(hints)
-    negative = float(np.mean(values < 0))
-    if negative > _MANY_NEGATIVE:
-        if values.dtype.kind == "f" and _DB_RANGE[0] <= low and high <= _DB_RANGE[1]:
-            return Detection(
-                "db", f"{negative:.0%} of the values are negative, range {low:.4g} to {high:.4g}"
-            )
-        if said and said[0] == "db":
-            return Detection("db", f"'{said[1]}' in the file's own description, negative values")
-        return Detection("db", f"{negative:.0%} of the values are negative, so they are logarithmic")
-    if values.dtype.kind in "iu" and values.dtype.itemsize <= 2:
-        # Detected products in 8 or 16 bits are square-rooted to fit, whatever the band was called before.
-        return Detection("amplitude", f"{values.dtype} without negative values: digital numbers")
-    if said:
-        return Detection(said[0], f"'{said[1]}' in the file's own description")
-    if values.dtype.kind in "iu":
-        return Detection("amplitude", f"{values.dtype} without negative values: digital numbers")
-    spread = _local_spread_db(values)
-    if spread > 1.5 * _SINGLE_LOOK_STD_DB:
-        return Detection("power", f"local spread {spread:.1f} dB is more than amplitude speckle can have")
-    median = _median(values)
-    if median < 1.0:
-        return Detection("power", f"median {median:.3g} is typical of calibrated backscatter")
-    return Detection("amplitude", f"non-negative values, median {median:.3g}, local spread {spread:.1f} dB")
-
-
-def _hinted(hints: str) -> tuple[str, str] | None:
-    text = re.sub(r"[_/.\-]+", " ", hints.lower())
-    for domain, pattern in _HINTS:
-        found = pattern.search(text)
-        if found:
-            return domain, found.group(0).strip()
-    return None
-
-
-def _local_spread_db(values: NDArray[Any]) -> float:
-    """Standard deviation of 20·log10 within short runs of neighbours, median over the runs, in dB."""
-    flat = values.reshape(-1).astype(np.float64)
-    flat = flat[flat > 0]
-    runs = flat[: flat.size // 16 * 16].reshape(-1, 16)
-    if not runs.size:
-        return 0.0
-    return _median(np.std(20 * np.log10(runs), axis=1, ddof=1))

@@ -70,10 +70,11 @@ class Literals:
     decibels: NDArray[np.float32]
     width: int
 
-    def within(self, columns: slice) -> NDArray[np.float32]:
-        """Decibels of those in some columns, in raster order."""
-        column = self.places % self.width
-        return self.decibels[(column >= columns.start) & (column < columns.stop)]
+    def within(self, rows: slice, columns: slice) -> NDArray[np.float32]:
+        """Decibels of those in some rows and columns, in raster order."""
+        row, column = np.divmod(self.places, self.width)
+        inside = (column >= columns.start) & (column < columns.stop)
+        return self.decibels[inside & (row >= rows.start) & (row < rows.stop)]
 
 
 @dataclass(frozen=True, eq=False)

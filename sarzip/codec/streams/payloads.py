@@ -7,9 +7,10 @@ from collections.abc import Iterable, Mapping, Sequence
 import numpy as np
 from numpy.typing import NDArray
 
-from sarzip.codec.exact.planes import decode_plane, encode_plane
+from sarzip.codec.exact.codec import decode_plane, encode_plane
 from sarzip.codec.streams import bias_correction as lock
 from sarzip.codec.streams import class_map as validity
+from sarzip.codec.streams.framing import split_payloads
 from sarzip.codec.streams.outliers import Overlay, decode_literals, encode_literals, to_units
 from sarzip.container import StreamKind
 from sarzip.container.layout import parse_varint, varint
@@ -136,27 +137,3 @@ def _payloads(
         payloads.append(joined[at : at + size])
         at += size
     return [*payloads, joined[at:]]
-
-
-def join_payloads(payloads: Sequence[bytes]) -> bytes:
-    """One payload per band of a set as one: each preceded by its length as little-endian uint32.
-
-    Nothing at all when every one of them is empty.
-    """
-    if not any(payloads):
-        return b""
-    return b"".join(len(payload).to_bytes(4, "little") + payload for payload in payloads)
-
-
-def split_payloads(joined: bytes, count: int) -> list[bytes]:
-    """Inverse of join_payloads for a set of `count` bands. Raises CorruptError."""
-    payloads, position = [], 0
-    if not joined:
-        return [b""] * count
-    for _ in range(count):
-        size = int.from_bytes(joined[position : position + 4], "little")
-        payloads.append(joined[position + 4 : position + 4 + size])
-        position += 4 + size
-    if position != len(joined):
-        raise CorruptError("payloads of the bands do not add up")
-    return payloads

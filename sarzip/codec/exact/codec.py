@@ -1,16 +1,43 @@
-"""Planes that must come back bit for bit and are no measurements: alpha bands and dataset masks."""
+"""Bands that come back bit for bit: alpha, masks, and whatever else is not coded as a signal."""
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
 import zstandard
 from numpy.typing import NDArray
 
+from sarzip.codec.base import LATENTS, Quality, Streams
+from sarzip.codec.streams.framing import join_payloads, split_payloads
 from sarzip.errors import CorruptError
 
 _LEVEL = 9
+
+
+class ExactCodec:
+    """Any number of bands of any dtypes as one plane each."""
+
+    id = "exact"
+
+    def __init__(self, dtypes: Sequence[str]) -> None:
+        """dtypes: of the bands of the set."""
+        self.inputs = len(dtypes)
+        self._dtypes = tuple(dtypes)
+
+    def encode(self, samples: Sequence[NDArray[Any]]) -> dict[int, bytes]:
+        """Samples (rows, columns) of every band to one stream."""
+        return {LATENTS: join_payloads([encode_plane(each) for each in samples])}
+
+    def decode(self, streams: Streams, shape: tuple[int, int], band: int) -> NDArray[Any]:
+        """Samples (rows, columns) of the band at a position in the set; CorruptError if undecodable."""
+        planes = split_payloads(streams.get(LATENTS, b""), self.inputs)
+        return decode_plane(planes[band], shape, self._dtypes[band])
+
+    def integers(self, streams: Streams, shape: tuple[int, int], quality: Quality) -> None:
+        """There is nothing between the stream and the samples."""
+        return None
 
 
 def encode_plane(values: NDArray[Any]) -> bytes:

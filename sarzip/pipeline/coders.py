@@ -1,0 +1,108 @@
+"""Which coders a file or a plan needs: the codecs of its sets, loaded once each."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+
+from sarzip.codec.base import EXACT, Quality, SignalCodec
+from sarzip.codec.exact.codec import ExactCodec
+from sarzip.codec.registry import Backing, build_codec, for_bands
+from sarzip.container import Header
+from sarzip.errors import CorruptError, ModelError
+from sarzip.grid import Grid
+from sarzip.pipeline.band import BandTransform
+from sarzip.pipeline.decode import Decoder, Hooks, RegionGroups
+from sarzip.pipeline.group import GroupCoder, SampleGroups, SignalGroups
+from sarzip.pipeline.models import ModelStore
+from sarzip.pipeline.selection import Region, whole_scene
+from sarzip.system.machine import Machine, choose_machine
+
+_FEW_GROUPS = 16
+
+
+@dataclass(frozen=True)
+class DecodeOptions:
+    """Where and with what to decode. device: auto, cpu, cuda or cuda:N. threads 0: all cores.
+
+    model: folder of the model to use when the file names one that is not released with sarzip; its hash must
+    be the file's all the same, unless trust_model says to take it as it is.
+    """
+
+    device: str = "auto"
+    threads: int = 0
+    model: str | None = None
+    trust_model: bool = False
+
+
+def load_coders(
+    header: Header, numbers: Iterable[int], device: str = "cpu", options: DecodeOptions = DecodeOptions()
+) -> dict[int, GroupCoder]:
+    """A coder for each of some sets of a file, by their numbers; a wrong or missing model is a ModelError."""
+    store, grid = ModelStore(), Grid(header.width, header.height, header.group)
+    built: dict[int, SignalCodec] = {}
+    found: dict[int, GroupCoder] = {}
+    for number in numbers:
+        each = header.sets[number]
+        if each.model is None:
+            found[number] = _sample_groups(header, number)
+            continue
+        if each.model not in built:
+            wanted = header.models[each.model]
+            card, weights = store.load_for_file(wanted, options.model, options.trust_model)
+            built[each.model] = build_codec(card.family, card.config, weights, Backing(device))
+        codec = _fitting(built[each.model], len(each.bands))
+        found[number] = SignalGroups(codec, Quality(each.step), _transforms(header, number), grid)
+    return found
+
+
+def _sample_groups(header: Header, number: int) -> SampleGroups:
+    bands = _transforms(header, number)
+    return SampleGroups(ExactCodec([band.dtype for band in bands.values()]), EXACT, bands)
+
+
+def _transforms(header: Header, number: int) -> dict[int, BandTransform]:
+    return {band: BandTransform.from_header(header.bands[band]) for band in header.sets[number].bands}
+
+
+def _fitting(codec: SignalCodec, bands: int) -> SignalCodec:
+    """The codec of sets of so many bands; CorruptError where no writer makes such sets."""
+    try:
+        return for_bands(codec, bands)
+    except ModelError as error:
+        raise CorruptError(f"header does not fit its model: {error}") from error
+
+
+def region_groups(
+    header: Header, region: Region, device: str, options: DecodeOptions = DecodeOptions()
+) -> RegionGroups:
+    """What a region takes of a file, with its coders."""
+    wanted = [number for number, each in enumerate(header.sets) if set(each.bands) & set(region.bands)]
+    coders = load_coders(header, wanted, device, options)
+    if header.raster.get("k") and 0 not in coders:  # its frames carry the mask; for that no model is needed
+        coders[0] = _sample_groups(header, 0)
+    return RegionGroups(header, region, coders)
+
+
+def region_decoder(
+    header: Header, region: Region, options: DecodeOptions = DecodeOptions(), hooks: Hooks = Hooks()
+) -> tuple[Decoder, Machine]:
+    """A decoder of a region, and the machine it runs on.
+
+    A few groups, or a reduced resolution, are read on the CPU unless a GPU is asked for by name: starting one
+    takes longer. Raises ModelError, UsageError or InputError.
+    """
+    grid = Grid(header.width, header.height, header.group)
+    part = region != whole_scene(header)
+    light = part and (len(grid.covering(region.window)) <= _FEW_GROUPS or region.scale > 1)
+    device = "cpu" if light and options.device == "auto" else options.device
+    machine = choose_machine(device, options.threads)
+    return Decoder(region_groups(header, region, machine.device, options), header, machine, hooks), machine
+
+
+def scene_decoder(
+    header: Header, machine: Machine, options: DecodeOptions = DecodeOptions(), hooks: Hooks = Hooks()
+) -> Decoder:
+    """A decoder of the whole scene."""
+    groups = region_groups(header, whole_scene(header), machine.device, options)
+    return Decoder(groups, header, machine, hooks)

@@ -1,0 +1,279 @@
+"""What is decided before the first group is coded: what each band holds, and which codec codes which bands.
+
+A band is looked at through a sample (`band_plan`): its kind, its domain, values that are no measurements, the
+transform. Bands of backscatter become sets for the model, two alike ones together; whatever else there is
+comes back bit for bit, in a set of its own.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from sarzip.codec.base import EXACT, Quality, SignalCodec
+from sarzip.codec.exact.codec import ExactCodec
+from sarzip.codec.registry import can_pair, for_bands
+from sarzip.codec.signal.radiometry import DOMAINS, Radiometry, fit_radiometry
+from sarzip.codec.streams import class_map
+from sarzip.container import Header, ModelRef, SetHeader
+from sarzip.errors import InputError, ModelError, UsageError
+from sarzip.grid import Grid, Window
+from sarzip.kinds import EXACT as KEPT
+from sarzip.kinds import BandKind, Certainty, Kind, Verdict, detect, parse_band_kinds
+from sarzip.pipeline.band import EXACT_DOMAIN, BandTransform
+from sarzip.pipeline.doubt import Watch
+from sarzip.pipeline.group import GroupCoder, SampleGroups, SignalGroups
+from sarzip.pipeline.pairing import Grouping, profile
+from sarzip.pipeline.sources import Source
+from sarzip.version import __version__
+
+OTHERS = ("exact", "bound", "refuse")
+"""What is done with bands that are no backscatter. bound: as exact, until there is a codec with a bound."""
+LOSSY_DTYPES = ("int8", "uint8", "uint16", "int16", "float16", "float32", "float64")
+"""Sample types that can be coded as backscatter; every other real type is kept exactly."""
+# What decides domain, floor and centre: scenes up to so many pixels as a whole, larger ones by pieces spread
+# over them. They are few because a tiled file has to be read a tile at a time.
+_SAMPLE_ALL = 1 << 20
+_SAMPLE_PIECES, _SAMPLE_ROWS, _SAMPLE_COLUMNS = 32, 4, 512
+_LEAST_MEASURED = 1 / 16
+_MOST_SPECIALS = 12  # of the 15 classes that a class map can hold
+
+
+@dataclass(frozen=True)
+class PlanOptions:
+    """What the user decides. domain: of bands of backscatter, 'auto' or one of DOMAINS. others: of OTHERS.
+    band_kinds: texts like '3=phase', see kinds.parse_band_kinds. lossless: every band bit for bit. exact:
+    0-based bands to keep, with the reason. group: side of a group in pixels.
+    """
+
+    domain: str = "auto"
+    others: str = "exact"
+    band_kinds: tuple[str, ...] = ()
+    lossless: bool = False
+    exact: Mapping[int, str] = field(default_factory=dict)
+    group: int = 1024
+
+    def __post_init__(self) -> None:
+        if self.domain not in ("auto", *DOMAINS):
+            raise UsageError(f"--domain {self.domain}: expected auto, {', '.join(DOMAINS)}")
+        if self.others not in OTHERS:
+            raise UsageError(f"--others {self.others}: expected {', '.join(OTHERS)}")
+
+
+@dataclass(frozen=True)
+class BandPlan:
+    """One band: its transform, what it holds and why. sample: what was looked at; measured: is it valid."""
+
+    transform: BandTransform
+    verdict: Verdict
+    sample: NDArray[Any] = field(repr=False, compare=False)
+    measured: NDArray[np.bool_] = field(repr=False, compare=False)
+
+    @property
+    def lossy(self) -> bool:
+        """Whether it is coded as backscatter."""
+        return self.transform.radiometry.domain != EXACT_DOMAIN
+
+
+@dataclass(frozen=True)
+class SetPlan:
+    """Bands coded together, by what. quality: fixed, or None where the scene's goal decides."""
+
+    bands: tuple[int, ...]
+    codec: SignalCodec | ExactCodec
+    quality: Quality | None = None
+
+    def coder(
+        self, transforms: Sequence[BandTransform], grid: Grid, step_db: float, watch: Watch | None = None
+    ) -> GroupCoder:
+        """What codes its groups, where the goal led to a step."""
+        bands = {band: transforms[band] for band in self.bands}
+        if isinstance(self.codec, ExactCodec):
+            return SampleGroups(self.codec, EXACT, bands)
+        return SignalGroups(self.codec, self.quality or Quality(step_db), bands, grid, watch)
+
+
+@dataclass(frozen=True)
+class ScenePlan:
+    """A scene: header (its steps still 0), bands and sets."""
+
+    header: Header
+    bands: tuple[BandPlan, ...]
+    sets: tuple[SetPlan, ...]
+
+    @property
+    def pixels(self) -> int:
+        """Pixels of the scene, bands counted."""
+        return self.header.width * self.header.height * len(self.bands)
+
+    @property
+    def transforms(self) -> list[BandTransform]:
+        """Of every band."""
+        return [band.transform for band in self.bands]
+
+    @property
+    def lossy(self) -> tuple[int, ...]:
+        """The bands that are coded as backscatter, 0-based."""
+        return tuple(number for number, band in enumerate(self.bands) if band.lossy)
+
+    def coders(self, step_db: float, watch: Watch | None = None) -> list[GroupCoder]:
+        """What codes the groups of each set, where the goal led to a step."""
+        return [each.coder(self.transforms, self.header.grid, step_db, watch) for each in self.sets]
+
+    def header_at(self, step_db: float) -> Header:
+        """The header with a step for every set of a codec of signals."""
+        sets = (
+            each if each.model is None else replace(each, step=(plan.quality or Quality(step_db)).step)
+            for each, plan in zip(self.header.sets, self.sets, strict=True)
+        )
+        return replace(self.header, sets=tuple(sets))
+
+
+def plan_scene(
+    source: Source, options: PlanOptions, load: Callable[[], tuple[ModelRef, SignalCodec]]
+) -> ScenePlan:
+    """Look at every band and choose codecs. load: brings the model, which is asked for only if it is needed.
+
+    Raises InputError, UsageError or ModelError.
+    """
+    bands = tuple(plan_bands(source, options))
+    coded = [number for number, band in enumerate(bands) if band.lossy]
+    kept = tuple(number for number, band in enumerate(bands) if not band.lossy)
+    sets: list[SetPlan] = []
+    models: tuple[ModelRef, ...] = ()
+    if coded:
+        model, codec = load()
+        models = (model,)
+        sets += [SetPlan(each, for_bands(codec, len(each))) for each in _signal_sets(bands, coded, codec)]
+    if kept:
+        sets.append(SetPlan(kept, ExactCodec([bands[number].transform.dtype for number in kept]), EXACT))
+    header = Header(
+        width=source.info.width,
+        height=source.info.height,
+        bands=tuple(band.transform.to_header(about_verdict(band)) for band in bands),
+        sets=tuple(SetHeader(each.bands, None if each.bands == kept else 0) for each in sets),
+        models=models,
+        group=options.group,
+        raster=source.info.tags,
+        creator=f"sarzip {__version__}",
+    )
+    return ScenePlan(header, bands, tuple(sets))
+
+
+def about_verdict(band: BandPlan) -> dict[str, Any]:
+    """What the header says of a band beside its transform; nothing of backscatter that is beyond doubt."""
+    verdict = band.verdict
+    about: dict[str, Any] = {}
+    if verdict.kind is not Kind.BACKSCATTER:
+        about["kind"] = verdict.kind.value
+    if not band.lossy:
+        about["why"] = verdict.reason
+    if verdict.certainty is Certainty.GUESS:
+        about["sure"] = verdict.certainty.value
+    return about
+
+
+def _signal_sets(
+    bands: Sequence[BandPlan], coded: Sequence[int], codec: SignalCodec
+) -> Iterator[tuple[int, ...]]:
+    """Bands of backscatter in sets of as many as the model takes, or of two that are alike."""
+    if can_pair(codec):
+        grouping = Grouping()
+        for number in coded:
+            band = bands[number]
+            grouping.add(number, profile(band.sample, band.measured, band.transform))
+        yield from grouping.groups
+        return
+    if len(coded) % codec.inputs:
+        raise ModelError(
+            f"model {codec.id} codes {codec.inputs} bands together and the raster has {len(coded)}; use a "
+            "model with one input"
+        )
+    yield from (tuple(coded[at : at + codec.inputs]) for at in range(0, len(coded), codec.inputs))
+
+
+def plan_bands(source: Source, options: PlanOptions = PlanOptions()) -> Iterator[BandPlan]:
+    """What each band of a source holds, and its transform. Raises InputError or UsageError."""
+    given = parse_band_kinds(options.band_kinds, source.info.count)
+    for band in range(source.info.count):
+        plan = _band_plan(source, band, options, given.get(band))
+        if options.others == "refuse" and plan.verdict.kind is not Kind.BACKSCATTER:
+            raise InputError(
+                f"band {band + 1} is no backscatter but {plan.verdict.kind.value} ({plan.verdict.reason}); "
+                f"leave it out, or say --band-kind {band + 1}=backscatter if it is"
+            )
+        yield plan
+
+
+def _band_plan(source: Source, band: int, options: PlanOptions, given: BandKind | None) -> BandPlan:
+    dtype, nodata = source.info.dtypes[band], source.info.nodata[band]
+    if np.dtype(dtype).kind not in "iuf":
+        raise InputError(
+            f"band {band + 1} is {dtype}: complex data is not supported yet; compress its amplitude, e.g. "
+            "rio calc '(abs (read 1))'"
+        )
+    specials, shared_zero = class_map.special_values(dtype, nodata), class_map.shares_zero(dtype, nodata)
+    sample = sample_of(source, band)
+    measured = class_map.classify(sample, specials, shared_zero) == 0
+    if measured.mean() < _LEAST_MEASURED:
+        sample = sample_of(source, band, dense=True)
+        measured = class_map.classify(sample, specials, shared_zero) == 0
+    verdict = _verdict(source, band, sample, options, given)
+    keep = options.lossless or band in options.exact or verdict.treatment.method != "lossy"
+    if not keep and dtype not in LOSSY_DTYPES:
+        verdict, keep = replace(verdict, treatment=KEPT, reason=f"{verdict.reason}; {dtype} is kept"), True
+    if keep:
+        reason = options.exact.get(band)
+        verdict = replace(verdict, treatment=KEPT, reason=reason or verdict.reason)
+        return BandPlan(BandTransform(Radiometry(EXACT_DOMAIN), dtype, (), False), verdict, sample, measured)
+    specials = _with_found(specials, verdict, dtype)
+    measured = class_map.classify(sample, specials, shared_zero) == 0
+    level = np.dtype(dtype).kind in "iu" and verdict.domain != "db"
+    unit = verdict.unit_scale if verdict.domain == "db" else 1.0
+    radiometry = fit_radiometry(sample[measured], verdict.domain, unit=unit)
+    transform = BandTransform(radiometry, dtype, specials, shared_zero, level)
+    return BandPlan(transform, verdict, sample, measured)
+
+
+def _verdict(
+    source: Source, band: int, sample: NDArray[Any], options: PlanOptions, given: BandKind | None
+) -> Verdict:
+    """What a band holds; --domain decides the domain of what is not called anything else."""
+    evidence = source.info.evidence[band]
+    verdict = detect(evidence, sample, given=given)
+    open_kind = verdict.kind in (Kind.BACKSCATTER, Kind.UNKNOWN) or verdict.certainty is not Certainty.CERTAIN
+    if options.domain == "auto" or given is not None or not open_kind:
+        return verdict
+    domain = BandKind(Kind.BACKSCATTER, options.domain)
+    return replace(detect(evidence, sample, given=domain), reason="given with --domain")
+
+
+def _with_found(specials: tuple[float | int, ...], verdict: Verdict, dtype: str) -> tuple[float | int, ...]:
+    """Special values of the type and those that were found, as far as the format has room for them."""
+    found = list(specials)
+    for each in verdict.specials:
+        value = int(each.value) if np.dtype(dtype).kind in "iu" else float(each.value)
+        if not any(value == other or (value != value and other != other) for other in found):
+            found.append(value)
+    return tuple(found[:_MOST_SPECIALS])
+
+
+def sample_of(source: Source, band: int, dense: bool = False) -> NDArray[Any]:
+    """The whole of a small band; of others pieces of rows spread over it, one below the other. dense: more of
+    them, from side to side.
+    """
+    width, height = source.info.width, source.info.height
+    if width * height <= _SAMPLE_ALL:
+        return source.read([band], Window(0, 0, height, width))[0]
+    rows, columns = min(height, _SAMPLE_ROWS), min(width, _SAMPLE_ALL if dense else _SAMPLE_COLUMNS)
+    pieces = []
+    for number in range(_SAMPLE_PIECES):
+        top = round((height - rows) * number / (_SAMPLE_PIECES - 1))
+        # The golden ratio spreads any number of places evenly.
+        left = round((width - columns) * (number * 0.618034 % 1.0))
+        pieces.append(source.read([band], Window(top, left, rows, columns))[0])
+    return np.concatenate(pieces)
