@@ -129,7 +129,7 @@ def test_decoding_by_groups_equals_decoding_at_once(size, write_raster, tiny_mod
     for group, streams in enumerate(frames):
         row, column, height, width = header.window(group)
         part = at_once[row : row + height, column : column + width].copy()
-        cells = lock.decode_cells(streams.get(StreamKind.CODED_RADIOMETRY, b""), part.shape)
+        cells = lock.decode_cells(streams.get(StreamKind.CODED_BIAS_CORRECTION, b""), part.shape)
         if cells is not None:
             shift_cells(part, radiometry.relative_floor, None, cells)
         at_once[row : row + height, column : column + width] = part

@@ -37,7 +37,7 @@ from sarzip.pipeline.doubt import THIN, Watch
 MASK_BAND = -1
 """Where a band is asked for: the mask of the whole dataset."""
 # A stream that is not here would be needed for the right pixels.
-_KNOWN_STREAMS = (StreamKind.LATENTS, StreamKind.SIDE, *SIDE_STREAMS)
+_KNOWN_STREAMS = (StreamKind.LATENTS, StreamKind.HYPER_LATENTS, *SIDE_STREAMS)
 
 
 @dataclass(frozen=True)

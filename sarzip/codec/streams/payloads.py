@@ -18,12 +18,12 @@ from sarzip.errors import CorruptError
 
 SIDE_STREAMS = (
     StreamKind.MASK,
-    StreamKind.RADIOMETRY,
+    StreamKind.BIAS_CORRECTION,
     StreamKind.DATASET_MASK,
     StreamKind.CODED_MASK,
-    StreamKind.CODED_RADIOMETRY,
+    StreamKind.CODED_BIAS_CORRECTION,
     StreamKind.CODED_DATASET_MASK,
-    StreamKind.LITERALS,
+    StreamKind.OUTLIERS,
 )
 _OPAQUE = 255
 
@@ -39,8 +39,8 @@ class SideStreams:
         self._shape = shape
         self._streams = streams
         self._masks = _payloads(streams, StreamKind.MASK, StreamKind.CODED_MASK, bands)
-        self._cells = _payloads(streams, StreamKind.RADIOMETRY, StreamKind.CODED_RADIOMETRY, bands)
-        self._literals = _payloads(streams, None, StreamKind.LITERALS, bands)
+        self._cells = _payloads(streams, StreamKind.BIAS_CORRECTION, StreamKind.CODED_BIAS_CORRECTION, bands)
+        self._literals = _payloads(streams, None, StreamKind.OUTLIERS, bands)
 
     @property
     def corrected(self) -> bool:
@@ -51,11 +51,11 @@ class SideStreams:
         """Class map of the band at a position in the set; None where all pixels are measurements."""
         coded = StreamKind.CODED_MASK in self._streams
         decode = validity.decode_classes if coded else validity.decode_zstd_classes
-        return decode(self._masks[position], self._shape, specials + (StreamKind.LITERALS in self._streams))
+        return decode(self._masks[position], self._shape, specials + (StreamKind.OUTLIERS in self._streams))
 
     def literals(self, position: int, classes: NDArray[np.uint8] | None, specials: int) -> Overlay | None:
         """Literal pixels of a band, given its class map: those of the class after the special values."""
-        if StreamKind.LITERALS not in self._streams:
+        if StreamKind.OUTLIERS not in self._streams:
             return None
         marks = np.zeros(self._shape, bool) if classes is None else classes == specials + 1
         decibels = decode_literals(self._literals[position], marks)
@@ -63,7 +63,7 @@ class SideStreams:
 
     def cells(self, position: int) -> NDArray[np.int16] | None:
         """Radiometric corrections of a band; None where there are none."""
-        if StreamKind.RADIOMETRY in self._streams:
+        if StreamKind.BIAS_CORRECTION in self._streams:
             return lock.decode_rice_cells(self._cells[position], self._shape)
         return lock.decode_cells(self._cells[position], self._shape)
 
@@ -92,7 +92,7 @@ def mask_stream(classes: Iterable[NDArray[np.uint8]]) -> dict[int, bytes]:
 
 def radiometry_stream(cells: Iterable[NDArray[np.int16]]) -> dict[int, bytes]:
     """The stream of the corrections of a set's bands; no stream where there are none."""
-    return _stream(StreamKind.CODED_RADIOMETRY, [lock.encode_cells(each) for each in cells])
+    return _stream(StreamKind.CODED_BIAS_CORRECTION, [lock.encode_cells(each) for each in cells])
 
 
 def literals_stream(
@@ -103,7 +103,7 @@ def literals_stream(
         return {}
     payloads = [encode_literals(to_units(each), where) for each, where in zip(decibels, marks, strict=True)]
     # Zeros take no bytes, but that there are any has to be said.
-    return _stream(StreamKind.LITERALS, payloads) or {StreamKind.LITERALS: bytes(len(payloads) - 1)}
+    return _stream(StreamKind.OUTLIERS, payloads) or {StreamKind.OUTLIERS: bytes(len(payloads) - 1)}
 
 
 def dataset_mask_stream(mask: NDArray[np.uint8]) -> dict[int, bytes]:
