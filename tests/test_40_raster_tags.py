@@ -15,7 +15,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from sarzip.container import control_points as columns
-from sarzip.container.georeference import Gcps, Metadata, decode, default_colours, describe, encode
+from sarzip.container.describe import describe
+from sarzip.container.georeference import Gcps, Metadata, decode, default_colours, encode
 from sarzip.errors import CorruptError
 
 any_double = st.floats(allow_nan=True, allow_infinity=True)

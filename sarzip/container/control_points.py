@@ -6,20 +6,8 @@ pattern), differenced along and across the grid modulo 2**64, and the remainders
 difference: the first rows and columns of the grid, where differences are of lower order, are large, the
 inside is small. All of it is integer arithmetic, so what comes out is bit for bit what went in.
 
-Stream, most significant bit first, for each column:
-kind 2 bits (0 bit pattern, 1 binary, 2 decimal) | exponent 12 bits (two's complement; only kinds 1 and 2)
-| order along the grid row 3 bits | then for each strip j = 0..along, the grid column j (the last strip: all
-columns from `along` on): order across rows 3 bits | for each region i = 0..across, the strip's row i (the
-last: all rows from `across` on): parameter k 6 bits (63: all zero, nothing follows), then its values in
-raster order. A value v is mapped to u = 2v or -2v-1 and written as u >> k ones, a zero and k low bits; 24
-ones announce 64 raw bits instead.
-
 Where a column's noise goes with that of the column before (the x and y of points that move along the orbit or
-the line of sight), its differences are predicted from those. A stream with such columns begins with the bits
-11; in every column but the first each strip then has, after its order across rows, 2 bits for the number of
-coefficients, 0 to 3, and 40 bits (two's complement, in 1/2**24) for each: a, b, c. To the values in row i and
-column j of the last region (a + b·j + c·i) · d >> 24 is added, d being the difference of the same orders of
-the column before; again modulo 2**64, with an arithmetic shift.
+the line of sight), its differences are predicted from those. FORMAT.md 5.6 specifies the stream.
 """
 
 from __future__ import annotations
@@ -76,6 +64,7 @@ def unpack(data: bytes, shape: tuple[int, int], width: int) -> NDArray[np.float6
     for c in range(k):
         out[:, c], numbers = _unpack_column(reader, n, width, before)
         before = numbers if predicting else None
+    reader.finish()
     return out
 
 
@@ -323,6 +312,12 @@ class _BitReader:
         found = self._bits.startswith(bits, self._at)
         self._at += len(bits) if found else 0
         return found
+
+    def finish(self) -> None:
+        """ValueError unless what follows fills the last byte with zeros."""
+        rest = self._bits[self._at :]
+        if len(rest) > 7 or "1" in rest:
+            raise ValueError("bytes follow the packed columns")
 
     def rice(self, k: int) -> int:
         end = self._bits.find("0", self._at, self._at + _ESCAPE)

@@ -1,6 +1,6 @@
 """The metadata of a part of a raster: some of its bands, a window of its pixels, at a reduced resolution.
 
-All of it is arithmetic on the plain values of tags.py; no rasterio. A sample of the part covers scale×scale
+All of it is arithmetic on the plain values of container.georeference. A sample of the part covers scale×scale
 pixels, the first of them the window's upper left corner; boxes cut by the right and lower border keep that
 spacing, so that the transform holds everywhere.
 """
@@ -9,13 +9,21 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
+from typing import TypeVar
 
 import numpy as np
 
-from sarzip.container.georeference import IDENTITY, Gcps, Metadata, Namespaces, default_colours
+from sarzip.container.georeference import (
+    IDENTITY,
+    Gcps,
+    Metadata,
+    Namespaces,
+    default_colours,
+    without_statistics,
+)
 
 _UNDEFINED = 0
-_STATISTICS = "STATISTICS_"
+_T = TypeVar("_T")
 
 
 @dataclass(frozen=True)
@@ -52,17 +60,23 @@ def crop_metadata(meta: Metadata, part: Part) -> Metadata:
         offsets=tuple(meta.offsets[band] for band in bands),
         colours=colours,
         band_tags=tuple(meta.band_tags[band] for band in bands),
-        colormaps={new: meta.colormaps[old] for new, old in enumerate(bands) if old in meta.colormaps},
+        colormaps=_picked(meta.colormaps, bands),
+        categories=_picked(meta.categories, bands),
+        tables=_picked(meta.tables, bands),
     )
     if not part.moved:
         return picked
+    fresh = without_statistics(picked, range(len(bands)))
     return replace(
-        picked,
+        fresh,
         transform=_moved_transform(meta, part),
         gcps=None if meta.gcps is None else _moved_gcps(meta.gcps, part),
-        tags=_moved_tags(meta.tags, part),
-        band_tags=tuple(_without_statistics(tags) for tags in picked.band_tags),
+        tags=_moved_tags(fresh.tags, part),
     )
+
+
+def _picked(values: Mapping[int, _T], bands: tuple[int, ...]) -> dict[int, _T]:
+    return {new: values[old] for new, old in enumerate(bands) if old in values}
 
 
 def _moved_transform(meta: Metadata, part: Part) -> tuple[float, ...]:
@@ -81,7 +95,7 @@ def _moved_gcps(gcps: Gcps, part: Part) -> Gcps:
 
 
 def _moved_tags(tags: Namespaces, part: Part) -> dict[str, Mapping[str, str]]:
-    out = dict(_without_statistics(tags))
+    out = dict(tags)
     for space, move in (("RPC", _moved_rpc), ("GEOLOCATION", _moved_geolocation)):
         if space in out:
             out[space] = move(out[space], part)
@@ -116,11 +130,3 @@ def _number(text: str | None) -> float | None:
         return float((text or "").split()[0])
     except (ValueError, IndexError):
         return None
-
-
-def _without_statistics(spaces: Namespaces) -> dict[str, Mapping[str, str]]:
-    kept = {
-        space: {key: value for key, value in items.items() if not key.startswith(_STATISTICS)}
-        for space, items in spaces.items()
-    }
-    return {space: items for space, items in kept.items() if items or not spaces[space]}

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from sarzip.container import Reader
-from sarzip.container.georeference import describe
+from sarzip.container.describe import describe
 from sarzip.pipeline.sarzfile import open_input
 from sarzip.system.outputs import naming
 
