@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from support import mini_reader
+from support import mini_streams
 
 from sarzip.codec.streams.outliers import (
     MOST_POINTS,
@@ -121,5 +121,5 @@ def test_a_reader_written_from_the_specification_finds_the_same(seed, share, spr
     rng = np.random.default_rng(seed)
     marks = rng.random((rng.integers(1, 30), rng.integers(1, 30))) < share
     units = np.clip(spread * rng.standard_cauchy(int(marks.sum())), -16384, 16384).astype(np.int32)
-    found = mini_reader.literals(encode_literals(units, marks), marks)
+    found = mini_streams.outliers(encode_literals(units, marks), marks)
     assert list(found.values()) == units.tolist()

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from support import mini_reader
+from support import mini_reader, mini_streams
 from support.damage import compress_small_groups, read_raster
 from support.formats_1_0 import rice_cells, zstd_classes
 from support.scenes import speckled
@@ -38,9 +38,9 @@ def test_masks(shape, seed):
     rng = np.random.default_rng(seed)
     classes = rng.choice(np.array([0, 0, 1, 4, 15], np.uint8), shape)
     payload = validity.encode_classes(classes)
-    np.testing.assert_array_equal(mini_reader.coded_mask(payload, *shape, 15), classes)
+    np.testing.assert_array_equal(mini_streams.coded_mask(payload, *shape, 15), classes)
     if classes.any():
-        np.testing.assert_array_equal(mini_reader.mask(zstd_classes(classes), *shape, 15), classes)
+        np.testing.assert_array_equal(mini_streams.mask(zstd_classes(classes), *shape, 15), classes)
 
 
 @settings(max_examples=20, deadline=None)
@@ -51,7 +51,7 @@ def test_masks_of_several_blocks(width, height, seed):
     classes = np.where(np.arange(width) < edge[0, :, None], 2, 0).astype(np.uint8)
     classes[np.arange(width) > edge[1, :, None]] = 3
     payload = validity.encode_classes(classes)
-    np.testing.assert_array_equal(mini_reader.coded_mask(payload, height, width, 3), classes)
+    np.testing.assert_array_equal(mini_streams.coded_mask(payload, height, width, 3), classes)
 
 
 @settings(max_examples=60, deadline=None)
@@ -60,7 +60,7 @@ def test_exact_planes(shape, dtype, seed):
     width = np.dtype(dtype).itemsize
     noise = np.random.default_rng(seed).bytes(shape[0] * shape[1] * width)
     values = np.frombuffer(noise, dtype).reshape(shape)
-    found = mini_reader.exact_plane(encode_plane(values), *shape, dtype)
+    found = mini_streams.exact_plane(encode_plane(values), *shape, dtype)
     assert found.tobytes() == values.tobytes()
 
 
@@ -71,7 +71,7 @@ def test_latents_of_ae16(size, seed):
     spread = rng.choice([0.0, 0.3, 2.0, 40.0, 3000.0, 1e8], 6)[:, None, None]
     indices = np.rint(rng.normal(0, 1, (6, *size)) * spread).astype(np.int32)
     indices[rng.integers(6)] += np.add.outer(np.arange(size[0]), np.arange(size[1])).astype(np.int32) * 9
-    found = mini_reader.ae16_indices(planes.pack(indices), 6, 16 * size[0], 16 * size[1] - 15)
+    found = mini_streams.ae16_indices(planes.pack(indices), 6, 16 * size[0], 16 * size[1] - 15)
     np.testing.assert_array_equal(found, indices)
 
 
@@ -82,18 +82,18 @@ def test_radiometric_corrections(shape, seed):
     size = -(-shape[0] // 32), -(-shape[1] // 32)
     cells = np.clip(np.rint(rng.normal(rng.integers(-50, 50), rng.choice([0.1, 3, 90]), size)), -300, 300)
     payload = lock.encode_cells(cells.astype(np.int16))
-    np.testing.assert_array_equal(mini_reader.coded_corrections(payload, *shape), cells)
-    np.testing.assert_array_equal(mini_reader.corrections(rice_cells(cells), *shape), cells)
+    np.testing.assert_array_equal(mini_streams.coded_corrections(payload, *shape), cells)
+    np.testing.assert_array_equal(mini_streams.corrections(rice_cells(cells), *shape), cells)
 
 
 @settings(max_examples=100, deadline=None)
 @given(st.lists(st.binary(max_size=9), min_size=1, max_size=4), st.binary(max_size=3))
 def test_joined_payloads(payloads, more):
     joined = join_payloads(payloads)
-    assert mini_reader.joined(joined, len(payloads)) == payloads
+    assert mini_streams.joined(joined, len(payloads)) == payloads
     if joined and more:
         with pytest.raises(mini_reader.Bad):
-            mini_reader.joined(joined + more, len(payloads))
+            mini_streams.joined(joined + more, len(payloads))
         with pytest.raises(CorruptError):
             split_payloads(joined + more, len(payloads))
 
@@ -111,32 +111,32 @@ def test_both_refuse_the_same_damage(kind, position, value, cut):
         (
             zstd_classes(classes),
             lambda data: validity.decode_zstd_classes(data, (20, 30), 3),
-            lambda data: mini_reader.mask(data, 20, 30, 3),
+            lambda data: mini_streams.mask(data, 20, 30, 3),
         ),
         (
             planes.pack(indices),
             lambda data: planes.unpack(data, (4, 3, 2)),
-            lambda data: mini_reader.ae16_indices(data, 4, 48, 32),
+            lambda data: mini_streams.ae16_indices(data, 4, 48, 32),
         ),
         (
             rice_cells(cells),
             lambda data: lock.decode_rice_cells(data, (64, 96)),
-            lambda data: mini_reader.corrections(data, 64, 96),
+            lambda data: mini_streams.corrections(data, 64, 96),
         ),
         (
             encode_plane(values),
             lambda data: decode_plane(data, (20, 30), "uint16"),
-            lambda data: mini_reader.exact_plane(data, 20, 30, "uint16"),
+            lambda data: mini_streams.exact_plane(data, 20, 30, "uint16"),
         ),
         (
             validity.encode_classes(classes),
             lambda data: validity.decode_classes(data, (20, 30), 3),
-            lambda data: mini_reader.coded_mask(data, 20, 30, 3),
+            lambda data: mini_streams.coded_mask(data, 20, 30, 3),
         ),
         (
             lock.encode_cells(cells),
             lambda data: lock.decode_cells(data, (64, 96)),
-            lambda data: mini_reader.coded_corrections(data, 64, 96),
+            lambda data: mini_streams.coded_corrections(data, 64, 96),
         ),
     )[kind]
     bad = bytearray(payload)
@@ -172,7 +172,7 @@ def test_side_streams_of_a_set(bands, shape, seed):
         (new | dataset_mask_stream(odd), odd),
     ):
         side = SideStreams(streams, bands, shape)
-        found = mini_reader.side_streams(streams, bands, *shape, [2] * bands)
+        found = mini_streams.side_streams(streams, bands, *shape, [2] * bands)
         for at in range(bands):
             for mine, theirs, kept in zip(
                 (side.classes(at, 2), side.cells(at)), found, (maps, cells), strict=True
@@ -180,13 +180,13 @@ def test_side_streams_of_a_set(bands, shape, seed):
                 np.testing.assert_array_equal(theirs[at], kept[at])
                 np.testing.assert_array_equal(np.zeros_like(kept[at]) if mine is None else mine, kept[at])
         np.testing.assert_array_equal(side.dataset_mask(), wanted)
-        np.testing.assert_array_equal(mini_reader.dataset_mask(streams, *shape), wanted)
+        np.testing.assert_array_equal(mini_streams.dataset_mask(streams, *shape), wanted)
     for kind, other in ((1, 7), (4, 8), (6, 9)):
         both = {kind: b"", other: b""}
         with pytest.raises(CorruptError):
             SideStreams(both, bands, shape).dataset_mask()
         with pytest.raises(mini_reader.Bad):
-            mini_reader.side_streams(both, bands, *shape, [2] * bands)
+            mini_streams.side_streams(both, bands, *shape, [2] * bands)
 
 
 def test_whole_files(write_raster, tiny_model, tmp_path, monkeypatch):
@@ -210,13 +210,13 @@ def test_whole_files(write_raster, tiny_model, tmp_path, monkeypatch):
         place = slice(window.row, window.row + rows), slice(window.column, window.column + cols)
         about = meta["s"][number]
         if about["m"] is None:
-            (payload,) = mini_reader.joined(streams[2], 1)
-            alpha[place] = mini_reader.exact_plane(payload, rows, cols, "uint8")
+            (payload,) = mini_streams.joined(streams[2], 1)
+            alpha[place] = mini_streams.exact_plane(payload, rows, cols, "uint8")
             continue
         special = meta["b"][0]["v"]
-        (classes,), (found,) = mini_reader.side_streams(streams, 1, rows, cols, [len(special)])
+        (classes,), (found,) = mini_streams.side_streams(streams, 1, rows, cols, [len(special)])
         np.testing.assert_array_equal(classes > 0, back[0][place] == special[0])
-        indices = mini_reader.ae16_indices(streams[2], family.channels, rows, cols)
+        indices = mini_streams.ae16_indices(streams[2], family.channels, rows, cols)
         shape = -(-rows // 16), -(-cols // 16)
         latents = indices * family.gains[:, None, None] * np.float32(about["q"])
         np.testing.assert_allclose(latents, family.decode(streams, shape, Quality(about["q"])), rtol=1e-6)

@@ -15,7 +15,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from support import mini_lapped16, mini_reader
+from support import mini_lapped16, mini_reader, mini_streams
 from support.damage import read_raster
 
 import sarzip
@@ -105,7 +105,7 @@ def test_the_mini_reader_finds_the_integers(version, name):
             _, digest = meta["m"][about["m"]]
             card, weights = weights_of(digest)
             if card.family == "ae16":
-                parts = [mini_reader.ae16_indices(streams[2], card.config["latents"], rows, cols)]
+                parts = [mini_streams.ae16_indices(streams[2], card.config["latents"], rows, cols)]
             else:
                 read = mini_lapped16.integers if len(about["b"]) == 1 else mini_lapped16.pair_integers
                 found = read(weights, streams[3], streams[2], (rows, cols), about["q"])

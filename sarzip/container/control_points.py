@@ -128,10 +128,14 @@ def _to_floats(kind: int, numbers: NDArray[np.uint64], exponent: int) -> NDArray
         return np.where(signed < 0, signed ^ _SIGN, signed).view(np.float64)
     try:
         if kind == _KIND_BINARY:
-            return np.array([math.ldexp(int(n), exponent) for n in signed])
-        return np.array([float(f"{int(n)}e{-exponent}") for n in signed])
+            values = np.array([math.ldexp(int(n), exponent) for n in signed])
+        else:
+            values = np.array([float(f"{int(n)}e{-exponent}") for n in signed])
     except OverflowError as error:
         raise ValueError("a packed number is out of range") from error
+    if not np.isfinite(values).all():
+        raise ValueError("a packed number is out of range")
+    return values
 
 
 # --- differences --------------------------------------------------------------------------------------------

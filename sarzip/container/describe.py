@@ -28,7 +28,6 @@ def describe(stored: Mapping[str, Any], count: int) -> dict[str, Any]:
             band + 1: [name for name, _, _ in table.columns] for band, table in meta.tables.items()
         },
         "mask": meta.mask,
-        "band_masks": meta.band_masks,
         "tags": {name: dict(items) for name, items in meta.tags.items()},
         "band_tags": [{name: dict(items) for name, items in band.items()} for band in meta.band_tags],
     }

@@ -51,7 +51,6 @@ MAX_GCPS = 1 << 20
 _GRAY = 1
 _MOST_COLOUR = 255
 _STATISTICS = "STATISTICS_"
-_NO_MASK, _DATASET_MASK, _BAND_MASKS = 0, 1, 2
 
 
 @dataclass(frozen=True)
@@ -76,7 +75,7 @@ class Metadata:
     by band have 0-based keys.
 
     crs: "EPSG:32631", "ESRI:54009" or WKT. transform: pixel to map, from the upper left corner. mask: the
-    dataset has a mask of its own that neither nodata nor an alpha band explains; band_masks: every band has.
+    dataset has a mask of its own that neither nodata nor an alpha band explains.
     """
 
     count: int
@@ -95,7 +94,6 @@ class Metadata:
     categories: Mapping[int, tuple[str, ...]] = field(default_factory=dict)
     tables: Mapping[int, AttributeTable] = field(default_factory=dict)
     mask: bool = False
-    band_masks: bool = False
 
     @staticmethod
     def plain(count: int) -> Metadata:
@@ -178,8 +176,8 @@ def encode(meta: Metadata) -> dict[str, Any]:
     ):
         if found:
             out[key] = {str(band): value for band, value in found.items()}
-    if meta.mask or meta.band_masks:
-        out["k"] = _BAND_MASKS if meta.band_masks else _DATASET_MASK
+    if meta.mask:
+        out["k"] = 1
     return out
 
 
@@ -232,7 +230,6 @@ def _decode(stored: dict[str, Any], count: int) -> Metadata:
     bands = items(stored.get("b", []), _decode_tags)
     if len(bands) > count:
         raise ValueError("more band tags than bands")
-    masks = integer(stored.get("k", _NO_MASK), _NO_MASK, _BAND_MASKS)
     return Metadata(
         count=count,
         nodata=items(nodata if isinstance(nodata, list) else [nodata] * count, _decode_nodata, count),
@@ -249,8 +246,7 @@ def _decode(stored: dict[str, Any], count: int) -> Metadata:
         colormaps=by_band(stored.get("p", {}), decode_colours, count),
         categories=by_band(stored.get("y", {}), lambda names: items(names, text), count),
         tables=by_band(stored.get("a", {}), decode_table, count),
-        mask=masks == _DATASET_MASK,
-        band_masks=masks == _BAND_MASKS,
+        mask=integer(stored.get("k", 0), 0, 1) == 1,
     )
 
 

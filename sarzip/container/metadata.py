@@ -88,7 +88,7 @@ def _parse_band(item: object, newer: bool) -> BandHeader:
         floor=_number(value.get("f", 0.0)),
         centre=_number(value.get("c", 0.0)),
         specials=_list(value.get("v", []), limits.MAX_SPECIALS, _parse_special),
-        extra=_typed(value.get("x", {}), dict),
+        extra=_extra(value.get("x", {})),
     )
 
 
@@ -109,8 +109,15 @@ def _parse_set(item: object, everything: list[int], newer: bool) -> SetHeader:
         bands=_list(value.get("b", everything), limits.MAX_BANDS, _integer),
         model=None if model is None else _integer(model),
         step=_number(value.get("q", 0.0)),
-        extra=_typed(value.get("x", {}), dict),
+        extra=_extra(value.get("x", {})),
     )
+
+
+def _extra(item: object) -> dict[str, Any]:
+    """Further parameters: unknown keys may be ignored, but for those that begin with "!"."""
+    value = _typed(item, dict)
+    _check_keys(value, (), (), newer=True)
+    return value
 
 
 def _encode_hash(sha256: str) -> str:

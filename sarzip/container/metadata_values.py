@@ -134,9 +134,11 @@ def to_base64(data: bytes) -> str:
 def from_base64(value: object) -> bytes:
     """Bytes of base64; files of format 1.0 have the padding."""
     digits = text(value)
-    return base64.b64decode(
-        digits if digits.endswith("=") else digits + "=" * (-len(digits) % 4), validate=True
-    )
+    padded = digits if digits.endswith("=") else digits + "=" * (-len(digits) % 4)
+    data = base64.b64decode(padded, validate=True)
+    if base64.b64encode(data).decode("ascii") != padded:
+        raise ValueError("base64 with bits that are not 0")
+    return data
 
 
 def encode_crs(crs: str) -> int | str:

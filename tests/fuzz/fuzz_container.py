@@ -40,7 +40,7 @@ with atheris.instrument_imports(include=["sarzip.container"]) if atheris else nu
     from sarzip.container.packing import pack_metadata
     from sarzip.container.salvage import SalvageReader
 
-from support import mini_reader
+from support import mini_reader, mini_streams
 from support.formats_1_0 import rice_cells, zstd_classes
 
 from sarzip.codec.ae16 import planes
@@ -151,14 +151,14 @@ def check_coded_mask(data: bytes) -> None:
     classes = validity.decode_classes(data, SHAPE, 3)
     assert classes is None or (classes.shape == SHAPE and classes.max() <= 3)
     assert validity.encode_classes(np.zeros(SHAPE, np.uint8) if classes is None else classes) == data
-    np.testing.assert_array_equal(mini_reader.coded_mask(data, *SHAPE, 3), 0 if classes is None else classes)
+    np.testing.assert_array_equal(mini_streams.coded_mask(data, *SHAPE, 3), 0 if classes is None else classes)
 
 
 def check_coded_cells(data: bytes) -> None:
     cells = lock.decode_cells(data, (40, 70))
     assert cells is None or (cells.shape == (2, 3) and np.abs(cells).max() <= 300)
     assert lock.encode_cells(np.zeros((2, 3), np.int16) if cells is None else cells) == data
-    np.testing.assert_array_equal(mini_reader.coded_corrections(data, 40, 70), 0 if cells is None else cells)
+    np.testing.assert_array_equal(mini_streams.coded_corrections(data, 40, 70), 0 if cells is None else cells)
 
 
 def check_gcps(data: bytes) -> None:
