@@ -73,17 +73,20 @@ class Watch:
             if len(negative) == 1 and errors.sign_flips * errors.count >= _LEAST_FILL:
                 fills[band] = negative[0]
                 continue
-            reason = objection(errors)
+            reason = objection(errors, self._linear[band])
             if reason is not None:
                 exact[band] = reason
         return Objections(exact, fills)
 
 
-def objection(errors: UnitErrors) -> str | None:
-    """Why a band with these errors must not be coded as backscatter; None where nothing speaks against it."""
+def objection(errors: UnitErrors, linear: bool) -> str | None:
+    """Why a band with these errors must not be coded as backscatter; None where nothing speaks against it.
+
+    linear: amplitude or power; decibels cross zero anywhere.
+    """
     if errors.count < _LEAST:
         return None
-    if errors.sign_flips > _MOST_FLIPS:
+    if linear and errors.sign_flips > _MOST_FLIPS:
         return f"{errors.sign_flips:.2%} of its values would change their sign"
     limit = _MOST_VARIATIONS * errors.variation
     if math.isfinite(limit) and errors.rmse > limit:

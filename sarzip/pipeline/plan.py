@@ -246,7 +246,8 @@ def _band_plan(source: Source, band: int, options: PlanOptions, given: BandKind 
     level = np.dtype(dtype).kind in "iu" and verdict.domain != "db"
     unit = verdict.unit_scale if verdict.domain == "db" else 1.0
     radiometry = fit_radiometry(sample[measured], verdict.domain, unit=unit)
-    transform = BandTransform(radiometry, dtype, specials, shared_zero, level)
+    open_domain = (verdict.domain, verdict.alternative) == ("power", "amplitude")
+    transform = BandTransform(radiometry, dtype, specials, shared_zero, level, open_domain)
     return BandPlan(transform, verdict, sample, measured)
 
 
