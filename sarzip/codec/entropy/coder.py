@@ -266,7 +266,7 @@ class EntropyModel:
         """The coding order for classes uint8 (n,)."""
         self._check(cls)
         parts = np.zeros((4, 256), np.int64)
-        histogram(np.ascontiguousarray(cls), parts)
+        histogram(np.ascontiguousarray(cls), cls.size, parts)
         counts = parts.sum(axis=0)
         counts[: self.zero_below] = 0
         start = np.cumsum(counts) - counts

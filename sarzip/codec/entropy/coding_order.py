@@ -11,6 +11,7 @@ import numpy as np
 from sarzip.codec.entropy.rans import LANES, symbol
 from sarzip.codec.entropy.trellis import LIMIT, nearest
 from sarzip.jit.compile import compiled, inlined
+from sarzip.native import kernel
 
 CENTROIDS = 4
 """Lattice points whose reconstruction has a shift of its own: |t| = 1, 2, 3, and more."""
@@ -56,11 +57,8 @@ def scatter(points, cls, start, zero_below, out):  # type: ignore[no-untyped-def
         at[c] += np.int64(c >= zero_below)
 
 
-@compiled("void(uint8[::1], int64[:,::1])")
-def histogram(cls, counts):  # type: ignore[no-untyped-def]
-    """Number of each class; four rows of counters, because one would wait for itself where classes repeat."""
-    for i in range(cls.shape[0]):
-        counts[i & 3, cls[i]] += 1
+histogram = kernel("histogram", "void(const uint8[::1], int64, int64[:,::1])")
+"""Number of each class, from n classes: adds to counts (4, 256), whose rows take turns."""
 
 
 @compiled("void(float32[::1], uint8[::1], int64[::1], int64, float32[::1])")
