@@ -74,7 +74,7 @@ class Kernel:
 
 
 def kernel(name: str, signature: str) -> Kernel:
-    """The kernel `name`, KERNEL(name) in C, of a signature like "int64(const uint8[::1], float32[:,::1], int64)".
+    """The kernel `name`, KERNEL(name) in C, of a signature like "int64(const uint8[::1], float32[:,::1])".
 
     Array types: `[::1]` is a C-contiguous vector, `[:,::1]` a C-contiguous matrix and so on; without `::1`
     any strides are taken, and the caller passes them. `const` arrays may be read-only. Numbers: int64,
@@ -131,7 +131,7 @@ def _library() -> ctypes.CDLL:
 
 
 def _address(array: NDArray[Any]) -> int:
-    """Where the array starts; the short way where it is open, as `ctypes.data` takes most of a call's time."""
+    """Where the array starts; `ctypes.data` takes most of a call's time and is left to read-only arrays."""
     if array.flags.carray and array.size:
         return ctypes.addressof(ctypes.c_char.from_buffer(array))
     return array.ctypes.data

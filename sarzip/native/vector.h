@@ -39,4 +39,36 @@ INLINE floats choose(ints condition, floats yes, floats no)
     return (floats)((condition & (ints)yes) | (~condition & (ints)no));
 }
 
+/* Every second element of two vectors in a row. */
+#if defined(__has_builtin)
+#if __has_builtin(__builtin_shufflevector)
+#define SHUFFLE(a, b, ...) __builtin_shufflevector(a, b, __VA_ARGS__)
+#endif
+#endif
+#ifndef SHUFFLE
+#define SHUFFLE(a, b, ...) __builtin_shuffle(a, b, (ints){__VA_ARGS__})
+#endif
+#if SIMD_WIDTH == 16
+#define EVENS(a, b) SHUFFLE(a, b, 0, 2, 4, 6, 8, 10, 12, 14, 16, 18, 20, 22, 24, 26, 28, 30)
+#define ODDS(a, b) SHUFFLE(a, b, 1, 3, 5, 7, 9, 11, 13, 15, 17, 19, 21, 23, 25, 27, 29, 31)
+#elif SIMD_WIDTH == 8
+#define EVENS(a, b) SHUFFLE(a, b, 0, 2, 4, 6, 8, 10, 12, 14)
+#define ODDS(a, b) SHUFFLE(a, b, 1, 3, 5, 7, 9, 11, 13, 15)
+#else
+#define EVENS(a, b) SHUFFLE(a, b, 0, 2, 4, 6)
+#define ODDS(a, b) SHUFFLE(a, b, 1, 3, 5, 7)
+#endif
+
+/* SIMD_WIDTH rows of four numbers, as four columns. */
+INLINE void load_every_fourth(const float *at, floats columns[4])
+{
+    floats a = load_floats(at), b = load_floats(at + SIMD_WIDTH);
+    floats c = load_floats(at + 2 * SIMD_WIDTH), d = load_floats(at + 3 * SIMD_WIDTH);
+    floats even_low = EVENS(a, b), odd_low = ODDS(a, b), even_high = EVENS(c, d), odd_high = ODDS(c, d);
+    columns[0] = EVENS(even_low, even_high);
+    columns[1] = EVENS(odd_low, odd_high);
+    columns[2] = ODDS(even_low, even_high);
+    columns[3] = ODDS(odd_low, odd_high);
+}
+
 #endif
