@@ -7,8 +7,13 @@
 #define BLOCK 64 /* steps between which costs stay in the L1 cache */
 #define SPAN (BLOCK * LANES)
 
+#define REPEAT_4(of, s) of(s) of(s + 1) of(s + 2) of(s + 3)
+#define REPEAT_8(of, s) REPEAT_4(of, s) REPEAT_4(of, s + 4)
+#define REPEAT_16(of, s) REPEAT_8(of, s) REPEAT_8(of, s + 8)
+#define REPEAT_32(of, s) REPEAT_16(of, s) REPEAT_16(of, s + 16)
+#define REPEAT_64(of, s) REPEAT_32(of, s) REPEAT_32(of, s + 32)
+
 typedef float four_floats __attribute__((vector_size(16), aligned(4), may_alias));
-typedef int32_t four_ints __attribute__((vector_size(16), aligned(4), may_alias));
 
 /* What candidates cost, see trellis.path_rates: rates (classes, width, 4), zero (classes, 4). */
 typedef struct {
@@ -16,25 +21,54 @@ typedef struct {
     int64_t width;
 } candidates;
 
-/* Cost of the best candidate of each residue for `count` coefficients: cost (count, 4). Bits 0 and 3 of
-   zeroed[i] say that zero beats the candidate of residue 0 or 3. One vector of four residues a coefficient:
-   gathering rates for many takes longer. */
-static void price(const float *u, const uint8_t *cls, int64_t count, const candidates *of, float *cost,
-                  uint8_t *zeroed)
+/* What a span of coefficients may cost: rates of the candidates by coefficient and residue, and the rates of
+   zero as residues 0 and 3. */
+typedef struct {
+    float rates[4 * SPAN], zero_0[SPAN], zero_3[SPAN];
+} span_rates;
+
+/* The lowest candidate for magnitudes x: residues 0 to 3 are the nearest points of w..w + 3. */
+INLINE ints lowest(floats x)
 {
-    for (int64_t i = 0; i < count; i++) {
-        float x = __builtin_fabsf(u[i]);
-        int32_t w = (int32_t)(x - BIAS) - 1;
-        w = w < 0 ? 0 : w;
-        int64_t row = cls[i] * of->width + least(w, of->width - 1);
-        four_ints t = w + (((four_ints){0, 1, 2, 3} - w) & 3);
-        four_floats off = x - __builtin_convertvector(t, four_floats);
-        four_floats near = off * off + *(const four_floats *)(of->rates + 4 * row);
-        four_floats none = x * x + *(const four_floats *)(of->zero + 4 * cls[i]);
-        four_ints wins = none < near;
-        *(four_floats *)(cost + 4 * i) = (four_floats)((wins & (four_ints)none) | (~wins & (four_ints)near));
-        zeroed[i] = (uint8_t)((wins[0] & 1) | (wins[3] & 8));
+    ints w = __builtin_convertvector(x - BIAS, ints) - 1;
+    return w & ~(w >> 31);
+}
+
+/* Fetch the rates of `count` coefficients, a multiple of LANES. One vector of four residues a coefficient:
+   gathering them in a vector's lanes takes longer. */
+static void fetch_rates(const float *u, const uint8_t *cls, int64_t count, const candidates *of, span_rates *to)
+{
+    int32_t lows[SPAN];
+    for (int64_t i = 0; i < count; i += SIMD_WIDTH) {
+        store_ints(lows + i, lowest(magnitude(load_floats(u + i))));
     }
+    for (int64_t i = 0; i < count; i++) {
+        int64_t row = cls[i] * of->width + least(lows[i], of->width - 1);
+        *(four_floats *)(to->rates + 4 * i) = *(const four_floats *)(of->rates + 4 * row);
+        to->zero_0[i] = of->zero[4 * cls[i]];
+        to->zero_3[i] = of->zero[4 * cls[i] + 3];
+    }
+}
+
+/* Costs of the best candidates of each residue for coefficients u, whose rates are the i-th of the span. Bits
+   0 and 3 of zeroed say that zero beats the candidate of residue 0 or 3. */
+INLINE void price(const float *u, const span_rates *of, int64_t i, floats cost[4], uint8_t *zeroed)
+{
+    floats x = magnitude(load_floats(u + i));
+    ints w = lowest(x);
+    load_every_fourth(of->rates + 4 * i, cost);
+#define ADD_DISTANCE(r)                                                      \
+    {                                                                        \
+        floats off = x - __builtin_convertvector(w + ((r - w) & 3), floats); \
+        cost[r] = off * off + cost[r];                                       \
+    }
+    REPEAT_4(ADD_DISTANCE, 0)
+    floats square = x * x;
+    floats zero_0 = square + load_floats(of->zero_0 + i), zero_3 = square + load_floats(of->zero_3 + i);
+    ints wins_0 = zero_0 < cost[0], wins_3 = zero_3 < cost[3];
+    cost[0] = lower(zero_0, cost[0]);
+    cost[3] = lower(zero_3, cost[3]);
+    store_bytes(zeroed + i, __builtin_convertvector((wins_0 & 1) | (wins_3 & 8), bytes));
 }
 
 /* The state machine of n states (rans.MACHINES): a shift register; before state s came s >> 1 (its first
@@ -51,43 +85,39 @@ INLINE int residue(int n, int s, int second)
     return __builtin_parity(before & selector(n)) ? 3 - 2 * parity : 2 * parity;
 }
 
-#define REPEAT_4(of, s) of(s) of(s + 1) of(s + 2) of(s + 3)
-#define REPEAT_8(of, s) REPEAT_4(of, s) REPEAT_4(of, s + 4)
-#define REPEAT_16(of, s) REPEAT_8(of, s) REPEAT_8(of, s + 8)
-#define REPEAT_32(of, s) REPEAT_16(of, s) REPEAT_16(of, s + 16)
-#define REPEAT_64(of, s) REPEAT_32(of, s) REPEAT_32(of, s + 32)
-
-#define LOAD_PATH(s) before[s] = load_floats(path + LANES * (s));
-#define STORE_PATH(s) store_floats(path + LANES * (s), before[s]);
+#define LOAD_PATH(s) before[s] = load_floats(path + LANES * (s) + lane);
+#define STORE_PATH(s) store_floats(path + LANES * (s) + lane, before[s]);
 #define KEEP(s) before[s] = after[s];
 #define STEP(s)                                                              \
     {                                                                        \
         floats one = before[(s) >> 1] + costs[residue(n, s, 0)];             \
         floats two = before[((s) >> 1) + n / 2] + costs[residue(n, s, 1)];   \
         ints second = two < one;                                             \
-        after[s] = choose(second, two, one);                                 \
+        after[s] = lower(two, one);                                 \
         bits[(s) >> 3] |= second & (1 << ((s) & 7));                         \
     }
 
-/* `steps` steps of SIMD_WIDTH lanes. cost: of the first step's lanes, (LANES, 4) a step; path: (n, LANES) of
-   costs, updated; decisions: (groups, LANES) a step: bit s & 7 of group s >> 3 says that state s was reached
-   from its second predecessor. Indices of the arrays are constants, so that they become registers. */
-#define SEARCH(N)                                                                                        \
-    static void search_##N(const float *cost, float *path, uint8_t *decisions, int64_t steps)            \
-    {                                                                                                    \
-        enum { n = N, groups = (N + 7) / 8 };                                                            \
-        floats before[N], after[N];                                                                      \
-        REPEAT_##N(LOAD_PATH, 0) for (int64_t step = 0; step < steps; step++)                            \
-        {                                                                                                \
-            floats costs[4];                                                                             \
-            ints bits[groups] = {{0}};                                                                   \
-            load_every_fourth(cost + 4 * LANES * step, costs);                                           \
-            REPEAT_##N(STEP, 0) REPEAT_##N(KEEP, 0) for (int g = 0; g < groups; g++)                     \
-            {                                                                                            \
-                store_bytes(decisions + LANES * (groups * step + g), __builtin_convertvector(bits[g], bytes)); \
-            }                                                                                            \
-        }                                                                                                \
-        REPEAT_##N(STORE_PATH, 0)                                                                        \
+/* Steps of SIMD_WIDTH lanes from `lane` on, LANES coefficients from one to the next. path: (n, LANES) of costs,
+   updated; decisions: (groups, LANES) a step: bit s & 7 of group s >> 3 says that state s was reached from its
+   second predecessor. Indices of the local arrays are constants, so that they become registers. */
+#define SEARCH(N)                                                                                       \
+    static void search_##N(const float *u, const span_rates *of, int64_t count, int lane, float *path,  \
+                           uint8_t *zeroed, uint8_t *decisions)                                         \
+    {                                                                                                   \
+        enum { n = N, groups = (N + 7) / 8 };                                                           \
+        floats before[N], after[N];                                                                     \
+        REPEAT_##N(LOAD_PATH, 0) for (int64_t i = 0; i < count; i += LANES)                             \
+        {                                                                                               \
+            floats costs[4];                                                                            \
+            ints bits[groups] = {{0}};                                                                  \
+            price(u, of, i + lane, costs, zeroed);                                                      \
+            REPEAT_##N(STEP, 0) REPEAT_##N(KEEP, 0) for (int g = 0; g < groups; g++)                    \
+            {                                                                                           \
+                uint8_t *at = decisions + groups * i + LANES * g + lane;                                \
+                store_bytes(at, __builtin_convertvector(bits[g], bytes));                               \
+            }                                                                                           \
+        }                                                                                               \
+        REPEAT_##N(STORE_PATH, 0)                                                                       \
     }
 
 SEARCH(4)
@@ -96,16 +126,16 @@ SEARCH(16)
 SEARCH(32)
 SEARCH(64)
 
-static void search(int64_t n, const float *cost, float *path, uint8_t *decisions, int64_t steps)
+static void search(int64_t states, const float *u, const span_rates *of, int64_t count, float *path,
+                   uint8_t *zeroed, uint8_t *decisions)
 {
     for (int lane = 0; lane < LANES; lane += SIMD_WIDTH) {
-        const float *from = cost + 4 * lane;
-        switch (n) {
-        case 4: search_4(from, path + lane, decisions + lane, steps); break;
-        case 8: search_8(from, path + lane, decisions + lane, steps); break;
-        case 16: search_16(from, path + lane, decisions + lane, steps); break;
-        case 32: search_32(from, path + lane, decisions + lane, steps); break;
-        default: search_64(from, path + lane, decisions + lane, steps);
+        switch (states) {
+        case 4: search_4(u, of, count, lane, path, zeroed, decisions); break;
+        case 8: search_8(u, of, count, lane, path, zeroed, decisions); break;
+        case 16: search_16(u, of, count, lane, path, zeroed, decisions); break;
+        case 32: search_32(u, of, count, lane, path, zeroed, decisions); break;
+        default: search_64(u, of, count, lane, path, zeroed, decisions);
         }
     }
 }
@@ -170,18 +200,17 @@ static void trace_few(const uint8_t *decisions, int64_t n, int states, int32_t *
     }
 }
 
-/* Indices from the residues that the best path takes (bits 4 and 5) and the flags of zeros (0 and 3). */
+/* Indices from the residues that the best path takes (bits 4 and 5) and the flags of zeros (0 and 3); n is a
+   multiple of LANES. */
 static void indices(const float *u, const uint8_t *residue, int64_t n, int32_t *index)
 {
-    for (int64_t i = 0; i < n; i++) {
-        float x = __builtin_fabsf(u[i]);
-        int32_t flags = residue[i], r = flags >> 4;
-        int32_t w = (int32_t)(x - BIAS) - 1;
-        w = w < 0 ? 0 : w;
-        int32_t k = (w + ((r - w) & 3) + 1) >> 1;
-        int gone = ((r == 0) & (flags & 1)) | ((r == 3) & (flags >> 3 & 1));
-        k = gone ? 0 : k;
-        index[i] = u[i] < 0 ? -k : k;
+    for (int64_t i = 0; i < n; i += SIMD_WIDTH) {
+        floats value = load_floats(u + i);
+        ints flags = __builtin_convertvector(load_bytes(residue + i), ints), r = flags >> 4;
+        ints w = lowest(magnitude(value)), k = (w + ((r - w) & 3) + 1) >> 1;
+        ints gone = ((r == 0) & -(flags & 1)) | ((r == 3) & -(flags >> 3 & 1)), negative = value < 0;
+        k &= ~gone;
+        store_ints(index + i, (k ^ negative) - negative);
     }
 }
 
@@ -193,15 +222,16 @@ void KERNEL(trellis_viterbi)(const float *u, const uint8_t *cls, int64_t n, cons
 {
     candidates of = {rates, zero, width};
     int64_t groups = (states + 7) / 8;
-    float cost[4 * SPAN], path[64 * LANES];
+    float path[64 * LANES];
     int32_t state[LANES];
+    span_rates fetched;
     for (int64_t i = 0; i < states * LANES; i++) {
         path[i] = i < LANES ? 0 : FAR;
     }
     for (int64_t start = 0; start < n; start += SPAN) {
         int64_t count = least(SPAN, n - start);
-        price(u + start, cls + start, count, &of, cost, residue + start);
-        search(states, cost, path, decisions + start * groups, count / LANES);
+        fetch_rates(u + start, cls + start, count, &of, &fetched);
+        search(states, u + start, &fetched, count, path, residue + start, decisions + start * groups);
         rebase(path, states);
     }
     best_states(path, states, state);
@@ -231,7 +261,7 @@ void KERNEL(trellis_lattice)(const int32_t *index, int64_t n, const uint8_t *fol
             continue;
         }
         uint8_t *held = state + (i & (LANES - 1));
-        out[i] = 2 * k - (quantiser[*held] ? (k > 0) - (k < 0) : 0);
+        out[i] = 2 * k - (((k > 0) - (k < 0)) & -(int32_t)quantiser[*held]);
         *held = following[2 * *held | (k & 1)];
     }
 }

@@ -7,6 +7,10 @@
 
 #include "common.h"
 
+#if defined(__SSE2__)
+#include <immintrin.h>
+#endif
+
 #if defined(__AVX512F__)
 #define SIMD_WIDTH 16
 #elif defined(__AVX2__)
@@ -26,6 +30,7 @@ typedef uint8_t bytes_at __attribute__((vector_size(SIMD_WIDTH), aligned(1), may
 
 INLINE floats load_floats(const float *at) { return *(const floats_at *)at; }
 INLINE ints load_ints(const int32_t *at) { return *(const ints_at *)at; }
+INLINE bytes load_bytes(const uint8_t *at) { return *(const bytes_at *)at; }
 INLINE void store_floats(float *at, floats value) { *(floats_at *)at = value; }
 INLINE void store_ints(int32_t *at, ints value) { *(ints_at *)at = value; }
 INLINE void store_bytes(uint8_t *at, bytes value) { *(bytes_at *)at = value; }
@@ -38,6 +43,22 @@ INLINE floats choose(ints condition, floats yes, floats no)
 {
     return (floats)((condition & (ints)yes) | (~condition & (ints)no));
 }
+
+/* a where it is below b, else b. */
+INLINE floats lower(floats a, floats b)
+{
+#if defined(__AVX512F__)
+    return (floats)_mm512_min_ps((__m512)a, (__m512)b);
+#elif defined(__AVX2__)
+    return (floats)_mm256_min_ps((__m256)a, (__m256)b);
+#elif defined(__SSE2__)
+    return (floats)_mm_min_ps((__m128)a, (__m128)b);
+#else
+    return choose(a < b, a, b);
+#endif
+}
+
+INLINE floats magnitude(floats x) { return (floats)((ints)x & INT32_MAX); }
 
 /* Every second element of two vectors in a row. */
 #if defined(__has_builtin)
