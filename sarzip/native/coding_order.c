@@ -16,10 +16,12 @@ INLINE float clean(float x)
     return x < LIMIT ? x : LIMIT;
 }
 
-/* Magnitude of a lattice point at a of class c, moved by its centroid, times the spacing. */
-INLINE float moved(int32_t a, int64_t c, float spacing, const float *centroids)
+/* A lattice point of magnitude a of class c, moved by its centroid, times the spacing; k has its sign. A
+   product, because processors guess wrongly which way a choice by the sign goes. */
+INLINE float value_at(int32_t a, int32_t k, int64_t c, float spacing, const float *centroids)
 {
-    return spacing * ((float)a + centroids[c * (CENTROIDS + 1) + least(a, CENTROIDS)]);
+    float sign = (float)(1 - 2 * (int32_t)((uint32_t)k >> 31));
+    return sign * (spacing * ((float)a + centroids[c * (CENTROIDS + 1) + least(a, CENTROIDS)]));
 }
 
 /* Number of each class; four rows of counters, because one would wait for itself where classes repeat. */
@@ -85,8 +87,7 @@ void KERNEL(uniform)(const float *coef, const uint8_t *cls, int64_t n, const int
         int32_t k = nearest(x, c, &limits);
         rows[place] = symbol(k, c, c, &tables, &raw);
         index[place] = k;
-        float sign = 1.0f - 2.0f * (float)(k < 0);
-        out[i] = sign * moved(k < 0 ? -k : k, c, spacing, centroids);
+        out[i] = value_at(k < 0 ? -k : k, k, c, spacing, centroids);
     }
     counts[0] = outliers;
     counts[1] = raw;
@@ -105,7 +106,6 @@ void KERNEL(values_of)(const int32_t *index, const uint8_t *cls, int64_t n, cons
             a = a + a - ((k != 0) & (quantiser[*held] != 0));
             *held = following[2 * *held | (k & 1)];
         }
-        float value = moved(a, cls[i], spacing, centroids);
-        out[i] = k < 0 ? -value : value;
+        out[i] = value_at(a, k, cls[i], spacing, centroids);
     }
 }
