@@ -18,9 +18,10 @@ INLINE uint32_t symbol(int64_t k, int64_t c, int64_t t, const alphabet *of, int6
 {
     int64_t shift = of->shift[c], half = of->half[t];
     int64_t value = (k + (((int64_t)1 << shift) >> 1)) >> shift;
+    uint64_t place = (uint64_t)(value + half);
     *raw += shift;
-    if (value <= half && value >= -half) {
-        return of->base[t] + (uint32_t)(value + half + 1);
+    if (place <= (uint64_t)(2 * half)) {
+        return of->base[t] + (uint32_t)place + 1;
     }
     int64_t excess = (value < 0 ? -value : value) - half - 1 + ((int64_t)1 << of->order[c]);
     int64_t digits = excess > 1 ? 63 - __builtin_clzll((uint64_t)excess) : 0;
