@@ -95,7 +95,7 @@ def _compiler_requirement() -> list[str]:
 def _choose_compiler() -> None:
     """Name the compiler of the wheel to cmake where the machine has none."""
     if not _has_compiler() and importlib.util.find_spec("ziglang"):
-        os.environ["CC"] = f"{sys.executable} -m ziglang cc"
+        os.environ["CC"] = f"{sys.executable} -m ziglang cc -mcpu=baseline"
 
 
 if __name__ == "__main__":
