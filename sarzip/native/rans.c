@@ -21,13 +21,16 @@ int64_t KERNEL(rans_rows)(const int32_t *index, const uint8_t *cls, int64_t n, c
     return raw;
 }
 
-/* Append `count` low bits of value, LSB first, at bit position `at` of zeros; returns the new position. */
+/* Append `count` (<= 56) low bits of value, LSB first, at bit position `at` of zeros; returns the new
+   position. */
 INLINE int64_t put_bits(uint8_t *out, int64_t at, uint64_t value, int64_t count)
 {
-    for (int64_t b = 0; b < count; b++, at++) {
-        out[at >> 3] |= (uint8_t)(((value >> b) & 1) << (at & 7));
+    uint64_t word = (value & (((uint64_t)1 << count) - 1)) << (at & 7);
+    int64_t end = at + count;
+    for (int64_t byte = at >> 3; 8 * byte < end; byte++, word >>= 8) {
+        out[byte] |= (uint8_t)word;
     }
-    return at;
+    return end;
 }
 
 /* Raw bits of n indices: the low bits of each, then for escapes sign, unary length and digits of the excess.
@@ -111,22 +114,25 @@ typedef struct {
     int64_t size, at;
 } bit_reader;
 
-/* Next `count` (<= 62) bits, LSB first. */
+/* Next `count` (<= 56) bits, LSB first. */
 INLINE int64_t get_bits(bit_reader *from, int64_t count)
 {
-    if (from->at < 0 || from->at + count > from->size * 8) {
+    int64_t at = from->at, end = at + count;
+    if (at < 0 || end > from->size * 8) {
         from->at = -1;
         return 0;
     }
-    int64_t value = 0;
-    for (int64_t b = 0; b < count; b++, from->at++) {
-        value |= (int64_t)((from->raw[from->at >> 3] >> (from->at & 7)) & 1) << b;
+    uint64_t word = 0;
+    for (int64_t byte = at >> 3, place = 0; 8 * byte < end; byte++, place += 8) {
+        word |= (uint64_t)from->raw[byte] << place;
     }
-    return value;
+    from->at = end;
+    return (int64_t)(word >> (at & 7) & (((uint64_t)1 << count) - 1));
 }
 
-/* Index from its coded value (below -half: an escape) and raw bits; corrupt bits leave the reader at -1. */
-static int64_t get_index(bit_reader *from, int64_t value, int64_t half, int64_t shift, int64_t order)
+/* Index from its coded value (below -half: an escape) and raw bits; corrupt bits leave the reader at -1. It is
+   needed seldom and kept out of the loop, which would run out of registers. */
+static __attribute__((noinline)) int64_t get_index(bit_reader *from, int64_t value, int64_t half, int64_t shift, int64_t order)
 {
     int64_t low = get_bits(from, shift);
     if (value < -half) {
@@ -163,10 +169,9 @@ INLINE uint64_t decode_one(uint64_t x, uint64_t table, word_reader *from, int64_
     *symbol = from->slots[table << from->bits | slot];
     uint64_t pair = from->intervals[from->base[table] + *symbol];
     x = (pair >> 16) * (x >> from->bits) + slot - (pair & 0xFFFF);
-    int low = x < LOW_STATE;
-    uint64_t more = x << 16 | from->words[from->at];
-    from->at += low;
-    return low ? more : x;
+    uint64_t low = x < LOW_STATE, more = x << 16 | from->words[from->at];
+    from->at += (int64_t)low;
+    return x ^ ((x ^ more) & -low); /* compilers make a jump of a choice, which processors guess wrongly */
 }
 
 /* Decode n indices; 0 when the stream was exact, -1 when it is corrupt.
