@@ -133,7 +133,7 @@ def _library() -> ctypes.CDLL:
 def _address(array: NDArray[Any]) -> int:
     """Where the array starts; `ctypes.data` takes most of a call's time and is left to read-only arrays."""
     if array.flags.carray and array.size:
-        return ctypes.addressof(ctypes.c_char.from_buffer(array))
+        return ctypes.addressof(ctypes.c_char.from_buffer(array))  # type: ignore[arg-type]
     return array.ctypes.data
 
 
