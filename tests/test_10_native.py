@@ -17,7 +17,7 @@ import sarzip
 from sarzip.codec.entropy import rans, trellis
 from sarzip.codec.entropy.coder import EntropyModel
 from sarzip.codec.entropy.tables import build_tables
-from sarzip.errors import UsageError
+from sarzip.errors import SarzipError, UsageError
 from sarzip.native import kernel, levels, running_on
 
 _count = kernel("histogram", "void(const uint8[::1], int64, int64[:,::1])")
@@ -77,6 +77,11 @@ def test_a_checkout_without_kernels_tells_what_to_do(tmp_path: Path) -> None:
     shutil.copytree(source / "native", tmp_path / "sarzip" / "native", ignore=lambda *_: ["_kernels.so"])
     failed = run("import sarzip.native; sarzip.native.levels()", tmp_path)
     assert "kernels are not built; run `python" in failed.stderr
+
+
+def test_kernels_of_older_sources_tell_what_to_do() -> None:
+    with pytest.raises(SarzipError, match="lack no_such_kernel; run `python"):
+        kernel("no_such_kernel", "void(int64)")(1)
 
 
 def on_every_level(compute: Callable[[], Any]) -> None:

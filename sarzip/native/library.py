@@ -23,6 +23,7 @@ from sarzip.errors import SarzipError, UsageError
 LEVELS = ("baseline", "avx2", "avx512")
 """Processor levels, each a superset of the one before."""
 
+_HERE = Path(__file__).resolve().parent
 _VARIABLE = "SARZIP_CPU"
 _SCALARS: dict[str, Any] = {
     "void": None,
@@ -67,7 +68,9 @@ class Kernel:
 
     def _bind(self) -> Callable[..., Any]:
         level = _level()
-        function: Any = getattr(_library(), f"sarzip_{self.name}_{level}")
+        function: Any = getattr(_library(), f"sarzip_{self.name}_{level}", None)
+        if function is None:
+            raise _not_built(f"the kernels that were built lack {self.name}")
         function.restype, function.argtypes = self._result, self._types
         self._bound[_chosen[-1]] = function
         return function  # type: ignore[no-any-return]
@@ -121,10 +124,11 @@ def _own_level() -> str:
 def _library() -> ctypes.CDLL:
     import sarzip.native
 
-    folders = [Path(folder) for folder in sarzip.native.__path__]
+    # An editable installation keeps the library apart from the sources.
+    folders = [_HERE, *map(Path, sarzip.native.__path__)]
     built = [folder / "_kernels.so" for folder in folders if (folder / "_kernels.so").exists()]
     if not built:
-        raise SarzipError(f"{folders[0]}: kernels are not built; run `python {folders[0]}/build_backend.py`")
+        raise _not_built("the kernels are not built")
     library = ctypes.CDLL(str(built[0]))
     library.sarzip_level.restype = ctypes.c_int64
     return library
@@ -135,6 +139,10 @@ def _address(array: NDArray[Any]) -> int:
     if array.flags.carray and array.size:
         return ctypes.addressof(ctypes.c_char.from_buffer(array))  # type: ignore[arg-type]
     return array.ctypes.data
+
+
+def _not_built(cause: str) -> SarzipError:
+    return SarzipError(f"{_HERE}: {cause}; run `python {_HERE / 'build_backend.py'}`, or install with pip")
 
 
 def _parse(signature: str) -> tuple[Any, list[Any], list[_Array]]:
