@@ -6,12 +6,12 @@ import os
 import shutil
 import subprocess
 import sys
-from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
+from support.levels import assert_same_on_every_level
 
 import sarzip
 from sarzip.codec.entropy import rans, trellis
@@ -84,15 +84,6 @@ def test_kernels_of_older_sources_tell_what_to_do() -> None:
         kernel("no_such_kernel", "void(int64)")(1)
 
 
-def on_every_level(compute: Callable[[], Any]) -> None:
-    """Assert that all levels give the same bits."""
-    results = []
-    for level in levels():
-        with running_on(level):
-            results.append([np.asarray(part).tobytes() for part in compute()])
-    assert all(result == results[0] for result in results)
-
-
 @pytest.mark.parametrize("n", [1, 15, 16, 17, 5000])
 @pytest.mark.parametrize("n_states", [1, 4, 8, 16, 32, 64])
 def test_entropy_coding_is_the_same_on_every_level(n_states: int, n: int) -> None:
@@ -114,4 +105,4 @@ def test_entropy_coding_is_the_same_on_every_level(n_states: int, n: int) -> Non
         points = trellis.lattice_points(index, n_states)
         return [index, planned.rows, data, raw, found, stream, values, *decoded, points]
 
-    on_every_level(compute)
+    assert_same_on_every_level(compute)

@@ -15,8 +15,8 @@ void KERNEL(binary_encode)(coder *to, uint8_t *out, context *model, const int64_
 }
 
 /* Decode n bits of a stream of `size` bytes. */
-void KERNEL(binary_decode)(coder *from, const uint8_t *data, int64_t size, context *model, const int64_t *where,
-                           int64_t *bits, int64_t n, int64_t limit)
+void KERNEL(binary_decode)(coder *from, const uint8_t *data, int64_t size, context *model,
+                           const int64_t *where, int64_t *bits, int64_t n, int64_t limit)
 {
     for (int64_t i = 0; i < n; i++) {
         bits[i] = where[i] < 0 ? take_bit(from, data, size, -where[i])

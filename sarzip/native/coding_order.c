@@ -65,11 +65,11 @@ void KERNEL(scatter)(const uint32_t *points, const uint8_t *cls, int64_t n, cons
 
 /* All of it at once for a uniform quantiser: symbol rows and indices in coding order, values in place.
    counts: outliers (see gather) and raw bits. */
-void KERNEL(uniform)(const float *coef, const uint8_t *cls, int64_t n, const int64_t *start, int64_t zero_below,
-                     float scale, float outlier, const float *rounding, const float *dead, int64_t width,
-                     const uint32_t *base, const int32_t *half, const uint8_t *shift, const uint8_t *order,
-                     float spacing, const float *centroids, uint32_t *rows, int32_t *index, float *out,
-                     int64_t *counts)
+void KERNEL(uniform)(const float *coef, const uint8_t *cls, int64_t n, const int64_t *start,
+                     int64_t zero_below, float scale, float outlier, const float *rounding, const float *dead,
+                     int64_t width, const uint32_t *base, const int32_t *half, const uint8_t *shift,
+                     const uint8_t *order, float spacing, const float *centroids, uint32_t *rows,
+                     int32_t *index, float *out, int64_t *counts)
 {
     thresholds limits = {rounding, dead, width};
     alphabet tables = {base, half, shift, order};

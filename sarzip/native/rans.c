@@ -3,7 +3,6 @@
 
 #define LOW_STATE ((uint64_t)1 << 16)
 
-
 /* Symbol row of each of n indices; returns the number of raw bits. */
 int64_t KERNEL(rans_rows)(const int32_t *index, const uint8_t *cls, int64_t n, const uint32_t *base,
                           const int32_t *half, const uint8_t *shift, const uint8_t *order,
@@ -49,7 +48,8 @@ void KERNEL(rans_put_raw)(const int32_t *index, const uint8_t *cls, const uint32
         at = put_bits(out, at, (uint64_t)k, s);
         if (escape[rows[i]]) {
             int64_t value = k >> s;
-            uint64_t excess = (uint64_t)((value < 0 ? -value : value) - half[c] - 1 + ((int64_t)1 << order[c]));
+            uint64_t excess =
+                (uint64_t)((value < 0 ? -value : value) - half[c] - 1 + ((int64_t)1 << order[c]));
             int64_t digits = 63 - __builtin_clzll(excess | 1);
             at = put_bits(out, at, value < 0, 1);
             at = put_bits(out, at, ((uint64_t)1 << (digits - order[c])) - 1, digits - order[c] + 1);
@@ -130,9 +130,10 @@ INLINE int64_t get_bits(bit_reader *from, int64_t count)
     return (int64_t)(word >> (at & 7) & (((uint64_t)1 << count) - 1));
 }
 
-/* Index from its coded value (below -half: an escape) and raw bits; corrupt bits leave the reader at -1. It is
-   needed seldom and kept out of the loop, which would run out of registers. */
-static __attribute__((noinline)) int64_t get_index(bit_reader *from, int64_t value, int64_t half, int64_t shift, int64_t order)
+/* Index from its coded value (below -half: an escape) and raw bits; corrupt bits leave the reader at -1. It
+   is needed seldom and kept out of the loop, which would run out of registers. */
+static __attribute__((noinline)) int64_t get_index(bit_reader *from, int64_t value, int64_t half,
+                                                   int64_t shift, int64_t order)
 {
     int64_t low = get_bits(from, shift);
     if (value < -half) {

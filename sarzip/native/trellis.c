@@ -1,8 +1,10 @@
-/* The trellis search of codec/entropy/trellis.py: LANES paths side by side, one coefficient of each a step. */
+/* The trellis search of codec/entropy/trellis.py: LANES paths side by side, one coefficient of each a
+   step. */
 #include "symbols.h"
 #include "vector.h"
 
-#define BIAS 0.15f /* residues are spaced by 4: a tie goes to the candidate nearer to zero, which is cheaper */
+/* Residues are spaced by 4: a tie goes to the candidate nearer to zero, which is cheaper. */
+#define BIAS 0.15f
 #define FAR 1e30f
 #define BLOCK 64 /* steps between which costs stay in the L1 cache */
 #define SPAN (BLOCK * LANES)
@@ -36,7 +38,8 @@ INLINE ints lowest(floats x)
 
 /* Fetch the rates of `count` coefficients, a multiple of LANES. One vector of four residues a coefficient:
    gathering them in a vector's lanes takes longer. */
-static void fetch_rates(const float *u, const uint8_t *cls, int64_t count, const candidates *of, span_rates *to)
+static void fetch_rates(const float *u, const uint8_t *cls, int64_t count, const candidates *of,
+                        span_rates *to)
 {
     int32_t lows[SPAN];
     for (int64_t i = 0; i < count; i += SIMD_WIDTH) {
@@ -88,36 +91,37 @@ INLINE int residue(int n, int s, int second)
 #define LOAD_PATH(s) before[s] = load_floats(path + LANES * (s) + lane);
 #define STORE_PATH(s) store_floats(path + LANES * (s) + lane, before[s]);
 #define KEEP(s) before[s] = after[s];
-#define STEP(s)                                                              \
-    {                                                                        \
-        floats one = before[(s) >> 1] + costs[residue(n, s, 0)];             \
-        floats two = before[((s) >> 1) + n / 2] + costs[residue(n, s, 1)];   \
-        ints second = two < one;                                             \
-        after[s] = lower(two, one);                                 \
-        bits[(s) >> 3] |= second & (1 << ((s) & 7));                         \
+#define STEP(s)                                                            \
+    {                                                                      \
+        floats one = before[(s) >> 1] + costs[residue(n, s, 0)];           \
+        floats two = before[((s) >> 1) + n / 2] + costs[residue(n, s, 1)]; \
+        ints second = two < one;                                           \
+        after[s] = lower(two, one);                                        \
+        bits[(s) >> 3] |= second & (1 << ((s) & 7));                       \
     }
 
-/* Steps of SIMD_WIDTH lanes from `lane` on, LANES coefficients from one to the next. path: (n, LANES) of costs,
-   updated; decisions: (groups, LANES) a step: bit s & 7 of group s >> 3 says that state s was reached from its
-   second predecessor. Indices of the local arrays are constants, so that they become registers. */
-#define SEARCH(N)                                                                                       \
-    static void search_##N(const float *u, const span_rates *of, int64_t count, int lane, float *path,  \
-                           uint8_t *zeroed, uint8_t *decisions)                                         \
-    {                                                                                                   \
-        enum { n = N, groups = (N + 7) / 8 };                                                           \
-        floats before[N], after[N];                                                                     \
-        REPEAT_##N(LOAD_PATH, 0) for (int64_t i = 0; i < count; i += LANES)                             \
-        {                                                                                               \
-            floats costs[4];                                                                            \
-            ints bits[groups] = {{0}};                                                                  \
-            price(u, of, i + lane, costs, zeroed);                                                      \
-            REPEAT_##N(STEP, 0) REPEAT_##N(KEEP, 0) for (int g = 0; g < groups; g++)                    \
-            {                                                                                           \
-                uint8_t *at = decisions + groups * i + LANES * g + lane;                                \
-                store_bytes(at, __builtin_convertvector(bits[g], bytes));                               \
-            }                                                                                           \
-        }                                                                                               \
-        REPEAT_##N(STORE_PATH, 0)                                                                       \
+/* Steps of SIMD_WIDTH lanes from `lane` on, LANES coefficients from one to the next. path: (n, LANES) of
+   costs, updated; decisions: (groups, LANES) a step: bit s & 7 of group s >> 3 says that state s was reached
+   from its second predecessor. Indices of the local arrays are constants, so that they become registers. */
+#define SEARCH(N)                                                                                      \
+    static void search_##N(const float *u, const span_rates *of, int64_t count, int lane, float *path, \
+                           uint8_t *zeroed, uint8_t *decisions)                                        \
+    {                                                                                                  \
+        enum { n = N, groups = (N + 7) / 8 };                                                          \
+        floats before[N], after[N];                                                                    \
+        REPEAT_##N(LOAD_PATH, 0);                                                                      \
+        for (int64_t i = 0; i < count; i += LANES) {                                                   \
+            floats costs[4];                                                                           \
+            ints bits[groups] = {{0}};                                                                 \
+            price(u, of, i + lane, costs, zeroed);                                                     \
+            REPEAT_##N(STEP, 0);                                                                       \
+            REPEAT_##N(KEEP, 0);                                                                       \
+            for (int g = 0; g < groups; g++) {                                                         \
+                uint8_t *at = decisions + groups * i + LANES * g + lane;                               \
+                store_bytes(at, __builtin_convertvector(bits[g], bytes));                              \
+            }                                                                                          \
+        }                                                                                              \
+        REPEAT_##N(STORE_PATH, 0);                                                                     \
     }
 
 SEARCH(4)
