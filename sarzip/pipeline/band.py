@@ -29,16 +29,14 @@ _SAMPLE_TYPES = (
 
 @dataclass(frozen=True)
 class BandTransform:
-    """One band as the codec sees it: its transform, dtype, and special values (see streams.class_map)."""
+    """One band as the codec sees it: its transform, dtype, and special values (see codec.validity)."""
 
     radiometry: Radiometry
     dtype: str
     specials: tuple[float | int, ...]
     shared_zero: bool
     level: bool = False
-    """Whether rounding to integers keeps the power of cells (see codec.signal.integer_rounding)."""
-    open_domain: bool = False
-    """Whether what is taken for power may be amplitude; the encoder then keeps the means of both."""
+    """Whether rounding to integers keeps the power of cells (see codec.rounding)."""
 
     @property
     def literal(self) -> int:
@@ -52,14 +50,8 @@ class BandTransform:
     def cell_power(
         self, signal: NDArray[np.float32], classes: NDArray[np.uint8], corner: tuple[int, int]
     ) -> NDArray[np.float64]:
-        """Sums of the relative power of the measurements over cells: see signal.cell_power."""
+        """Sums of the relative power of the measurements over cells: see power.cell_power."""
         return power.cell_power(signal, self.radiometry.relative_floor, classes, corner)
-
-    def cell_power_of_squares(
-        self, signal: NDArray[np.float32], validity: NDArray[np.uint8], corner: tuple[int, int]
-    ) -> NDArray[np.float64]:
-        """The same of the squares of the samples, floor included."""
-        return power.cell_power(signal * np.float32(2), 0.0, validity, corner)
 
     def restore(
         self,

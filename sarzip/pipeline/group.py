@@ -55,10 +55,6 @@ class Prepared:
         return Prepared(place, self.bands[:, -rows:].copy(), empty=self.empty[:, -rows // STRIDE :].copy())
 
 
-Powers = tuple[NDArray[np.float64], ...]
-"""Of every cell of a band: of its values; where it is open whether they are amplitudes, of their squares too."""
-
-
 @dataclass(frozen=True)
 class AnalysedGroup:
     """A group before anything depends on the quality.
@@ -70,7 +66,7 @@ class AnalysedGroup:
     content: Any
     streams: dict[int, bytes]
     validity: NDArray[np.uint8] | None = None
-    power: tuple[Powers, ...] = ()
+    power: tuple[NDArray[np.float64], ...] = ()
     thin: tuple[NDArray[Any], ...] = ()
 
 

@@ -246,8 +246,7 @@ def _band_plan(source: Source, band: int, options: PlanOptions, given: BandKind 
     level = np.dtype(dtype).kind in "iu" and verdict.domain != "db"
     unit = verdict.unit_scale if verdict.domain == "db" else 1.0
     radiometry = fit_radiometry(sample[measured], verdict.domain, unit=unit)
-    open_domain = (verdict.domain, verdict.alternative) == ("power", "amplitude")
-    transform = BandTransform(radiometry, dtype, specials, shared_zero, level, open_domain)
+    transform = BandTransform(radiometry, dtype, specials, shared_zero, level)
     return BandPlan(transform, verdict, sample, measured)
 
 
@@ -256,12 +255,25 @@ def _verdict(
 ) -> Verdict:
     """What a band holds; --domain decides the domain of what is not called anything else."""
     evidence = source.info.evidence[band]
-    verdict = detect(evidence, sample, given=given)
+    verdict = _harmless(detect(evidence, sample, given=given))
     open_kind = verdict.kind in (Kind.BACKSCATTER, Kind.UNKNOWN) or verdict.certainty is not Certainty.CERTAIN
     if options.domain == "auto" or given is not None or not open_kind:
         return verdict
     domain = BandKind(Kind.BACKSCATTER, options.domain)
     return replace(detect(evidence, sample, given=domain), reason="given with --domain")
+
+
+def _harmless(verdict: Verdict) -> Verdict:
+    """What may be amplitude and may be power is coded as amplitude.
+
+    If it is power, the errors in dB are half of what is reported, and the mean of both is kept; coded as
+    power, amplitudes would have twice the reported errors, and the mean of their squares would be lost
+    (0.27 dB in 5 % of all cells at quality 60, against 0.05 dB).
+    """
+    if (verdict.domain, verdict.alternative) != ("power", "amplitude"):
+        return verdict
+    reason = f"{verdict.reason}; coded as amplitude, which is safe for either"
+    return replace(verdict, domain="amplitude", alternative="power", reason=reason)
 
 
 def _with_fills(verdict: Verdict, fills: Sequence[float | int]) -> Verdict:

@@ -24,7 +24,6 @@ from sarzip.pipeline.group import (
     AnalysedGroup,
     DecodedGroup,
     EncodedGroup,
-    Powers,
     Prepared,
     View,
     dataset_mask,
@@ -111,8 +110,12 @@ class SignalGroups:
         """See GroupCoder: decodes the group as the decoder will, and says what its power lacks."""
         assert latents is not None and group.analysed is not None and group.analysed.validity is not None
         signal = self.codec.restore(latents)
-        before, after = group.analysed.power, self._powers(signal, group.analysed.validity)
-        corrections = [_correction(*pair) for pair in zip(before, after, strict=True)]
+        corrections = [
+            bias_correction.correction(original, decoded)
+            for original, decoded in zip(
+                group.analysed.power, self._powers(signal, group.analysed.validity), strict=True
+            )
+        ]
         if self._watch is not None:
             self._look(self._watch, signal, group.analysed)
         return group.streams | radiometry_stream(corrections)
@@ -199,15 +202,10 @@ class SignalGroups:
 
     def _powers(
         self, signal: NDArray[np.float32], validity: NDArray[np.uint8], corner: tuple[int, int] = (0, 0)
-    ) -> tuple[Powers, ...]:
+    ) -> tuple[NDArray[np.float64], ...]:
         """Power of every cell of a group, for each band. corner: its first row and column in the signal."""
-        found = []
-        for transform, plane, flags in zip(self._transforms, signal, validity, strict=True):
-            powers: Powers = (transform.cell_power(plane, flags, corner),)
-            if transform.open_domain:
-                powers += (transform.cell_power_of_squares(plane, flags, corner),)
-            found.append(powers)
-        return tuple(found)
+        planes = zip(self._transforms, signal, validity, strict=True)
+        return tuple(each.cell_power(plane, flags, corner) for each, plane, flags in planes)
 
     def _silence(self, latents: NDArray[np.float32], empty: NDArray[np.uint8]) -> None:
         """Zero the latents that no measurement depends on: with no valid pixel within the halo of restoring
@@ -236,9 +234,3 @@ class SignalGroups:
         for axis in (0, 1):
             cells = np.lib.stride_tricks.sliding_window_view(cells, 2 * reach + 1, axis).all(-1)
         return np.asarray(cells)
-
-
-def _correction(original: Powers, decoded: Powers) -> NDArray[np.int16]:
-    """What the power of each cell lacks; where it is open what power is, a compromise."""
-    found = [bias_correction.correction(*pair) for pair in zip(original, decoded, strict=True)]
-    return found[0] if len(found) == 1 else bias_correction.balanced_correction(*found)

@@ -260,11 +260,10 @@ def _doubts(plan: ScenePlan) -> tuple[str, ...]:
 
 
 def _under(band: BandPlan) -> str:
-    """What the other reading of amplitude or power would make of errors in dB: 20 lg a against 10 lg p."""
-    if not band.lossy or {band.verdict.domain, band.verdict.alternative} != {"amplitude", "power"}:
+    """What the other reading would make of errors in dB: 10 lg p against 20 lg a."""
+    if not band.lossy or (band.verdict.domain, band.verdict.alternative) != ("amplitude", "power"):
         return ""
-    times = "half" if band.verdict.alternative == "power" else "twice"
-    return f"; as {band.verdict.alternative} its errors in dB would be {times} as large"
+    return "; if it is power, its errors in dB are half as large"
 
 
 @contextlib.contextmanager

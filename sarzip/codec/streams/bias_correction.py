@@ -56,16 +56,6 @@ def correction(original: NDArray[np.float64], decoded: NDArray[np.float64]) -> N
     return np.clip(np.rint(10 * np.log10(ratio) / UNIT_DB), -_LARGEST, _LARGEST).astype(np.int16)
 
 
-def balanced_correction(power: NDArray[np.int16], square: NDArray[np.int16]) -> NDArray[np.int16]:
-    """The correction for a band of which it is open whether it holds power or amplitude.
-
-    power, square: what the values and their squares, which are the power if they are amplitudes, would need.
-    A gain of g dB on the values is one of 2·g on the squares: that of a third of the sum leaves both the same
-    bias, with opposite signs.
-    """
-    return np.rint((power + square.astype(np.int32)) / 3).astype(np.int16)
-
-
 def encode_cells(cells: NDArray[np.int16]) -> bytes:
     """Corrections of one group to bytes; empty when all are zero.
 
