@@ -197,7 +197,7 @@ def file_name_claims(evidence: Evidence) -> Iterator[Claim]:
     if words.other is not None and not (words.echo and words.other_text in _VAGUE):
         yield Claim(words.other, "file name", words.other_text)
     if rtc:
-        domain = _HYP3_SCALE[rtc.group(1).lower()]
+        domain: str | None = _HYP3_SCALE[rtc.group(1).lower()]
         yield Claim(_K.BACKSCATTER, "file name", f"HyP3 scale '{rtc.group(1)}'", domain)
     elif words.echo:
         domain = words.domain or ("power" if _OPERA_RTC.match(stem) else None)
