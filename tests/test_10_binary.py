@@ -1,8 +1,6 @@
-"""Binary coder: compiled and plain Python agree to the last bit, streams have one form, decoding is total."""
+"""Binary coder: kernels and plain Python agree to the last bit, streams have one form, decoding is total."""
 
 from __future__ import annotations
-
-from typing import Any
 
 import numpy as np
 from hypothesis import given, settings
@@ -10,39 +8,31 @@ from hypothesis import strategies as st
 from support.reference_binary import Decoder, Encoder, Model
 
 from sarzip.codec.entropy import binary as bc
-from sarzip.jit.compile import compiled
+from sarzip.native import kernel
 
 CONTEXTS = 5
 
 
-@compiled("void(int64[::1], uint8[::1], uint16[:, ::1], int64[::1], int64[::1], int64)")
-def _encode(coder: Any, out: Any, model: Any, contexts: Any, bits: Any, limit: int) -> None:
-    for i in range(bits.size):
-        if contexts[i] < 0:
-            bc.put(coder, out, -contexts[i], bits[i])
-        else:
-            bc.encode_bit(coder, out, model, contexts[i], bits[i], limit)
-
-
-@compiled("void(int64[::1], uint8[::1], uint16[:, ::1], int64[::1], int64[::1], int64)")
-def _decode(coder: Any, data: Any, model: Any, contexts: Any, bits: Any, limit: int) -> None:
-    for i in range(bits.size):
-        if contexts[i] < 0:
-            bits[i] = bc.take(coder, data, -contexts[i])
-        else:
-            bits[i] = bc.decode_bit(coder, data, model, contexts[i], limit)
+_encode = kernel(
+    "binary_encode",
+    "void(int64[::1], uint8[::1], uint16[:,::1], const int64[::1], const int64[::1], int64, int64)",
+)
+_decode = kernel(
+    "binary_decode",
+    "void(int64[::1], const uint8[::1], int64, uint16[:,::1], const int64[::1], int64[::1], int64, int64)",
+)
 
 
 def encode(contexts: np.ndarray, bits: np.ndarray, limit: int) -> bytes:
     coder, out = bc.new_encoder(), np.zeros(2 * bits.size + 8, np.uint8)
-    _encode(coder, out, bc.new_model(CONTEXTS), contexts, bits, limit)
+    _encode(coder, out, bc.new_model(CONTEXTS), contexts, bits, bits.size, limit)
     return bc.finished(coder, out)
 
 
 def decode(data: bytes, contexts: np.ndarray, limit: int) -> tuple[np.ndarray, bool]:
     found = np.zeros(contexts.size, np.int64)
     coder, stream = bc.new_decoder(data)
-    _decode(coder, stream, bc.new_model(CONTEXTS), contexts, found, limit)
+    _decode(coder, stream, stream.size, bc.new_model(CONTEXTS), contexts, found, found.size, limit)
     return found, bc.read_to_end(coder, stream)
 
 

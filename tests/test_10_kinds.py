@@ -187,7 +187,7 @@ OPERA = "OPERA_L2_RTC-S1_T069-147170-IW1_20231001T000000Z_S1A_30_v1.0_{}.tif"
         (IFG.format("lv_theta"), (K.ANGLE, None)),
         (IFG.format("water_mask"), (K.CLASS, None)),
         (IFG.format("conncomp"), (K.CLASS, None)),
-        (OPERA.format("VV"), (K.BACKSCATTER, None)),
+        (OPERA.format("VV"), (K.BACKSCATTER, "power")),
         (OPERA.format("mask"), (K.CLASS, None)),
         ("OPERA_L2_RTC-S1-STATIC_T069-147170-IW1_20140403_S1A_30_v1.0_number_of_looks.tif", (K.COUNT, None)),
         ("OPERA_L2_RTC-S1-STATIC_T069_S1A_30_v1.0_rtc_anf_gamma0_to_beta0.tif", (K.AUXILIARY, None)),

@@ -71,7 +71,7 @@ def test_columns_of_a_strip_in_raster_order():
     signal = _sea(64, 64)
     signal[10, [3, 40]], signal[50, [35, 9]] = (11.0, 12.0), (13.0, 14.0)
     found = find(signal, np.zeros(signal.shape, np.uint8), LITERAL)
-    np.testing.assert_array_equal(found.within(slice(32, 64)), [12.0, 13.0])
+    np.testing.assert_array_equal(found.within(slice(0, 64), slice(32, 64)), [12.0, 13.0])
 
 
 @settings(max_examples=60)

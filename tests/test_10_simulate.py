@@ -173,7 +173,7 @@ def test_the_landscape_has_everything() -> None:
         fields = land.slow_fields(key, 400.0, (-1, -1), (70, 70))
         for row in range(0, 512, 7):
             for column in range(0, 512, 7):
-                shares[land._cover(key, 400.0, fields, (-1, -1), (row, column))[0]] += 1
+                shares[land.cover(key, 400.0, fields, (-1, -1), (row, column))] += 1
     shares /= shares.sum()
     assert (shares > 0.003).all(), shares
     assert shares.max() < 0.7, shares

@@ -25,7 +25,7 @@ from support.scenes import speckled
 import sarzip
 from sarzip.cli import run
 from sarzip.errors import InputError, OutputError, UsageError
-from sarzip.pipeline import encode, group
+from sarzip.pipeline import encode, signal_group
 from sarzip.system import outputs as atomic
 from sarzip.usecases.verify import verify
 
@@ -242,8 +242,8 @@ def test_permission_that_is_withdrawn(files, monkeypatch):
 
 @pytest.mark.parametrize("change", ["touched", "grown", "cut"])
 def test_sarz_that_changes_while_it_is_read(change, files, monkeypatch):
-    real = group.SignalGroups.decode
-    monkeypatch.setattr(group.SignalGroups, "decode", changing(real, files.packed, change))
+    real = signal_group.SignalGroups.decode
+    monkeypatch.setattr(signal_group.SignalGroups, "decode", changing(real, files.packed, change))
     with pytest.raises(InputError, match="changed while it was being read"):
         sarzip.decompress(files.packed, files.out / "a.tif", unpack(files.model, 1))
     assert list(files.out.iterdir()) == []
@@ -251,8 +251,8 @@ def test_sarz_that_changes_while_it_is_read(change, files, monkeypatch):
 
 @pytest.mark.parametrize("change", ["touched", "grown", "cut"])
 def test_raster_that_changes_while_it_is_read(change, files, monkeypatch):
-    real = group.SignalGroups.encode
-    monkeypatch.setattr(group.SignalGroups, "encode", changing(real, files.source, change))
+    real = signal_group.SignalGroups.encode
+    monkeypatch.setattr(signal_group.SignalGroups, "encode", changing(real, files.source, change))
     with pytest.raises(InputError, match="changed while it was being read"):
         sarzip.compress(files.source, files.out / "a.sarz", pack(files.model))
     assert list(files.out.iterdir()) == []
@@ -303,8 +303,8 @@ def test_workers_that_die(fault, threads, files, monkeypatch, capfd):
         ("prepare", packed),
     ):
         with monkeypatch.context() as patch:
-            real = getattr(group.SignalGroups, name)
-            patch.setattr(group.SignalGroups, name, dying(real, 0 if work is packed else 2))
+            real = getattr(signal_group.SignalGroups, name)
+            patch.setattr(signal_group.SignalGroups, name, dying(real, 0 if work is packed else 2))
             assert work("--threads", str(threads), "--device", "cpu") == 1
         message = capfd.readouterr().err
         assert message.startswith("sarzip: ") and message.count("\n") == 1 and str(fault) in message

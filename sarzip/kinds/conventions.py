@@ -51,6 +51,9 @@ _SQUARED = re.compile(r"calibration_factor|scale_factor")
 # SOURCE: HyP3 RTC product guide: …_RTCzz_u_defklm_ssss with d = gamma0/sigma0, e = power/decibel/amplitude.
 _HYP3_RTC = re.compile(r"_RTC\d\d_[GS]_[gs]([pda])[uw][nf][ec][dm]_[0-9A-F]{4}", re.I)
 _HYP3_SCALE = {"p": "power", "d": "db", "a": "amplitude"}
+# SOURCE: OPERA RTC-S1 product specification: gamma0 in linear power.
+_OPERA_RTC = re.compile(r"OPERA_L2_RTC-S1(-STATIC)?_", re.I)
+
 # SOURCE: HyP3 RTC and InSAR product guides, names of the layers behind the four-digit id.
 _HYP3_LAYER = re.compile(r"_[0-9A-F]{4}_([A-Za-z_]+)$")
 _HYP3_LAYERS = {
@@ -194,10 +197,11 @@ def file_name_claims(evidence: Evidence) -> Iterator[Claim]:
     if words.other is not None and not (words.echo and words.other_text in _VAGUE):
         yield Claim(words.other, "file name", words.other_text)
     if rtc:
-        domain = _HYP3_SCALE[rtc.group(1).lower()]
+        domain: str | None = _HYP3_SCALE[rtc.group(1).lower()]
         yield Claim(_K.BACKSCATTER, "file name", f"HyP3 scale '{rtc.group(1)}'", domain)
     elif words.echo:
-        yield Claim(_K.BACKSCATTER, "file name", words.echo_text, words.domain)
+        domain = words.domain or ("power" if _OPERA_RTC.match(stem) else None)
+        yield Claim(_K.BACKSCATTER, "file name", words.echo_text, domain)
 
 
 def _by_suffix(stem: str, evidence: Evidence) -> Iterator[Claim]:

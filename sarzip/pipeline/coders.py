@@ -13,9 +13,11 @@ from sarzip.errors import CorruptError, ModelError
 from sarzip.grid import Grid
 from sarzip.pipeline.band import BandTransform
 from sarzip.pipeline.decode import Decoder, Hooks, RegionGroups
-from sarzip.pipeline.group import GroupCoder, SampleGroups, SignalGroups
+from sarzip.pipeline.group import GroupCoder
 from sarzip.pipeline.models import ModelStore
+from sarzip.pipeline.sample_group import SampleGroups
 from sarzip.pipeline.selection import Region, whole_scene
+from sarzip.pipeline.signal_group import SignalGroups
 from sarzip.system.machine import Machine, choose_machine
 
 _FEW_GROUPS = 16

@@ -23,11 +23,13 @@ from sarzip.container import Header, ModelRef, SetHeader
 from sarzip.errors import InputError, ModelError, UsageError
 from sarzip.grid import Grid, Window
 from sarzip.kinds import EXACT as KEPT
-from sarzip.kinds import BandKind, Certainty, Kind, Verdict, detect, parse_band_kinds
+from sarzip.kinds import BandKind, Certainty, Kind, SpecialValue, Verdict, detect, parse_band_kinds
 from sarzip.pipeline.band import EXACT_DOMAIN, BandTransform
-from sarzip.pipeline.doubt import Watch
-from sarzip.pipeline.group import GroupCoder, SampleGroups, SignalGroups
+from sarzip.pipeline.doubt import Objections, Watch
+from sarzip.pipeline.group import GroupCoder
 from sarzip.pipeline.pairing import Grouping, profile
+from sarzip.pipeline.sample_group import SampleGroups
+from sarzip.pipeline.signal_group import SignalGroups
 from sarzip.pipeline.sources import Source
 from sarzip.version import __version__
 
@@ -47,7 +49,8 @@ _MOST_SPECIALS = 12  # of the 15 classes that a class map can hold
 class PlanOptions:
     """What the user decides. domain: of bands of backscatter, 'auto' or one of DOMAINS. others: of OTHERS.
     band_kinds: texts like '3=phase', see kinds.parse_band_kinds. lossless: every band bit for bit. exact:
-    0-based bands to keep, with the reason. group: side of a group in pixels.
+    0-based bands to keep, with the reason. fills: of bands, values that are no measurements. group: side of a
+    group in pixels.
     """
 
     domain: str = "auto"
@@ -55,6 +58,7 @@ class PlanOptions:
     band_kinds: tuple[str, ...] = ()
     lossless: bool = False
     exact: Mapping[int, str] = field(default_factory=dict)
+    fills: Mapping[int, tuple[float | int, ...]] = field(default_factory=dict)
     group: int = 1024
 
     def __post_init__(self) -> None:
@@ -62,6 +66,12 @@ class PlanOptions:
             raise UsageError(f"--domain {self.domain}: expected auto, {', '.join(DOMAINS)}")
         if self.others not in OTHERS:
             raise UsageError(f"--others {self.others}: expected {', '.join(OTHERS)}")
+
+    def after(self, objections: Objections) -> PlanOptions:
+        """What to plan with after a file that must not stay."""
+        fills = {band: (*self.fills.get(band, ()), value) for band, value in objections.fills.items()}
+        exact = {band: f"coded as backscatter, {why}" for band, why in objections.exact.items()}
+        return replace(self, exact={**self.exact, **exact}, fills={**self.fills, **fills})
 
 
 @dataclass(frozen=True)
@@ -230,6 +240,7 @@ def _band_plan(source: Source, band: int, options: PlanOptions, given: BandKind 
         reason = options.exact.get(band)
         verdict = replace(verdict, treatment=KEPT, reason=reason or verdict.reason)
         return BandPlan(BandTransform(Radiometry(EXACT_DOMAIN), dtype, (), False), verdict, sample, measured)
+    verdict = _with_fills(verdict, options.fills.get(band, ()))
     specials = _with_found(specials, verdict, dtype)
     measured = class_map.classify(sample, specials, shared_zero) == 0
     level = np.dtype(dtype).kind in "iu" and verdict.domain != "db"
@@ -244,12 +255,33 @@ def _verdict(
 ) -> Verdict:
     """What a band holds; --domain decides the domain of what is not called anything else."""
     evidence = source.info.evidence[band]
-    verdict = detect(evidence, sample, given=given)
+    verdict = _harmless(detect(evidence, sample, given=given))
     open_kind = verdict.kind in (Kind.BACKSCATTER, Kind.UNKNOWN) or verdict.certainty is not Certainty.CERTAIN
     if options.domain == "auto" or given is not None or not open_kind:
         return verdict
     domain = BandKind(Kind.BACKSCATTER, options.domain)
     return replace(detect(evidence, sample, given=domain), reason="given with --domain")
+
+
+def _harmless(verdict: Verdict) -> Verdict:
+    """What may be amplitude and may be power is coded as amplitude.
+
+    If it is power, the errors in dB are half of what is reported, and the mean of both is kept; coded as
+    power, amplitudes would have twice the reported errors, and the mean of their squares would be lost
+    (0.27 dB in 5 % of all cells at quality 60, against 0.05 dB).
+    """
+    if (verdict.domain, verdict.alternative) != ("power", "amplitude"):
+        return verdict
+    reason = f"{verdict.reason}; coded as amplitude, which is safe for either"
+    return replace(verdict, domain="amplitude", alternative="power", reason=reason)
+
+
+def _with_fills(verdict: Verdict, fills: Sequence[float | int]) -> Verdict:
+    """The verdict with values that turned up while encoding."""
+    found = tuple(
+        SpecialValue(value, "fill", f"{value:.9g}", "one value below all others") for value in fills
+    )
+    return replace(verdict, specials=(*verdict.specials, *found)) if found else verdict
 
 
 def _with_found(specials: tuple[float | int, ...], verdict: Verdict, dtype: str) -> tuple[float | int, ...]:

@@ -7,7 +7,7 @@ from collections.abc import Callable
 from typing import Any, BinaryIO
 
 from sarzip.container import Writer
-from sarzip.pipeline.doubt import Watch
+from sarzip.pipeline.doubt import Objections, Watch
 from sarzip.pipeline.encode import SceneEncoder
 from sarzip.pipeline.plan import ScenePlan
 from sarzip.pipeline.quality import TOLERANCE, Goal
@@ -25,7 +25,7 @@ _ATTEMPTS = 4
 
 class SceneWriter:
     """Streams a source into a file. rmse_db: what the search for an RMSE ended with. objections: of the last
-    file, the bands that are no backscatter after all (see doubt).
+    file, what must not be coded like this (see doubt).
     """
 
     def __init__(
@@ -36,11 +36,12 @@ class SceneWriter:
         self._machine = machine
         self._progress = progress
         self.rmse_db: float | None = None
-        self.objections: dict[int, str] = {}
+        self.objections = Objections({}, {})
 
     def write(self, sink: BinaryIO, step_db: float, summary: dict[str, Any] | None = None) -> int:
         """Write the whole file at a step in dB and return its size in bytes."""
-        watch = Watch(self._plan.lossy)
+        linear = {band: self._plan.transforms[band].radiometry.domain != "db" for band in self._plan.lossy}
+        watch = Watch(linear)
         header, coders = self._plan.header_at(step_db), self._plan.coders(step_db, watch)
         writer = Writer(sink, header)
         encoder = SceneEncoder(self._source, header.grid, coders, self._machine)

@@ -13,29 +13,16 @@ from statistics import NormalDist
 import numpy as np
 from numpy.typing import NDArray
 
-from sarzip.simulate.loops import compiled
+from sarzip.native import kernel
 
-_GOLDEN = np.uint64(0x9E3779B97F4A7C15)
-_M1 = np.uint64(0xBF58476D1CE4E5B9)
-_M2 = np.uint64(0x94D049BB133111EB)
+_bits = kernel("position_bits", "int64(int64, int64, int64)")
 
 
-@compiled
-def mix(x: np.uint64) -> np.uint64:
-    """SplitMix64's finaliser: 64 bits in, 64 well-mixed bits out."""
-    x = (x ^ (x >> np.uint64(30))) * _M1
-    x = (x ^ (x >> np.uint64(27))) * _M2
-    return x ^ (x >> np.uint64(31))
-
-
-@compiled
 def bits(key: np.uint64, row: int, column: int) -> np.uint64:
     """64 random bits of a position; row and column may be negative, down to -2^20."""
-    place = (np.uint64(row + 1048576) << np.uint64(32)) | np.uint64(column + 1048576)
-    return mix(key + place * _GOLDEN)
+    return np.uint64(_bits(int(key), row, column) % (1 << 64))
 
 
-@compiled
 def uniform(key: np.uint64, row: int, column: int) -> float:
     """Uniform number in [0, 1) of a position."""
     return float(bits(key, row, column) >> np.uint64(11)) * (1.0 / 9007199254740992.0)

@@ -12,11 +12,26 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
-from sarzip.simulate.chance import bits
-from sarzip.simulate.loops import compiled
+from sarzip.native import kernel
 
 REACH = 8
 """Half length of the shaping filter, pixels; beyond it lies under 1 % of the response's energy."""
+
+_shaped_look = kernel(
+    "shaped_look",
+    "void(const float32[:,::1], int64, int64, int64, int64, int64, int64, const float32[::1], "
+    "const float32[::1], const float32[::1], float32[::1], float32[:,::1], float32[:,::1])",
+)
+_add_responses = kernel(
+    "add_responses",
+    "void(float32[:,::1], float32[:,::1], int64, int64, const int64[:,::1], const float32[:,:,::1], int64, "
+    "const float32[:,::1], int64)",
+)
+_add_power = kernel(
+    "add_power",
+    "void(float32[:,::1], int64, const float32[:,::1], const float32[:,::1], int64, int64, float64, int64, "
+    "int64)",
+)
 
 
 def impulse_response(
@@ -51,7 +66,6 @@ def look_weights(looks: float) -> NDArray[np.float32]:
     return (weights / weights.sum()).astype(np.float32)
 
 
-@compiled
 def shaped_look(
     amplitude: NDArray[np.float32],
     origin: tuple[int, int],
@@ -66,37 +80,14 @@ def shaped_look(
     column of its first pixel. lane (0 or 1) picks the half of a position's random bits. filters: along rows'
     direction (vertical) and along columns' direction (horizontal).
     """
-    vertical, horizontal = filters
-    high, wide = amplitude.shape
-    rows, columns = high - 2 * REACH, wide - 2 * REACH
-    real, imaginary = np.zeros((rows, columns), np.float32), np.zeros((rows, columns), np.float32)
-    white_real, white_imaginary = np.empty(wide, np.float32), np.empty(wide, np.float32)
-    line_real, line_imaginary = np.empty(columns, np.float32), np.empty(columns, np.float32)
-    shift, low = np.uint64(32 * lane), np.uint64(0xFFFF)
-    for row in range(high):
-        for column in range(wide):
-            word = bits(key, origin[0] + row, origin[1] + column) >> shift
-            strength = amplitude[row, column]
-            white_real[column] = strength * table[word & low]
-            white_imaginary[column] = strength * table[(word >> np.uint64(16)) & low]
-        for column in range(columns):
-            line_real[column] = line_imaginary[column] = np.float32(0)
-        for tap in range(2 * REACH + 1):
-            weight = horizontal[tap]
-            for column in range(columns):
-                line_real[column] += weight * white_real[column + tap]
-                line_imaginary[column] += weight * white_imaginary[column + tap]
-        for tap in range(2 * REACH + 1):
-            target = row - tap
-            if 0 <= target < rows:
-                weight = vertical[tap]
-                for column in range(columns):
-                    real[target, column] += weight * line_real[column]
-                    imaginary[target, column] += weight * line_imaginary[column]
+    rows, columns = (size - 2 * REACH for size in amplitude.shape)
+    real, imaginary = np.zeros((2, rows, columns), np.float32)
+    scratch = np.empty(2 * amplitude.shape[1] + 2 * columns, np.float32)
+    white = (*origin, int(key), lane, *filters, table)
+    _shaped_look(amplitude, rows, columns, *white, scratch, real, imaginary)
     return real, imaginary
 
 
-@compiled
 def add_responses(
     real: NDArray[np.float32],
     imaginary: NDArray[np.float32],
@@ -110,20 +101,10 @@ def add_responses(
     followed. profiles: (n, 2, 2 m + 1) responses along the column and along the row. strengths: (n, 2)
     complex amplitude.
     """
-    rows, columns = real.shape
-    middle = profiles.shape[2] // 2
-    for n in range(centres.shape[0]):
-        row, column, reach = centres[n]
-        left, right = max(column - reach, 0), min(column + reach + 1, columns)
-        for i in range(max(row - reach, 0), min(row + reach + 1, rows)):
-            down = profiles[n, 0, middle + i - row]
-            for j in range(left, right):
-                gain = down * profiles[n, 1, middle + j - column]
-                real[i, j] += gain * strengths[n, 0]
-                imaginary[i, j] += gain * strengths[n, 1]
+    points = (centres, profiles, profiles.shape[2], strengths, len(centres))
+    _add_responses(real, imaginary, *real.shape, *points)
 
 
-@compiled
 def add_power(
     power: NDArray[np.float32],
     real: NDArray[np.float32],
@@ -132,9 +113,5 @@ def add_power(
     multilook: tuple[int, int],
 ) -> None:
     """Add `weight` times the look's power, averaged over boxes of multilook samples, to `power` in place."""
-    down, right = multilook
-    scale = np.float32(weight / (down * right))
-    for row in range(real.shape[0]):
-        for column in range(real.shape[1]):
-            square = real[row, column] ** 2 + imaginary[row, column] ** 2
-            power[row // down, column // right] += scale * square
+    scale = weight / (multilook[0] * multilook[1])
+    _add_power(power, power.shape[1], real, imaginary, *real.shape, scale, *multilook)

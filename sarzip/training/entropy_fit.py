@@ -8,9 +8,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from sarzip.codec.entropy.coder import CENTROIDS, SHIFT_UNIT, EntropyModel
-from sarzip.codec.entropy.rans import LANES, MACHINES
+from sarzip.codec.entropy.rans import MACHINES
 from sarzip.codec.entropy.tables import COUNTED, build_tables
-from sarzip.jit.compile import compiled
+from sarzip.native import kernel
 
 # Lattice spacing in steps, by number of states: at equal step the three then give about the same distortion.
 SPACING = {1: 1.0, 4: 0.62, 8: 0.62, 16: 0.62, 32: 0.62, 64: 0.62}
@@ -20,18 +20,11 @@ SPACING = {1: 1.0, 4: 0.62, 8: 0.62, 16: 0.62, 32: 0.62, 64: 0.62}
 LAMBDA = {1: 0.12, 4: 0.3, 8: 0.3, 16: 0.3, 32: 0.3, 64: 0.3}
 
 
-@compiled("void(int32[::1], uint8[::1], uint8[::1], uint8[::1], uint8[::1], int64[:,:,::1])")
-def _count(index, cls, shift, following, quantiser, counts):  # type: ignore[no-untyped-def]
-    state = np.zeros(LANES, np.uint8)
-    last = counts.shape[2] - 1
-    for i in range(index.shape[0]):
-        c = cls[i]
-        k = np.int64(index[i])
-        s = np.int64(state[i & (LANES - 1)])
-        r = np.int64(shift[c])
-        value = abs((k + ((1 << r) >> 1)) >> r)
-        counts[c, quantiser[s], min(value, last)] += 1
-        state[i & (LANES - 1)] = following[2 * s + (k & 1)]
+_count = kernel(
+    "count_symbols",
+    "void(const int32[::1], const uint8[::1], int64, const uint8[::1], const uint8[::1], const uint8[::1], "
+    "int64[:,:,::1], int64, int64)",
+)
 
 
 @dataclass(frozen=True)
@@ -85,7 +78,8 @@ def fit_model(
         index, _ = model._search(coef, cls, order, model.lam)
         lattice = model._place(index, cls, order, [])
         counts = np.zeros((classes, quantisers, COUNTED), np.int64)
-        _count(index, order.classes, model.tables.shift, machine.next, machine.quantiser, counts)
+        rules = (model.tables.shift, machine.next, machine.quantiser)
+        _count(index, order.classes, index.size, *rules, counts, *counts.shape[1:])
         model = replace(model, tables=build_tables(sigma, quantisers, config.bits, config.shape, counts))
     centroids = _fit_centroids(coef / np.float32(model.spacing), cls, lattice, classes)
     seen = np.maximum(counts.sum(axis=(1, 2)), 1)

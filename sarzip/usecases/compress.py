@@ -228,7 +228,7 @@ class _Job:
                 step, size = writer.write_to_goal(sink, Goal(fidelity, plan.pixels, self.source_bytes))
             if not writer.objections:
                 return _Written(plan, size, step, writer.rmse_db)
-            how = replace(how, exact={**how.exact, **writer.objections})
+            how = how.after(writer.objections)
             sink.seek(0)
             sink.truncate()
 
@@ -251,10 +251,19 @@ def _doubts(plan: ScenePlan) -> tuple[str, ...]:
             taken = f"{verdict.domain} backscatter" if band.lossy else f"{verdict.kind.value}, kept exactly"
             other = f", or {verdict.alternative}" if verdict.alternative else ""
             notes.append(
-                f"band {number}: a guess: {taken}{other} ({verdict.reason}); --band-kind {number}=KIND "
-                "decides"
+                f"band {number}: a guess: {taken}{other} ({verdict.reason}){_under(band)}; --band-kind "
+                f"{number}=KIND decides"
             )
+        if not band.lossy and verdict.reason.startswith("coded as backscatter"):
+            notes.append(f"band {number}: kept exactly: {verdict.reason}")
     return tuple(notes)
+
+
+def _under(band: BandPlan) -> str:
+    """What the other reading would make of errors in dB: 10 lg p against 20 lg a."""
+    if not band.lossy or (band.verdict.domain, band.verdict.alternative) != ("amplitude", "power"):
+        return ""
+    return "; if it is power, its errors in dB are half as large"
 
 
 @contextlib.contextmanager

@@ -157,7 +157,9 @@ class EntropyModel:
         rows, index = np.empty(order.classes.size, np.uint32), np.empty(order.classes.size, np.int32)
         values, counts = np.empty(cls.size, np.float32), np.empty(2, np.int64)
         scale, spacing = np.float32(1.0 / self.spacing), np.float32(self.spacing * step)
-        coded = (coef, cls, order.start, self.zero_below, scale, outlier, *uniform_thresholds(tables, lam))
+        rounding, dead = uniform_thresholds(tables, lam)
+        limits = (scale, outlier, rounding, dead, rounding.shape[1])
+        coded = (coef, cls, cls.size, order.start, self.zero_below, *limits)
         symbols = (tables.base, tables.table_half, tables.shift, tables.order)
         uniform(*coded, *symbols, spacing, self._shifts(), rows, index, values, counts)
         exceptions = self._exceptions(coef, cls, outlier) if counts[0] else []
@@ -214,10 +216,10 @@ class EntropyModel:
         """Coefficients (n,) in steps, times `step`, of indices in coding order."""
         spacing = np.float32(self.spacing * step)
         values = np.zeros(index.size + 1, np.float32)
-        machine = MACHINES[self.n_states]
-        values_of(index, order.classes, machine.next, machine.quantiser, spacing, self._shifts(), values)
+        machine = MACHINES[self.n_states].arguments
+        values_of(index, order.classes, index.size, *machine, spacing, self._shifts(), values)
         out = np.empty(cls.size, np.float32)
-        scatter_values(values, np.ascontiguousarray(cls), order.start, self.zero_below, out)
+        scatter_values(values, np.ascontiguousarray(cls), cls.size, order.start, self.zero_below, out)
         self._replace(out, cls, exceptions, spacing)
         return out
 
@@ -266,7 +268,7 @@ class EntropyModel:
         """The coding order for classes uint8 (n,)."""
         self._check(cls)
         parts = np.zeros((4, 256), np.int64)
-        histogram(np.ascontiguousarray(cls), parts)
+        histogram(np.ascontiguousarray(cls), cls.size, parts)
         counts = parts.sum(axis=0)
         counts[: self.zero_below] = 0
         start = np.cumsum(counts) - counts
@@ -287,7 +289,8 @@ class EntropyModel:
         scale = np.float32(1.0 / self.spacing)
         outlier = _outlier(lam)
         source = np.ascontiguousarray(coef)
-        outliers = gather(source, np.ascontiguousarray(cls), order.start, self.zero_below, scale, outlier, u)
+        places = (np.ascontiguousarray(cls), cls.size, order.start, self.zero_below)
+        outliers = gather(source, *places, scale, outlier, u)
         u[m:] = 0.0
         index = quantise_clean(u[:padded], active, self.tables, self.n_states, lam)[:m]
         return index, self._exceptions(coef, cls, outlier) if outliers else []
@@ -312,7 +315,7 @@ class EntropyModel:
         points = np.zeros(index.size + 1, np.int32)
         points[:-1] = lattice_points(index, self.n_states)
         out = np.empty(cls.size, np.int32)
-        scatter(points, np.ascontiguousarray(cls), order.start, self.zero_below, out)
+        scatter(points, np.ascontiguousarray(cls), cls.size, order.start, self.zero_below, out)
         for position, point in exceptions:
             out[position] = point
         return out

@@ -17,15 +17,26 @@ from numpy.typing import NDArray
 
 from sarzip.codec.entropy import binary as binary_coder
 from sarzip.errors import CorruptError
-from sarzip.jit.compile import compiled, inlined
+from sarzip.native import kernel
 
 # Zeros without a nodata tag are a border when they come in horizontal runs; dark water has shorter ones.
 ZERO_RUN = 16
 _MAX_CLASSES = 15
 _MANY = 31
 _BLOCK = 64
-_COUNTED = binary_coder.LIMIT
 _FILL_WIDTH = 1024
+
+
+_mark_long_runs = kernel(
+    "mark_long_runs", "void(const boolean[:,::1], int64, int64, int64, int64, uint8[:,::1])"
+)
+_empty = kernel("empty_squares", "void(const uint8[:,::1], int64, int64, uint8[:,::1])")
+_occurring = kernel("occurring", "int64(const uint8[::1], int64)")
+_code_planes = kernel(
+    "code_planes",
+    "int64(int64[::1], uint8[::1], int64, uint8[:,::1], int64, int64, const int64[::1], int64, int64, "
+    "uint8[::1], int64)",
+)
 
 
 def special_values(dtype: np.dtype[Any] | str, nodata: float | int | None) -> tuple[float | int, ...]:
@@ -70,23 +81,10 @@ def classify(values: NDArray[Any], specials: Sequence[float | int], shared_zero:
         if not hit.any():
             continue
         if special == 0 and shared_zero:
-            _mark_long_runs(hit, min(ZERO_RUN, hit.shape[1]), number, classes)
+            _mark_long_runs(hit, *hit.shape, min(ZERO_RUN, hit.shape[1]), number, classes)
         else:
             classes[hit] = number
     return classes
-
-
-@compiled("void(boolean[:, ::1], int64, int64, uint8[:, ::1])")
-def _mark_long_runs(hit: Any, length: int, number: int, classes: Any) -> None:
-    """Give the True pixels that lie in a horizontal run of at least `length` the class `number`."""
-    for i in range(hit.shape[0]):
-        start = 0
-        for j in range(hit.shape[1] + 1):
-            if j < hit.shape[1] and hit[i, j]:
-                continue
-            if j - start >= length:
-                classes[i, start:j] = number
-            start = j + 1
 
 
 EMPTY = 16
@@ -98,23 +96,8 @@ def empty(classes: NDArray[np.uint8]) -> NDArray[np.uint8]:
     those at the right and lower edge may be smaller.
     """
     found = np.empty((-(-classes.shape[0] // EMPTY), -(-classes.shape[1] // EMPTY)), np.uint8)
-    _empty(np.ascontiguousarray(classes), found)
+    _empty(np.ascontiguousarray(classes), *classes.shape, found)
     return found
-
-
-@compiled("void(uint8[:, ::1], uint8[:, ::1])")
-def _empty(classes: Any, found: Any) -> None:
-    for i in range(found.shape[0]):
-        bottom = min(EMPTY * i + EMPTY, classes.shape[0])
-        for j in range(found.shape[1]):
-            right = min(EMPTY * j + EMPTY, classes.shape[1])
-            y, x = EMPTY * i, EMPTY * j
-            # Most have one at once.
-            while y < bottom and classes[y, x]:
-                x += 1
-                if x == right:
-                    y, x = y + 1, EMPTY * j
-            found[i, j] = y == bottom
 
 
 def restore(
@@ -153,14 +136,14 @@ def encode_classes(classes: NDArray[np.uint8]) -> bytes:
     neighbours (as in ITU-T T.88, JBIG2). Pixels of an earlier class are left out.
     """
     classes = np.ascontiguousarray(classes)
-    occurring = int(_occurring(classes.reshape(-1)))
+    occurring = _occurring(classes.reshape(-1), classes.size)
     present = np.array([number for number in range(1, _MANY + 1) if occurring >> number & 1])
     if not present.size:
         return b""
     if present.size > _MAX_CLASSES or present[-1] == _MANY:
         raise ValueError(f"more classes in a map than the format holds, which is {_MAX_CLASSES}")
     coder, out = binary_coder.new_encoder(), np.zeros(1024 + classes.size // 16, np.uint8)
-    while not _code_planes(coder, out, classes, present, 0, True):
+    while not _code(coder, out, classes, present, 0, True):
         coder, out = binary_coder.new_encoder(), np.zeros(4 * out.size, np.uint8)
     return binary_coder.finished(coder, out)
 
@@ -175,133 +158,29 @@ def decode_classes(payload: bytes, shape: tuple[int, int], specials: int) -> NDA
     classes = np.zeros(shape, np.uint8)
     coder, data = binary_coder.new_decoder(payload)
     present = np.zeros(_MAX_CLASSES, np.int64)
-    if not _code_planes(coder, data, classes, present, min(specials, 255), False):
+    if not _code(coder, data, classes, present, min(specials, 255), False):
         raise CorruptError("mask stream names classes that do not occur, or gives a pixel two")
     if not binary_coder.read_to_end(coder, data):
         raise CorruptError("mask stream has the wrong size")
     return classes
 
 
-@compiled("int64(uint8[::1])")
-def _occurring(classes: Any) -> int:
-    """Bit k is set if class k occurs; bit _MANY if _MANY or any above does."""
-    found = np.uint32(0)
-    for i in range(classes.shape[0]):
-        found |= np.uint32(1) << np.uint32(min(classes[i], np.uint8(_MANY)))
-    return int(found)
-
-
-@compiled("boolean(int64[::1], uint8[::1], uint8[:, ::1], int64[::1], int64, boolean)")
-def _code_planes(coder: Any, data: Any, classes: Any, present: Any, specials: int, encoding: bool) -> bool:
+def _code(
+    coder: NDArray[np.int64],
+    data: NDArray[np.uint8],
+    classes: NDArray[np.uint8],
+    present: NDArray[np.int64],
+    specials: int,
+    encoding: bool,
+) -> bool:
     """Encode the planes of the classes `present`, or decode them into `classes`.
 
     False if `data` is too short to encode into, or what is decoded is not allowed.
     """
-    last = 0
-    for plane in range(_MAX_CLASSES):
-        number = last + 1
-        while True:
-            more = encoding and present[plane] > number
-            if encoding:
-                binary_coder.put(coder, data, binary_coder.EVEN, more)
-            else:
-                more = binary_coder.take(coder, data, binary_coder.EVEN) == 1
-            if not more:
-                break
-            number += 1
-            if not encoding and number > specials:
-                return False
-        last = number
-        if not encoding and number > specials:
-            return False
-        if not _code_plane(coder, data, classes, number, encoding):
-            return False
-        more = encoding and plane + 1 < present.size
-        if encoding:
-            binary_coder.put(coder, data, binary_coder.EVEN, more)
-        else:
-            more = binary_coder.take(coder, data, binary_coder.EVEN) == 1
-        if not more:
-            return True
-    return False
-
-
-@inlined
-def _code_plane(coder: Any, data: Any, classes: Any, number: int, encoding: bool) -> bool:
     rows, columns = classes.shape
-    blocks = (columns + _BLOCK - 1) // _BLOCK
-    # Bits of this row and the two above, and which blocks differed from those above, with zeros around.
-    bits = np.zeros((3, columns + 4), np.uint8)
-    differed = np.zeros((2, blocks + 2), np.uint8)
-    same_model, small, large = (
-        np.zeros((24, 2), np.uint16),
-        np.zeros((64, 2), np.uint16),
-        np.zeros((1024, 2), np.uint16),
-    )
-    same_model[:, 0] = small[:, 0] = large[:, 0] = binary_coder.EVEN
-    found = encoding
-    for i in range(rows):
-        if encoding and coder[2] + 4 * columns + 64 > data.size:
-            return False
-        row, above, higher = bits[i % 3], bits[(i + 2) % 3], bits[(i + 1) % 3]
-        now, before = differed[i % 2], differed[(i + 1) % 2]
-        row[2 : 2 + columns] = 0
-        if encoding:
-            for j in range(columns):
-                row[2 + j] = classes[i, j] == number
-        for block in range(blocks):
-            begin, end = 2 + _BLOCK * block, 2 + min(_BLOCK * (block + 1), columns)
-            # Whole rows of blocks are looked at, without a way out in between, so that it runs on vectors.
-            first, other = above[begin], np.uint8(0)
-            for j in range(begin - 1, end + 1):
-                other |= above[j] ^ first
-            plain = 0 if other else (1 if row[begin - 1] == first else 2)
-            context = 8 * plain + 4 * now[block] + 2 * before[block + 1] + before[block + 2]
-            if encoding:
-                other = np.uint8(0)
-                for j in range(begin, end):
-                    other |= row[j] ^ above[j]
-                binary_coder.encode_bit(coder, data, same_model, context, other, _COUNTED)
-            else:
-                other = np.uint8(binary_coder.decode_bit(coder, data, same_model, context, _COUNTED))
-            now[block + 1] = other
-            if not other:
-                if not encoding:
-                    for j in range(begin, end):
-                        row[j] = above[j]
-                        if row[j]:
-                            if classes[i, j - 2]:
-                                return False
-                            classes[i, j - 2] = number
-                            found = True
-                continue
-            changed = False
-            for j in range(begin, end):
-                if classes[i, j - 2] and (classes[i, j - 2] < number):
-                    changed |= above[j] != 0
-                    continue
-                near = row[j - 1] | row[j - 2] << 1 | above[j - 1] << 2 | above[j] << 3 | above[j + 1] << 4
-                context = near | higher[j] << 5
-                wide = (
-                    context | above[j - 2] << 6 | above[j + 2] << 7 | higher[j - 1] << 8 | higher[j + 1] << 9
-                )
-                if large[wide, 1] == 0:
-                    large[wide, 0] = small[context, 0]
-                    large[wide, 1] = min(small[context, 1], 2)
-                bit = np.int64(row[j])
-                if encoding:
-                    binary_coder.encode_bit(coder, data, large, wide, bit, _COUNTED)
-                else:
-                    bit = binary_coder.decode_bit(coder, data, large, wide, _COUNTED)
-                    if bit:
-                        row[j] = 1
-                        classes[i, j - 2] = number
-                        found = True
-                changed |= bit != above[j]
-                binary_coder.learn(small, context, bit, _COUNTED)
-            if not changed:
-                return False
-    return found
+    scratch = np.empty(3 * (columns + 4) + 2 * (-(-columns // _BLOCK) + 2), np.uint8)
+    planes = (classes, rows, columns, present, present.size)
+    return bool(_code_planes(coder, data, data.size, *planes, specials, scratch, encoding))
 
 
 def decode_zstd_classes(payload: bytes, shape: tuple[int, int], specials: int) -> NDArray[np.uint8] | None:

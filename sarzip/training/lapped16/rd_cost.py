@@ -22,11 +22,10 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from sarzip.jit.compile import compiled
+from sarzip.native import kernel
 
 MAGNITUDES = 256
 _SMOOTH_FROM = 1.0  # standard deviation in steps from which the derivative in u is that of the Gaussian
-_STEEPEST = 8.0  # bits per step
 _ROUNDS = 40
 
 
@@ -56,39 +55,11 @@ def _above(x: NDArray[np.float64]) -> NDArray[np.float64]:
     return np.array([0.5 * math.erfc(value / math.sqrt(2.0)) for value in x])
 
 
-@compiled(
-    "void(float32[::1], float32[::1], float32[:,::1], float32[::1], float32,"
-    " float32[::1], float32[::1], float32[::1], float32[::1], float32[::1])"
+_cost = kernel(
+    "latent_cost",
+    "void(const float32[::1], const float32[::1], int64, const float32[:,::1], int64, const float32[::1], "
+    "float64, float32[::1], float32[::1], float32[::1], float32[::1], float32[::1])",
 )
-def _cost(units, classes, lengths, pull, weight, cost, bits, rounded, push, slope):  # type: ignore[no-untyped-def]
-    top = np.float32(lengths.shape[0] - 1)
-    last = np.float32(MAGNITUDES - 1)
-    for i in range(units.shape[0]):
-        u = units[i]
-        a = min(abs(u), last)
-        place = min(max(classes[i], np.float32(0)), top)
-        k = min(np.int64(place), np.int64(lengths.shape[0] - 2))
-        part = place - np.float32(k)
-        low = np.int64(max(a - np.float32(0.25), np.float32(0)))
-        low = min(low, np.int64(MAGNITUDES - 2))
-        slope0 = lengths[k + 1, low] - lengths[k, low]
-        slope1 = lengths[k + 1, low + 1] - lengths[k, low + 1]
-        bits0 = lengths[k, low] + part * slope0
-        bits1 = lengths[k, low + 1] + part * slope1
-        e0 = a - np.float32(low)
-        e1 = e0 - np.float32(1)
-        cost0 = bits0 + weight * e0 * e0
-        cost1 = bits1 + weight * e1 * e1
-        up = cost1 < cost0
-        error = e1 if up else e0
-        cost[i] = cost1 if up else cost0
-        bits[i] = bits1 if up else bits0
-        slope[i] = slope1 if up else slope0
-        q = np.float32(low) + (np.float32(1) if up else np.float32(0))
-        smooth = min(a * pull[k], np.float32(_STEEPEST))
-        p = smooth if pull[k] > np.float32(0) else np.float32(2) * weight * error
-        rounded[i] = -q if u < 0 else q
-        push[i] = -p if u < 0 else p
 
 
 class LatentCost(torch.autograd.Function):
@@ -109,7 +80,7 @@ class LatentCost(torch.autograd.Function):
         """lengths: of `code_lengths`. pull: of `pulls`."""
         flat = [x.detach().float().cpu().contiguous().reshape(-1).numpy() for x in (units, classes)]
         results = [np.empty_like(flat[0]) for _ in range(5)]
-        _cost(*flat, lengths, pull, np.float32(weight), *results)
+        _cost(*flat, flat[0].size, lengths, len(lengths), pull, weight, *results)
         cost, bits, rounded, push, slope = (
             torch.from_numpy(x).reshape(units.shape).to(units.device) for x in results
         )

@@ -1,0 +1,89 @@
+"""Groups of bands whose samples are coded as they are stored, both ways."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import replace
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from sarzip.codec.base import Halo, Quality, SampleCodec
+from sarzip.codec.signal.boxes import box_classes, box_mean, box_median
+from sarzip.codec.signal.radiometry import DOMAINS
+from sarzip.codec.streams import class_map
+from sarzip.codec.streams.payloads import SideStreams
+from sarzip.container import require_known
+from sarzip.grid import Window
+from sarzip.pipeline.band import BandTransform
+from sarzip.pipeline.group import (
+    KNOWN_STREAMS,
+    AnalysedGroup,
+    DecodedGroup,
+    EncodedGroup,
+    Prepared,
+    View,
+    dataset_mask,
+    mask_streams,
+)
+
+
+class SampleGroups:
+    """Groups of bands whose samples are coded as they are stored; they look at nothing around them."""
+
+    halo = Halo()
+    channels = 0
+    mirror_signs = np.ones((2, 0), np.float32)
+
+    def __init__(self, codec: SampleCodec, quality: Quality, bands: Mapping[int, BandTransform]) -> None:
+        self.codec = codec
+        self.quality = quality
+        self.bands = tuple(bands)
+        self._transforms = list(bands.values())
+
+    def prepare(self, values: list[NDArray[Any]], place: Window) -> Prepared:
+        """See GroupCoder."""
+        return Prepared(place, values)
+
+    def analyse(self, window: Window, own: Prepared, others: Sequence[Prepared] = ()) -> AnalysedGroup:
+        """See GroupCoder."""
+        inside = window.slices(own.place)
+        return AnalysedGroup([plane[inside] for plane in own.bands], mask_streams(own, inside))
+
+    def encode(self, group: AnalysedGroup, window: Window, quality: Quality) -> EncodedGroup:
+        """See GroupCoder."""
+        return EncodedGroup(self.codec.encode(group.content) | group.streams)
+
+    def finish(self, group: EncodedGroup, latents: NDArray[np.float32] | None) -> dict[int, bytes]:
+        """See GroupCoder: the streams are complete."""
+        return group.streams
+
+    def decode(self, streams: Mapping[int, bytes], window: Window) -> DecodedGroup:
+        """See GroupCoder: samples are made when they are wanted."""
+        require_known(streams, KNOWN_STREAMS)
+        return DecodedGroup(streams)
+
+    def wanted_latents(self, window: Window, view: View) -> None:
+        """See GroupCoder."""
+        return None
+
+    def restore(
+        self, group: DecodedGroup, window: Window, view: View, latents: NDArray[np.float32] | None
+    ) -> Iterator[tuple[int, NDArray[Any]]]:
+        """See GroupCoder. Reduced, labels become medians, measurements means in dB."""
+        shape = window.rows, window.columns
+        for position in view.positions:
+            values = self.codec.decode(group.streams, shape, position)[view.inside.slices(window)]
+            yield position, self._reduced(values, self._transforms[position], view.scale)
+        yield from dataset_mask(SideStreams(group.streams, len(self.bands), shape), window, view)
+
+    @staticmethod
+    def _reduced(values: NDArray[Any], transform: BandTransform, scale: int) -> NDArray[Any]:
+        if scale == 1 or transform.radiometry.domain not in DOMAINS:
+            return box_median(values, scale)
+        validity = transform.classify(values)
+        signal = transform.radiometry.forward(values)
+        class_map.fill(signal, validity != 0)
+        means = box_mean(signal, scale)
+        return replace(transform, level=False).restore(means, box_classes(validity, scale))
