@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 import struct
 from array import array
 from collections.abc import Mapping, Sequence
@@ -16,7 +17,7 @@ from sarzip.container.zframe import SKIPPABLE_HEAD, SKIPPABLE_TRAILER
 from sarzip.errors import CorruptError, InputError
 
 FORMAT_MAJOR = 1
-FORMAT_MINOR = 1
+FORMAT_MINOR = 2
 
 SIGNATURE = b"SARZ"
 DATA_TYPE = ord("D")
@@ -37,10 +38,14 @@ CRITICAL_FLAGS = 0x00FF
 COMPACT = 0x0001
 """Packed metadata, shorter data frames, index and trailer in one (since minor version 1)."""
 
-_KNOWN_FLAGS = (0x0000, COMPACT)
+_KNOWN_FLAGS = (0x0000, COMPACT, COMPACT)
 """Flags that exist in minor version 0, 1, ..."""
 
 FIRST_SKIPPABLE_KIND = 128
+
+COPY_KEY = "metadata"
+"""Key of the summary with a copy of the metadata frame (since minor version 2)."""
+_COPY_BEGIN, _COPY_END = f'"{COPY_KEY}":"'.encode(), b'"}'
 
 
 class StreamKind(IntEnum):
@@ -86,7 +91,7 @@ class Trailer:
 
 @dataclass(frozen=True)
 class Index:
-    """Size in bytes and CRC-32 of every data frame as stored, and the summary."""
+    """Size in bytes and CRC-32 of every data frame as stored, and the summary without the metadata's copy."""
 
     sizes: array[int]
     crcs: array[int]
@@ -252,7 +257,27 @@ def _parse_index(content: bytes, at: int, count: int) -> Index:
         raise CorruptError("index: ends early")
     crcs: array[int] = array("I", struct.unpack_from(f"<{count}I", content, at))
     summary = load_json(content[end:], limits.MAX_SUMMARY, "summary") if end < len(content) else None
+    if summary is not None and summary.pop(COPY_KEY, None) is not None and not summary:
+        summary = None
     return Index(sizes, crcs, summary)
+
+
+def with_copy(summary: dict[str, Any] | None, metadata_frame: bytes) -> dict[str, Any]:
+    """A summary that ends with a copy of the metadata frame."""
+    return {**(summary or {}), COPY_KEY: base64.b64encode(metadata_frame).decode("ascii").rstrip("=")}
+
+
+def find_copy(trailer: bytes) -> bytes | None:
+    """The copy of the metadata frame in a compact trailer of which nothing else is known, or None."""
+    begin = trailer.rfind(b'"', 0, max(0, len(trailer) - COMPACT_END.size - len(_COPY_END))) + 1
+    text = trailer[begin : -COMPACT_END.size - len(_COPY_END)]
+    known = trailer[:begin].endswith(_COPY_BEGIN) and trailer[: -COMPACT_END.size].endswith(_COPY_END)
+    if not known or len(text) > limits.MAX_COPY:
+        return None
+    try:
+        return base64.b64decode(text + b"=" * (-len(text) % 4), validate=True)
+    except ValueError:
+        return None
 
 
 def varint(value: int) -> bytes:

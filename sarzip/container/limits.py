@@ -36,6 +36,9 @@ MAX_METADATA = 2**23
 MAX_SUMMARY = 2**20
 """Bytes of JSON in the metadata frame and in the summary at the end of the index."""
 
+MAX_COPY = 2**19
+"""Bytes of base64 of the copy of the metadata frame in the summary."""
+
 MAX_JSON_DEPTH = 32
 MAX_JSON_CONTAINERS = 2**17
 MAX_JSON_VALUES = 2**19

@@ -2,7 +2,7 @@
 
 Every data frame carries a checksum of its own, the tag of its file and its ordinal, so that it is recognised
 wherever it lies. The search walks from frame to frame and, where none is intact, to the next zstd magic
-number. What cannot be replaced is the metadata frame: without it nothing is known of the scene.
+number. Without metadata nothing is known of the scene: recovery.py looks for them at both ends of the file.
 """
 
 from __future__ import annotations
@@ -18,27 +18,23 @@ from sarzip.container import limits
 from sarzip.container.header import Header
 from sarzip.container.layout import (
     DATA_TYPE,
-    HEAD_SIZE,
     INDEX_TYPE,
     TRAILER_SIZE,
     Index,
     end_size,
-    pack_head,
     parse_address,
     parse_data,
     parse_end,
-    parse_head,
     parse_index,
 )
-from sarzip.container.metadata import parse_header
-from sarzip.container.opening import Opening, read_opening, read_up_to
+from sarzip.container.opening import read_up_to
 from sarzip.container.reader import Reader
+from sarzip.container.recovery import recover_opening
 from sarzip.container.zframe import MAGIC, SKIPPABLE_TRAILER, RawFrame, decompress_frame, take_frame
 from sarzip.errors import CorruptError
 
 _SECTOR = 4096
 _SEARCH = 1 << 20
-_OPENING = 1 << 16
 # Reading one block costs about as much as this many bytes. Frames that turn out broken may cost this many
 # times the file's size in all; a hostile file of overlapping frames would otherwise take for ever.
 _BLOCK_COST = 256
@@ -68,7 +64,7 @@ class SalvageReader:
         self._size = source.seek(0, io.SEEK_END)
         self._unreadable = 0
         self._problems: list[str] = []
-        self._opening, self._begin = self._open()
+        self._opening, self._begin = recover_opening(self._read, self._size, self._problems)
         self._places: dict[int, list[_Place]] = {}
         self._index: Index | None = None
         self._foreign = 0
@@ -95,37 +91,6 @@ class SalvageReader:
             raise CorruptError(reason)
         frame = self._take(self._place(ordinal).position)
         return parse_data(decompress_frame(frame), self._opening.tag, ordinal, self._opening.head.compact)
-
-    def _open(self) -> tuple[Opening, int]:
-        """Head and metadata, and where the data frames begin."""
-        head = self._read(0, HEAD_SIZE)
-        try:
-            size = parse_head(head).metadata_size
-        except CorruptError as error:
-            if len(head) == HEAD_SIZE and crc32(head[:-4]) == int.from_bytes(head[-4:], "little"):
-                raise  # an intact head of another version: nothing is damaged
-            self._problems.append(str(error))
-            return self._without_head()
-        try:
-            opening = read_opening(io.BytesIO(self._read(0, HEAD_SIZE + size)))
-        except CorruptError as error:
-            raise CorruptError(f"{error}; without its metadata nothing can be salvaged") from None
-        return opening, opening.size
-
-    def _without_head(self) -> tuple[Opening, int]:
-        """The same where the head is damaged: the first frame that is metadata, under a new head."""
-        start = self._read(0, _OPENING)
-        at = start.find(MAGIC)
-        while at >= 0:
-            try:
-                frame = self._take(at, limits.MAX_METADATA)
-                header, rebuilt = _under_new_head(frame)
-            except CorruptError:
-                at = start.find(MAGIC, at + 1)
-                continue
-            tag = crc32(frame.data, crc32(rebuilt))
-            return Opening(parse_head(rebuilt), header, tag), at + len(frame.data)
-        raise CorruptError("no .sarz file, or one whose head and metadata are lost: nothing can be salvaged")
 
     def _search(self, position: int) -> None:
         """Note every intact frame of this file from `position` on."""
@@ -273,12 +238,3 @@ class SalvageReader:
                 pieces.append(bytes(count))
                 self._unreadable += count
         return b"".join(pieces)
-
-
-def _under_new_head(frame: RawFrame) -> tuple[Header, bytes]:
-    """The header in a metadata frame and the head it must have had, by what its content turns out to be."""
-    content = decompress_frame(frame)
-    try:
-        return parse_header(content), pack_head(frame.data)
-    except CorruptError:
-        return parse_header(content, packed=False), pack_head(frame.data, minor=0, flags=0)

@@ -7,8 +7,9 @@ from collections.abc import Mapping
 from typing import Any, BinaryIO
 from zlib import crc32
 
+from sarzip.container import limits
 from sarzip.container.header import Header
-from sarzip.container.layout import pack_data, pack_end, pack_head
+from sarzip.container.layout import COPY_KEY, pack_data, pack_end, pack_head, with_copy
 from sarzip.container.metadata import encode_header
 from sarzip.container.zframe import compress_frame
 from sarzip.errors import InputError
@@ -16,6 +17,11 @@ from sarzip.errors import InputError
 METADATA_LEVEL = 19
 DATA_LEVEL = 3
 """Payloads are entropy coded already: a higher level costs time and wins next to nothing."""
+
+
+_COPY_SHARE = 1000
+"""A copy of the metadata is written where it costs at most one byte of so many: it is all but free then, and
+what is large took long to make. Small files would lose up to a few per cent to it."""
 
 
 class Writer:
@@ -33,7 +39,7 @@ class Writer:
         self._crcs: array[int] = array("I")
         self._total = 0
         self._finished = False
-        frame = compress_frame(encode_header(header), METADATA_LEVEL)
+        self._metadata = frame = compress_frame(encode_header(header), METADATA_LEVEL)
         opening = pack_head(frame) + frame
         self._tag = crc32(opening)
         self._put(opening)
@@ -71,11 +77,16 @@ class Writer:
     def finish(self, summary: dict[str, Any] | None = None) -> int:
         """Writes the trailer and returns the size of the file in bytes; the sink stays open.
 
-        `summary` is plain JSON that is known only now. ValueError if data frames are missing.
+        `summary` is plain JSON that is known only now. Files that are large beside their metadata get a copy
+        of it there. ValueError if data frames are missing.
         """
         if self._finished or self.frames_written != self.header.frame_count:
             raise ValueError(f"{self.frames_written} of {self.header.frame_count} data frames are written")
         self._finished = True
+        if summary is not None and COPY_KEY in summary:
+            raise ValueError(f"the key {COPY_KEY!r} of the summary is the writer's own")
+        if len(self._metadata) * 4 // 3 < min(self._total // _COPY_SHARE, limits.MAX_COPY):
+            summary = with_copy(summary, self._metadata)
         self._put(pack_end(self._tag, self._sizes, self._crcs, summary))
         return self._total
 

@@ -165,7 +165,7 @@ def container_file() -> bytes:
     )
     sets = (SetHeader((1, 0), 1, 1.5, {"a": [1, None]}), SetHeader((3, 2), None))
     models = (ModelRef("ae16", "0f" * 32), ModelRef("lapped16-2.x", "1e" * 32))
-    header = Header(600, 300, bands, sets, models, 256, 2, {"e": 32633, "m": {"é": "ü"}}, "golden")
+    header = Header(600, 300, bands, sets, models, 256, 2, {"e": 32633, "m": {"": {"é": "ü"}}}, "golden")
     sink = io.BytesIO()
     writer = Writer(sink, header)
     for ordinal in range(header.frame_count):

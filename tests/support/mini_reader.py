@@ -39,12 +39,12 @@ def read(data: bytes) -> tuple[dict[str, Any], list[dict[int, bytes]], dict[str,
     need(head[3] == 1, "written by a newer sarzip")
     compact = bool(head[4] and head[5] & 1)
     unknown = head[5] & ~1 if head[4] else head[5]
-    need(unknown & 255 == 0 and (unknown == 0 or head[4] > 1), "unknown flags")
+    need(unknown & 255 == 0 and (unknown == 0 or head[4] > 2), "unknown flags")
     begin = 28 + head[6]
     need(begin <= len(data) and crc32(data[28:begin]) == head[7], "metadata damaged")
     packed = content(data[28:begin], 1 << 23)
     meta = unpacked(packed) if compact else strict_json(packed)
-    check_metadata(meta, newer=head[4] > 1)
+    check_metadata(meta, newer=head[4] > 2)
     tag = crc32(data[:begin])
     count = frame_count(meta)
     need(count <= 1 << 22 and 14 * count <= len(data), "too many data frames")
@@ -250,10 +250,12 @@ def check_metadata(meta: dict[str, Any], newer: bool) -> None:  # 5.2; adds the 
     for band in meta["b"]:
         fill(band, BAND_KEYS, newer)
         need(len(band["v"]) <= 255, "special values")
+        need(not any(key.startswith("!") for key in band["x"]), "key that must be understood")
         need(0 <= band["f"] <= 1e150 and abs(band["c"]) <= 3000, "floor or centre")
     used: list[int] = []
     for each in meta["s"]:
         fill(each, SET_KEYS | {"b": (LIST, list(range(len(meta["b"]))))}, newer)
+        need(not any(key.startswith("!") for key in each["x"]), "key that must be understood")
         need(each["b"] and 0 <= each["q"] <= 1e4 and all(type(band) is int for band in each["b"]), "set")
         need(each["m"] is None or 0 <= each["m"] < len(meta["m"]), "set without model")
         used += each["b"]
