@@ -19,7 +19,7 @@ DATA_LEVEL = 3
 """Payloads are entropy coded already: a higher level costs time and wins next to nothing."""
 
 
-_COPY_SHARE = 1000
+_COPY_SHARE = 2000
 """A copy of the metadata is written where it costs at most one byte of so many: it is all but free then, and
 what is large took long to make. Small files would lose up to a few per cent to it."""
 
@@ -85,7 +85,7 @@ class Writer:
         self._finished = True
         if summary is not None and COPY_KEY in summary:
             raise ValueError(f"the key {COPY_KEY!r} of the summary is the writer's own")
-        if len(self._metadata) * 4 // 3 < min(self._total // _COPY_SHARE, limits.MAX_COPY):
+        if len(self._metadata) * 4 // 3 + len(COPY_KEY) + 8 < min(self._total // _COPY_SHARE, limits.MAX_COPY):
             summary = with_copy(summary, self._metadata)
         self._put(pack_end(self._tag, self._sizes, self._crcs, summary))
         return self._total

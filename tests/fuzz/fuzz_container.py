@@ -238,7 +238,7 @@ def seeds() -> dict[str, bytes]:
         zstd(frame + b"\x02\x01\x02\xac\x02" + bytes(300)),
         b"\x06" + bytes([30] * 6) + bytes(24),
         b'{"rmse_db":1.5,"asked":"bpp"}',
-        struct.pack("<II4sBBH", 0x184D2A53, 20, b"SARZ", 1, 2, 0x100),
+        struct.pack("<II4sBBH", 0x184D2A53, 20, b"SARZ", 1, 3, 0x100),
         struct.pack("<IIQ", 0x184D2A54, 20, len(file)),
         bytes([len(raw)]) + words + raw,
         MODEL.encode(rng.normal(0, 9, 90).astype(np.float32), CLASSES),
