@@ -85,7 +85,7 @@ class Writer:
         self._finished = True
         if summary is not None and COPY_KEY in summary:
             raise ValueError(f"the key {COPY_KEY!r} of the summary is the writer's own")
-        if len(self._metadata) * 4 // 3 + len(COPY_KEY) + 8 < min(self._total // _COPY_SHARE, limits.MAX_COPY):
+        if len(self._metadata) * 4 // 3 + 16 < min(self._total // _COPY_SHARE, limits.MAX_COPY):
             summary = with_copy(summary, self._metadata)
         self._put(pack_end(self._tag, self._sizes, self._crcs, summary))
         return self._total
