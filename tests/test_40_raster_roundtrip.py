@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import json
-from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -19,6 +17,7 @@ from rasterio.enums import ColorInterp
 from rasterio.errors import NotGeoreferencedWarning
 from rasterio.rpc import RPC
 from rasterio.transform import Affine
+from support.rasters import check, copy, make
 
 from sarzip.grid import Window
 from sarzip.raster import RasterSink, RasterSource, compare_structure
@@ -35,78 +34,6 @@ CUSTOM_CRS = (
     'UNIT["metre",1]]'
 )
 XMP = '<?xpacket begin="" id="W5M0"?><x:xmpmeta xmlns:x="adobe:ns:meta/"><a b="1">ü = : hi</a></x:xmpmeta>'
-
-
-def make(path: Path, setup: Callable[[Any], None] | None = None, **options: Any) -> np.ndarray:
-    """Write a GeoTIFF with plain rasterio, independently of the sink under test."""
-    profile = {"driver": "GTiff", "width": 40, "height": 30, "count": 1, "dtype": "uint16", **options}
-    rng = np.random.default_rng(3)
-    data = rng.integers(0, 200, (profile["count"], profile["height"], profile["width"])).astype(
-        profile["dtype"]
-    )
-    with rasterio.Env(GDAL_TIFF_INTERNAL_MASK=True), rasterio.open(path, "w", **profile) as dataset:
-        if setup:
-            setup(dataset)
-        dataset.write(data)
-    return data
-
-
-def copy(source: Path, target: Path, rows: int = 7, **options: Any) -> tuple[str, ...]:
-    """Copy through RasterSource, JSON and RasterSink in strips; the sink's warnings."""
-    with RasterSource.open(source) as raster:
-        info = raster.info
-        tags = json.loads(json.dumps(info.tags, allow_nan=False))
-        with RasterSink.create(target, info.width, info.height, info.dtypes, tags, **options) as sink:
-            for row in range(0, info.height, rows):
-                strip = Window(row, 0, min(rows, info.height - row), info.width)
-                if info.has_mask:
-                    sink.write_mask(row, 0, raster.read_mask(strip))
-                for band in range(info.count):
-                    sink.write(band, row, 0, raster.read([band], strip)[0])
-    return sink.warnings
-
-
-def check(source: Path, folder: Path, **options: Any) -> Any:
-    """Copy, demand identity of structure, pixels and masks and no file but the one; the open copy."""
-    target = folder / "copy" / "copy.tif"
-    target.parent.mkdir(exist_ok=True)
-    assert copy(source, target, **options) == ()
-    assert compare_structure(source, target) == []
-    assert list(target.parent.iterdir()) == [target]
-    with rasterio.open(source) as a, rasterio.open(target) as b:
-        assert np.array_equal(a.read(), b.read(), equal_nan=True)
-        independent(a, b)
-    return rasterio.open(target)
-
-
-def independent(a: Any, b: Any) -> None:
-    """The same through rasterio's own attributes, in case the comparison under test is blind."""
-    for name in (
-        "shape",
-        "count",
-        "dtypes",
-        "crs",
-        "transform",
-        "descriptions",
-        "units",
-        "scales",
-        "offsets",
-    ):
-        assert getattr(a, name) == getattr(b, name), name
-    assert repr(a.nodatavals) == repr(b.nodatavals)
-    assert a.colorinterp == b.colorinterp
-    assert a.mask_flag_enums == b.mask_flag_enums
-    assert [p.asdict() | {"id": ""} for p in a.gcps[0]] == [p.asdict() | {"id": ""} for p in b.gcps[0]]
-    assert a.gcps[1] == b.gcps[1]
-    assert a.rpcs == b.rpcs
-    assert a.tags() == b.tags()
-    skipped = {"IMAGE_STRUCTURE", "DERIVED_SUBDATASETS"}
-    assert set(a.tag_namespaces()) - skipped == set(b.tag_namespaces()) - skipped
-    for space in set(a.tag_namespaces()) - skipped:
-        assert a.tags(ns=space) == b.tags(ns=space)
-    for band in a.indexes:
-        for space in [None, *(set(a.tag_namespaces(band)) - skipped)]:
-            assert a.tags(band, ns=space) == b.tags(band, ns=space)
 
 
 @pytest.mark.parametrize(
@@ -363,54 +290,6 @@ def test_windows(tmp_path: Path) -> None:
         with pytest.raises(TypeError):
             sink.write(0, 0, 0, data[0].astype(np.float32))
         sink.write(0, 0, 0, data[0])
-
-
-VRT_BAND = (
-    '<VRTRasterBand dataType="{dtype}" band="{band}">{extra}'
-    '<SimpleSource><SourceFilename relativeToVRT="1">{file}</SourceFilename></SimpleSource></VRTRasterBand>'
-)
-
-
-def vrt(path: Path, bands: list[str], extra: str = "") -> Path:
-    path.write_text(f'<VRTDataset rasterXSize="40" rasterYSize="30">{extra}{"".join(bands)}</VRTDataset>')
-    return path
-
-
-def test_vrt_with_a_dtype_and_nodata_for_each_band(tmp_path: Path) -> None:
-    a, b = make(tmp_path / "a.tif"), make(tmp_path / "b.tif", dtype="float32")
-    bands = [
-        VRT_BAND.format(dtype="UInt16", band=1, file="a.tif", extra="<NoDataValue>3</NoDataValue>"),
-        VRT_BAND.format(dtype="Float32", band=2, file="b.tif", extra="<NoDataValue>nan</NoDataValue>"),
-    ]
-    source = vrt(tmp_path / "c.vrt", bands)
-    with RasterSource.open(source) as raster:
-        assert raster.info.dtypes == ("uint16", "float32")
-        assert repr(raster.info.nodata) == "(3.0, nan)"
-        assert raster.read([0], Window(0, 0, 30, 40)).dtype == np.uint16
-        with pytest.raises(ValueError, match="share"):
-            raster.read([0, 1], Window(0, 0, 30, 40))
-    warnings = copy(source, tmp_path / "d.tif")
-    assert any("nodata" in text for text in warnings)  # a GeoTIFF has one nodata: said, not silent
-    with rasterio.open(tmp_path / "d.tif") as copied:
-        assert copied.dtypes == ("float32", "float32")
-        assert np.array_equal(copied.read(1), a[0]) and np.array_equal(copied.read(2), b[0])
-
-
-def test_what_geotiff_cannot_hold_is_reported(tmp_path: Path) -> None:
-    make(tmp_path / "a.tif")
-    point = '<GCP Id="tie 7" Info="church" Pixel="1" Line="2" X="3" Y="4"/>'
-    gcps = f'<GCPList Projection="EPSG:4326">{point}</GCPList>'
-    gray = "<ColorInterp>Gray</ColorInterp>"
-    source = vrt(
-        tmp_path / "c.vrt", [VRT_BAND.format(dtype="UInt16", band=1, file="a.tif", extra=gray)], gcps
-    )
-    warnings = copy(source, tmp_path / "d.tif")
-    assert [text.rpartition(": ")[2] for text in warnings] == [
-        "ids of ground control points differ",
-        "infos of ground control points differ",
-    ]
-    with RasterSource.open(source) as raster:
-        assert "church" in json.dumps(raster.info.tags)  # what goes into a .sarz is complete
 
 
 @pytest.mark.parametrize("driver", ["PNG", "ENVI", "JP2OpenJPEG", "PCIDSK"])

@@ -78,7 +78,7 @@ def decompress(
     if json:
         render.print_json(report)
         return
-    for warning in report.warnings:
+    for warning in (*report.notes, *report.warnings):
         render.say(f"{output}: {warning}", quiet)
     render.say(
         f"{output}: {report.width}x{report.height}, {report.bands} band{'s' * (report.bands > 1)}, "

@@ -50,7 +50,8 @@ IDENTITY = (1.0, 0.0, 0.0, 0.0, 1.0, 0.0)
 MAX_GCPS = 1 << 20
 _GRAY = 1
 _MOST_COLOUR = 255
-_STATISTICS = "STATISTICS_"
+STATISTICS = "STATISTICS_"
+"""How the keys of tags begin that tell of the pixels (GDAL)."""
 
 
 @dataclass(frozen=True)
@@ -132,7 +133,7 @@ def without_statistics(meta: Metadata, bands: Collection[int]) -> Metadata:
 
 def _not_statistics(spaces: Namespaces) -> Namespaces:
     kept = {
-        space: {key: value for key, value in entries.items() if not key.startswith(_STATISTICS)}
+        space: {key: value for key, value in entries.items() if not key.startswith(STATISTICS)}
         for space, entries in spaces.items()
     }
     return {space: entries for space, entries in kept.items() if entries or not spaces[space]}

@@ -12,8 +12,8 @@ from rasterio.errors import RasterioError
 
 from sarzip.container.georeference import decode
 from sarzip.errors import OutputError
-from sarzip.raster.compare import metadata_differences
 from sarzip.raster.gdal import cause_of, gdal_env, opening
+from sarzip.raster.pam import Outcome, complete
 from sarzip.raster.source import RasterSource
 
 _BLOCK = 512
@@ -21,8 +21,9 @@ _BLOCK = 512
 
 def write_cog(
     source: Path, target: Path, tags: Mapping[str, Any], resampling: str, threads: int = 0
-) -> tuple[str, ...]:
-    """Copy the GeoTIFF `source` to `target`, a COG with DEFLATE; what of `tags` it could not keep, in words.
+) -> Outcome:
+    """Copy the GeoTIFF `source` to `target`, a COG with DEFLATE; what of `tags` is beside it or lost, in
+    words.
 
     resampling: of the overviews (RMS, AVERAGE, NEAREST). threads 0: all cores. Raises OutputError.
     """
@@ -32,6 +33,7 @@ def write_cog(
         "BLOCKSIZE": str(_BLOCK),
         "BIGTIFF": "IF_SAFER",
         "OVERVIEW_RESAMPLING": resampling,
+        "COPY_SRC_MDD": "YES",  # all namespaces of tags; GDAL before 3.8 has a few in any case
         "NUM_THREADS": str(threads or "ALL_CPUS"),
     }
     try:
@@ -41,5 +43,4 @@ def write_cog(
         raise OutputError(f"{target}: the COG cannot be written ({cause_of(error)})") from error
     with RasterSource.open(target) as written:
         count = written.info.count
-        lost = metadata_differences(decode(tags, count), decode(written.info.tags, count))
-    return tuple(f"not kept in COG: {text}" for text in lost)
+    return complete(target, decode(tags, count))

@@ -9,11 +9,12 @@ import numpy as np
 from rasterio.crs import CRS
 from rasterio.errors import CRSError
 
-from sarzip.container.georeference import Gcps, Metadata, Namespaces, decode
+from sarzip.container.georeference import STATISTICS, Gcps, Metadata, Namespaces, decode
 from sarzip.grid import Window
 from sarzip.raster.source import RasterSource
 
 _STRIP_ROWS = 1024
+_UNDEFINED, _GRAY = 0, 1
 
 
 def compare_structure(path_a: str | Path, path_b: str | Path, masks: bool = True) -> list[str]:
@@ -49,18 +50,26 @@ def metadata_differences(a: Metadata, b: Metadata) -> list[str]:
     out += _gcp_differences(a.gcps, b.gcps)
     for name in ("nodata", "descriptions", "units", "scales", "offsets", "colours"):
         for band, (left, right) in enumerate(zip(getattr(a, name), getattr(b, name), strict=True)):
-            # repr: NaN equals NaN, and -0.0 is not 0.0
-            if repr(left) != repr(right):
+            # repr: NaN equals NaN, and -0.0 is not 0.0. A first band that says nothing is gray to GDAL.
+            if repr(left) != repr(right) and (name, left, right) != ("colours", _UNDEFINED, _GRAY):
                 out.append(f"band {band + 1} {name}: {_short(left)} became {_short(right)}")
     out += _tag_differences("tag", a.tags, b.tags)
     for band, (tags_a, tags_b) in enumerate(zip(a.band_tags, b.band_tags, strict=True)):
         out += _tag_differences(f"band {band + 1} tag", tags_a, tags_b)
-    for band in sorted({*a.colormaps, *b.colormaps}):
-        if a.colormaps.get(band) != b.colormaps.get(band):
-            out.append(f"band {band + 1} colour map differs")
+    for what in ("colormaps", "categories", "tables"):
+        left, right = getattr(a, what), getattr(b, what)
+        changed = [band for band in sorted({*left, *right}) if left.get(band) != right.get(band)]
+        out += [f"band {band + 1} {_NAMES[what]}: {_state(left, right, band)}" for band in changed]
     if a.mask != b.mask:
         out.append(f"mask of the dataset: {a.mask} became {b.mask}")
     return out
+
+
+_NAMES = {"colormaps": "colour map", "categories": "category names", "tables": "attribute table"}
+
+
+def _state(left: Mapping[int, object], right: Mapping[int, object], band: int) -> str:
+    return "differs" if band in left and band in right else "missing" if band in left else "is new"
 
 
 def same_crs(a: str | None, b: str | None) -> bool:
@@ -99,6 +108,8 @@ def _tag_differences(what: str, a: Namespaces, b: Namespaces) -> Iterator[str]:
     for space in sorted({*a, *b}):
         left, right = a.get(space, {}), b.get(space, {})
         for key in sorted({*left, *right}):
+            if key not in right and key.startswith(STATISTICS):
+                continue  # of other pixels: dropped on purpose
             if left.get(key) != right.get(key) and not (space == "RPC" and _same_numbers(left, right, key)):
                 name = f"{space}:{key}" if space else key
                 yield f"{what} {name}: {_short(left.get(key))} became {_short(right.get(key))}"

@@ -1,17 +1,14 @@
-"""Between a rasterio dataset and the compact dict of everything that must survive beside the pixels.
+"""Between a rasterio dataset and everything that must survive beside the pixels.
 
-What GDAL offers but a GeoTIFF cannot hold, or rasterio cannot pass on (found by reading the written file
-back, see `RasterSink.close`): nodata that differs between bands or lies outside the dtype's range, ids and
-infos of control points, control points beside an affine transform, colour interpretation "undefined" of the
-first band, colour maps of other than a single uint8 or uint16 band and their alpha, masks that differ
-between bands, empty tag values and leading blanks of tags, `json:` tag domains, coordinate systems without
-GeoTIFF keys. Overviews, raster attribute tables, category names and histograms are not read.
+What a GeoTIFF cannot hold is found by reading the written file back and goes into a file beside it (see
+`pam`). Not kept at all: masks that differ between bands, nodata outside the dtype's range, empty tag values
+and leading blanks of tags, `json:` documents of bands, colour interpretation "undefined" of the first band;
+notes say so. Overviews and histograms, which are made from the pixels, are not read.
 """
 
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
@@ -21,7 +18,8 @@ from rasterio.enums import ColorInterp, MaskFlags
 from rasterio.errors import CRSError, RasterioError
 from rasterio.transform import Affine
 
-from sarzip.container.georeference import IDENTITY, Gcps, Metadata, Namespaces, decode, encode
+from sarzip.container.georeference import IDENTITY, Gcps, Metadata, Namespaces
+from sarzip.raster.vrt import VrtDescription
 
 # Domains that describe how the file is coded, what GDAL derives from it, or where its parts lie.
 _NOT_CONTENT = {
@@ -39,30 +37,38 @@ _NOT_CONTENT = {
 _AREA = {"AREA_OR_POINT": "Area"}
 
 
-def read_tags(dataset: Any) -> dict[str, Any]:
-    """The compact dict (`sarzip.container.georeference`) of an open rasterio `dataset`."""
-    return encode(read_metadata(dataset))
+def read_metadata(dataset: Any, about: VrtDescription | None) -> Metadata:
+    """Everything that must survive of an open rasterio `dataset`; about: what only GDAL's XML tells of it.
 
-
-def read_metadata(dataset: Any) -> Metadata:
-    """Everything that must survive of an open rasterio `dataset`."""
+    Raises UnicodeDecodeError for texts that are not UTF-8 where there is no XML.
+    """
     count = dataset.count
     colours = tuple(int(c) for c in dataset.colorinterp)
     transform = dataset.transform
+    if about is not None and about.legacy:
+        descriptions, units = about.texts("Description"), about.texts("UnitType")
+        tags, band_tags = _content(about.tags()), [_content(about.tags(band)) for band in range(count)]
+    else:
+        descriptions = tuple(d or None for d in dataset.descriptions)
+        units = tuple(u or None for u in dataset.units)
+        tags = {**_read_namespaces(dataset, 0), **(about.documents() if about is not None else {})}
+        band_tags = [_read_namespaces(dataset, band) for band in dataset.indexes]
     return Metadata(
         count=count,
         nodata=tuple(dataset.nodatavals),
-        descriptions=tuple(d or None for d in dataset.descriptions),
-        units=tuple(u or None for u in dataset.units),
+        descriptions=descriptions,
+        units=units,
         scales=tuple(float(v) for v in dataset.scales),
         offsets=tuple(float(v) for v in dataset.offsets),
         colours=colours,
-        band_tags=tuple(_read_namespaces(dataset, band) for band in dataset.indexes),
-        tags=_read_namespaces(dataset, 0),
+        band_tags=tuple(band_tags),
+        tags=tags,
         crs=crs_text(dataset.crs),
         transform=tuple(float(v) for v in transform)[:6] if transform else IDENTITY,
         gcps=_read_gcps(dataset),
-        colormaps=_read_colormaps(dataset, colours),
+        colormaps=about.colormaps() if about is not None else {},
+        categories=about.categories() if about is not None else {},
+        tables=about.tables() if about is not None else {},
         mask=has_own_mask(dataset),
     )
 
@@ -113,15 +119,23 @@ def has_own_mask(dataset: Any) -> bool:
 
 def _read_namespaces(dataset: Any, band: int) -> Namespaces:
     """All tag namespaces of the dataset (band 0) or of a band; "" is the default one."""
+    names = ["", *dataset.tag_namespaces(band)]
+    return _content(
+        {name: dict(dataset.tags(band, ns=name or None)) for name in names if not name.startswith("json:")}
+    )
+
+
+def _content(spaces: Namespaces) -> Namespaces:
+    """Tags less what describes the file, and less defaults."""
     out: dict[str, dict[str, str]] = {}
-    for name in ["", *dataset.tag_namespaces(band)]:
-        if name in _NOT_CONTENT or name.startswith("json:"):
+    for name, items in spaces.items():
+        if name in _NOT_CONTENT:
             continue
-        items = dict(dataset.tags(band, ns=name or None))
-        if name == "" and items.get("AREA_OR_POINT") == "Area":
-            del items["AREA_OR_POINT"]  # the default, which GDAL adds to georeferenced GeoTIFFs by itself
-        if items:
-            out[name] = items
+        kept = dict(items)
+        if name == "" and kept.get("AREA_OR_POINT") == "Area":
+            del kept["AREA_OR_POINT"]  # the default, which GDAL adds to georeferenced GeoTIFFs by itself
+        if kept:
+            out[name] = kept
     return out
 
 
@@ -133,18 +147,6 @@ def _read_gcps(dataset: Any) -> Gcps | None:
     return Gcps(values, tuple(p.id or "" for p in points), tuple(p.info or "" for p in points), crs_text(crs))
 
 
-def _read_colormaps(dataset: Any, colours: tuple[int, ...]) -> dict[int, tuple[tuple[int, ...], ...]]:
-    found: dict[int, tuple[tuple[int, ...], ...]] = {}
-    for band, colour in enumerate(colours):
-        if colour == ColorInterp.palette:
-            try:
-                entries = dataset.colormap(band + 1)
-            except ValueError:  # a palette band without a palette
-                continue
-            found[band] = tuple(tuple(entries.get(i, (0, 0, 0, 0))) for i in range(max(entries) + 1))
-    return found
-
-
 def creation_options(meta: Metadata) -> dict[str, Any]:
     """What of the metadata has to be said to GDAL (and to rasterio.open) when the GeoTIFF is created."""
     out: dict[str, Any] = {}
@@ -152,15 +154,10 @@ def creation_options(meta: Metadata) -> dict[str, Any]:
         out["crs"] = CRS.from_user_input(meta.crs)
     if meta.transform != IDENTITY:
         out["transform"] = _stored_transform(meta)
-    known = [v for v in meta.nodata if v is not None]
-    if known:
-        out["nodata"] = known[0]
+    # A GeoTIFF has one nodata for all bands: one that a band does not have would take measurements away.
+    if None not in meta.nodata:
+        out["nodata"] = meta.nodata[0]
     return out
-
-
-def apply_tags(dataset: Any, tags: Mapping[str, Any]) -> None:
-    """`apply_metadata` for the compact dict."""
-    apply_metadata(dataset, decode(tags, dataset.count))
 
 
 def apply_metadata(dataset: Any, meta: Metadata) -> None:
@@ -169,7 +166,8 @@ def apply_metadata(dataset: Any, meta: Metadata) -> None:
     Where it says AREA_OR_POINT=Point the dataset has to be written, to the end, under GTIFF_POINT_GEO_IGNORE.
     """
     if tuple(int(c) for c in dataset.colorinterp) != meta.colours:
-        dataset.colorinterp = [ColorInterp(c) for c in meta.colours]
+        known = {int(each) for each in ColorInterp}
+        dataset.colorinterp = [ColorInterp(c if c in known else 0) for c in meta.colours]
     for band, entries in meta.colormaps.items():
         if meta.count == 1 and dataset.dtypes[0] in ("uint8", "uint16"):
             dataset.write_colormap(band + 1, dict(enumerate(entries)))
@@ -195,7 +193,7 @@ def _write_namespaces(dataset: Any, band: int, namespaces: Namespaces) -> None:
             head, equals, rest = items.get(name, "").partition("=")
             if equals:
                 dataset.update_tags(band, ns=name, **{head: rest})
-        else:
+        elif not name.startswith("json:"):
             dataset.update_tags(band, ns=name or None, **items)
 
 

@@ -18,9 +18,9 @@ from rasterio.windows import Window
 
 from sarzip.container.georeference import Metadata, decode, without_namespace
 from sarzip.errors import InputError, OutputError
-from sarzip.raster.compare import metadata_differences
 from sarzip.raster.gdal import CACHE_BYTES, captured_stderr, cause_of, free_bytes, gdal_env, opening
 from sarzip.raster.metadata import apply_metadata, creation_options, is_point
+from sarzip.raster.pam import beside_note, complete
 from sarzip.raster.source import RasterSource
 
 _GDAL_ERRORS = (RasterioError, OSError, ValueError)
@@ -32,11 +32,14 @@ _STRIP_BYTES = 1 << 18
 class RasterSink:
     """A GeoTIFF being written at exactly the path given; temporary names are the caller's.
 
-    `warnings` names, after `close`, what of the metadata a GeoTIFF could not hold.
-    Not to be used by two threads at the same time.
+    After `close`, `notes` name what of the metadata a GeoTIFF could not hold and lies in NAME.aux.xml
+    beside it, `warnings` what is nowhere. Not to be used by two threads at the same time.
     """
 
-    def __init__(self, dataset: Any, path: Path, meta: Metadata, threads: int | None) -> None:
+    def __init__(
+        self, dataset: Any, path: Path, meta: Metadata, threads: int | None, changed: tuple[str, ...]
+    ) -> None:
+        """changed: what is not kept of the samples' types, in words."""
         self._dataset: Any = dataset
         self._path = path
         self._meta = meta
@@ -45,7 +48,9 @@ class RasterSink:
         # GDAL stores the IMD domain in the file, and then once more beside it.
         sidecar = path.with_suffix(".IMD")
         self._sidecar = None if sidecar.exists() else sidecar
-        self.warnings: tuple[str, ...] = ()
+        self.changed = changed
+        self.warnings: tuple[str, ...] = changed
+        self.notes: tuple[str, ...] = ()
 
     @classmethod
     def create(
@@ -61,9 +66,10 @@ class RasterSink:
     ) -> RasterSink:
         """Create a GeoTIFF of `width` x `height` pixels, one band for each of `dtypes`, carrying `tags`.
 
-        A GeoTIFF has one dtype: bands of different ones get the smallest that holds them all. `compress` is
-        GDAL's creation option (None: uncompressed), `threads` the compressing threads (None: all cores).
-        Raises OutputError (folder, permission, space) and CorruptError (tags that make no sense).
+        A GeoTIFF has one dtype: bands of different ones get the smallest that holds them all (a warning).
+        `compress` is GDAL's creation option (None: uncompressed), `threads` the compressing threads (None:
+        all cores). Raises OutputError (folder, permission, space) and CorruptError (tags that make no
+        sense).
         """
         meta = decode(tags, len(dtypes))
         target = Path(path)
@@ -76,7 +82,7 @@ class RasterSink:
             with gdal_env(threads, **_settings(meta)), opening():
                 shape = {"width": width, "height": height, "count": len(dtypes), "dtype": dtype.name}
                 dataset = _create(str(target), {**shape, **options}, creation_options(meta))
-                sink = cls(dataset, target, meta, threads)
+                sink = cls(dataset, target, meta, threads, _changed_types(dtypes, dtype))
                 apply_metadata(dataset, meta if sink._sidecar else without_namespace(meta, "IMD"))
         except _GDAL_ERRORS as error:
             if sink is not None:
@@ -160,15 +166,14 @@ class RasterSink:
     def _check(self) -> None:
         try:
             with RasterSource.open(self._path) as written:
-                self.warnings = tuple(
-                    f"not kept in GeoTIFF: {text}"
-                    for text in metadata_differences(self._meta, decode(written.info.tags, self._meta.count))
-                )
-                complete = written.blocks_complete()
-        except InputError as error:
+                whole = written.blocks_complete()
+            outcome = complete(self._path, self._meta)
+        except (InputError, OSError) as error:
             raise OutputError(_cannot_write(self._path, cause_of(error))) from error
-        if not complete:
+        if not whole:
             raise OutputError(_cannot_write(self._path, "the file ends early"))
+        self.warnings += tuple(f"not kept in GeoTIFF: {text}" for text in outcome.lost)
+        self.notes = beside_note(outcome)
 
 
 def _settings(meta: Metadata) -> dict[str, Any]:
@@ -202,6 +207,17 @@ def _common_type(dtypes: Sequence[str]) -> np.dtype[Any]:
     if common == np.float16 and "float16" not in dtype_fwd.values():  # GDAL before 3.11
         return np.dtype(np.float32)
     return common
+
+
+def _changed_types(dtypes: Sequence[str], common: np.dtype[Any]) -> tuple[str, ...]:
+    """What a reader of the GeoTIFF should know of bands whose type is another there."""
+    bands = [f"band {number} is {each}" for number, each in enumerate(dtypes, start=1) if each != common.name]
+    if not bands:
+        return ()
+    return (
+        f"not kept in GeoTIFF: {', '.join(bands)}, written as {common.name} with the same values (a GeoTIFF "
+        "has one type; --band N writes one band in its own)",
+    )
 
 
 def _layout(width: int, height: int, dtype: np.dtype[Any], compress: str | None) -> dict[str, Any]:

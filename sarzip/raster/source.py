@@ -15,12 +15,12 @@ from numpy.typing import NDArray
 from rasterio.errors import RasterioError
 from rasterio.windows import Window as GdalWindow
 
-from sarzip.container.georeference import Metadata
 from sarzip.errors import InputError
 from sarzip.grid import Window
 from sarzip.raster.gdal import CACHE_BYTES, cause_of, gdal_env, opening
 from sarzip.raster.info import RasterInfo, describe
 from sarzip.raster.metadata import mask_kinds, read_metadata
+from sarzip.raster.vrt import VrtDescription, describe_as_vrt
 
 _ROWS = 1024
 _LEAST_CACHE = 16 << 20
@@ -135,10 +135,11 @@ def _gdal_window(window: Window) -> GdalWindow:
 
 
 def _info(dataset: Any, path: str) -> RasterInfo:
-    meta = read_metadata(dataset)
+    xml = describe_as_vrt(dataset)
+    meta = read_metadata(dataset, xml)
     about = describe(meta, (dataset.width, dataset.height), tuple(dataset.dtypes), PurePath(path).name)
     shape = tuple(dataset.block_shapes[0])
-    return replace(about, block_shape=shape, driver=dataset.driver, notes=_notes(dataset, meta))
+    return replace(about, block_shape=shape, driver=dataset.driver, notes=_notes(dataset, xml))
 
 
 def _cache_bytes(info: RasterInfo) -> int:
@@ -150,17 +151,29 @@ def _cache_bytes(info: RasterInfo) -> int:
     return min(max(needed, _LEAST_CACHE), CACHE_BYTES)
 
 
-def _notes(dataset: Any, meta: Metadata) -> tuple[str, ...]:
-    """What a reader of the copy will miss and what only the source knows; the sink reports the rest."""
+def _notes(dataset: Any, xml: VrtDescription | None) -> tuple[str, ...]:
+    """What of the source is not kept; what a copy cannot hold is the sink's to report."""
     notes = []
     if "per_band" in mask_kinds(dataset):
-        notes.append("masks that differ between bands are not kept")
+        bands = [f"{band}" for band, kind in enumerate(mask_kinds(dataset), start=1) if kind == "per_band"]
+        notes.append(
+            f"the masks of bands {', '.join(bands)} are not kept: they differ between bands; mark missing "
+            "pixels with nodata, or give one mask for all bands"
+        )
     if dataset.subdatasets:
-        notes.append(f"only the first of {len(dataset.subdatasets)} images in the file is read")
-    if any(name.startswith("json:") for name in dataset.tag_namespaces()):
-        notes.append("tags in json: domains are not kept")
-    if meta.gcps is not None and any(meta.gcps.infos):
-        notes.append("a GeoTIFF does not hold the notes of ground control points")
+        notes.append(f"only the first of {len(dataset.subdatasets)} images in the file is kept")
+    if xml is None:
+        notes.append(
+            "colour maps, category names and attribute tables are not kept: GDAL cannot describe the raster "
+            "in XML"
+        )
+    elif xml.legacy:
+        notes.append("texts that are not UTF-8 are read as Latin-1")
+    else:
+        domains = {name for band in dataset.indexes for name in dataset.tag_namespaces(band)}
+        notes += [
+            f"tags of bands in {name} are not kept" for name in sorted(domains) if name.startswith("json:")
+        ]
     return tuple(notes)
 
 

@@ -23,9 +23,10 @@ SIDECARS = (".aux.xml", ".msk", ".ovr")
 def atomic_path(destination: str | os.PathLike[str], force: bool = False) -> Iterator[Path]:
     """Yield a temporary path beside `destination`; on success it gets that name, else it is removed.
 
-    The file is flushed to disk before it is renamed; a link is replaced, never followed. The sidecars of a
-    replaced file go with it. Raises UsageError when the destination exists and `force` is off, OutputError
-    when it cannot be written.
+    The file is flushed to disk before it is renamed; a link is replaced, never followed. Sidecars that were
+    written beside the temporary path get the final name too; others that lie beside the destination would
+    attach to the new file: they are removed with `force`. Raises UsageError when the destination or such a
+    sidecar exists and `force` is off, OutputError when it cannot be written.
     """
     final = Path(destination)
     check_destination(final, force)
@@ -40,8 +41,9 @@ def atomic_path(destination: str | os.PathLike[str], force: bool = False) -> Ite
         # Whoever wrote to the temporary file knows only its name.
         raise OutputError(str(error).replace(str(part), str(final))) from error
     finally:
-        with contextlib.suppress(OSError):
-            part.unlink(missing_ok=True)
+        for suffix in ("", *SIDECARS):
+            with contextlib.suppress(OSError):
+                part.with_name(part.name + suffix).unlink(missing_ok=True)
 
 
 def is_part_of(path: Path, final: Path) -> bool:
@@ -56,6 +58,13 @@ def check_destination(final: Path, force: bool) -> None:
         raise UsageError(f"{final}: is a folder; give the name of a file")
     if final.exists() and not force:
         raise UsageError(f"{final}: already exists; use --force to replace it")
+    for suffix in () if force else SIDECARS:
+        beside = final.with_name(final.name + suffix)
+        if beside.exists():
+            raise UsageError(
+                f"{beside}: exists already and would attach itself to {final.name}; move it away, or use "
+                "--force to remove it"
+            )
     folder = final.parent
     if not folder.is_dir():
         raise OutputError(f"{final}: folder {folder} does not exist; create it first")
@@ -69,11 +78,9 @@ def _publish(part: Path, final: Path, force: bool) -> None:
     with part.open("rb") as file:
         os.fsync(file.fileno())
     if force:
-        replaced = final.exists()
+        for suffix in SIDECARS:
+            final.with_name(final.name + suffix).unlink(missing_ok=True)
         part.replace(final)
-        if replaced:
-            for suffix in SIDECARS:
-                final.with_name(final.name + suffix).unlink(missing_ok=True)
     else:
         try:
             os.link(part, final)  # unlike a rename this never replaces what another process just wrote
@@ -83,6 +90,10 @@ def _publish(part: Path, final: Path, force: bool) -> None:
             ) from None
         except OSError:
             part.replace(final)  # a file system without hard links
+    for suffix in SIDECARS:
+        beside = part.with_name(part.name + suffix)
+        if beside.exists():
+            beside.replace(final.with_name(final.name + suffix))
     folder = os.open(final.parent, os.O_RDONLY)
     try:
         os.fsync(folder)

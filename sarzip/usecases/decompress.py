@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from sarzip.container import Header
-from sarzip.errors import UsageError
+from sarzip.errors import OutputError, UsageError
 from sarzip.pipeline.coders import DecodeOptions, region_decoder
 from sarzip.pipeline.decode import DecodedBlock
 from sarzip.pipeline.group import MASK_BAND
@@ -20,6 +20,7 @@ from sarzip.pipeline.sarzfile import SarzPart, open_part
 from sarzip.pipeline.selection import EVERYTHING, Region, Selection, resolve
 from sarzip.raster import RasterSink
 from sarzip.raster.cog import write_cog
+from sarzip.raster.pam import beside_note, sidecar_of
 from sarzip.system.machine import Machine, peak_memory
 from sarzip.system.outputs import atomic_path, check_destination, naming
 
@@ -34,7 +35,8 @@ class DecompressOptions:
     model: folder of the model to use when the file names one that is not released with sarzip; its hash must
     be the file's all the same, unless trust_model says to take it as it is.
 
-    selection: the part of the scene to decode. cog: write a cloud optimized GeoTIFF, with overviews.
+    selection: the part of the scene to decode. cog: write a cloud optimized GeoTIFF, with overviews. strict:
+    refuse (OutputError) to write what cannot keep everything that the raster carried.
     """
 
     device: str = "auto"
@@ -44,6 +46,7 @@ class DecompressOptions:
     trust_model: bool = False
     selection: Selection = EVERYTHING
     cog: bool = False
+    strict: bool = False
 
     def __post_init__(self) -> None:
         if self.trust_model and self.model is None:
@@ -55,7 +58,7 @@ class DecompressReport:
     """What was done. width, height, bands: of the output. Sizes in bytes, seconds of wall time.
 
     window: column, row, width, height of the pixels decoded; scale: pixels per sample along an axis.
-    bytes_read: of the source. warnings: what the output could not keep.
+    bytes_read: of the source. warnings: what the output could not keep. notes: what lies beside it.
     """
 
     source: str
@@ -72,6 +75,7 @@ class DecompressReport:
     scale: int
     bytes_read: int
     warnings: tuple[str, ...] = ()
+    notes: tuple[str, ...] = ()
 
 
 def decompress(
@@ -98,10 +102,15 @@ def decompress(
             with _removed(plain, options.cog):
                 with RasterSink.create(plain, region.columns, region.rows, dtypes, tags) as sink:
                     _write(work, sink, progress)
-                warnings = sink.warnings
+                warnings, notes = sink.warnings, sink.notes
                 if options.cog:
+                    sidecar_of(plain).unlink(missing_ok=True)
                     threads = work.machine.threads
-                    warnings = write_cog(plain, target, tags, _overviews(header, region), threads)
+                    outcome = write_cog(plain, target, tags, _overviews(header, region), threads)
+                    warnings = (*sink.changed, *(f"not kept in COG: {text}" for text in outcome.lost))
+                    notes = beside_note(outcome)
+                if options.strict and warnings:
+                    raise OutputError(f"{destination}: {warnings[0]}; --strict refuses this")
             size = target.stat().st_size
     seconds = time.perf_counter() - started
     return DecompressReport(
@@ -119,6 +128,7 @@ def decompress(
         scale=region.scale,
         bytes_read=part.bytes_read,
         warnings=warnings,
+        notes=notes,
     )
 
 
