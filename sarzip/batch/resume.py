@@ -6,6 +6,7 @@ import json
 from pathlib import Path
 
 from sarzip.container import Header, Reader
+from sarzip.container.georeference import drop_statistics
 from sarzip.errors import CorruptError
 from sarzip.pipeline.models import ModelStore
 from sarzip.pipeline.quality import quality_to_step
@@ -45,7 +46,8 @@ def why_not_done(source: str, output: str, options: CompressOptions) -> str | No
 
 def _same_raster(header: Header, info: RasterInfo) -> bool:
     size = (header.width, header.height, tuple(band.dtype for band in header.bands))
-    tags = json.loads(json.dumps(info.tags))  # with lists for tuples, as in a header
+    kept = drop_statistics(info.tags, _coded(header))
+    tags = json.loads(json.dumps(kept))  # with lists for tuples, as in a header
     return size == (info.width, info.height, info.dtypes) and header.raster == tags
 
 

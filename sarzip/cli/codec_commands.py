@@ -98,6 +98,8 @@ def _salvage(
         report = salvage(source, output, options, mask, progress)
     if json:
         render.print_json(report)
+    for warning in (*report.notes, *report.warnings):
+        render.say(f"{output}: {warning}", quiet)
     if report.damaged:
         raise CorruptError(f"{source}: {report.verdict}")
     render.say(f"{output}: nothing was damaged, all {report.groups} groups are there", quiet)

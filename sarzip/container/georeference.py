@@ -131,6 +131,28 @@ def without_statistics(meta: Metadata, bands: Collection[int]) -> Metadata:
     return replace(meta, tags=_not_statistics(meta.tags), band_tags=tuple(kept))
 
 
+def drop_statistics(stored: Mapping[str, Any], bands: Collection[int]) -> dict[str, Any]:
+    """The same for the compact dict; one that breaks the rules stays as it is."""
+    out = dict(stored)
+    if not bands:
+        return out
+    try:
+        dataset = _not_statistics(stored.get("m", {}))
+        tags = [
+            _not_statistics(each) if band in bands else each for band, each in enumerate(stored.get("b", []))
+        ]
+    except (AttributeError, TypeError):
+        return out
+    while tags and not tags[-1]:
+        tags.pop()
+    for key, kept in (("m", dataset), ("b", tags)):
+        if kept:
+            out[key] = kept
+        else:
+            out.pop(key, None)
+    return out
+
+
 def _not_statistics(spaces: Namespaces) -> Namespaces:
     kept = {
         space: {key: value for key, value in entries.items() if not key.startswith(STATISTICS)}

@@ -20,6 +20,7 @@ from sarzip.codec.registry import can_pair, for_bands
 from sarzip.codec.signal.radiometry import DOMAINS, Radiometry, fit_radiometry
 from sarzip.codec.streams import class_map
 from sarzip.container import Header, ModelRef, SetHeader
+from sarzip.container.georeference import drop_statistics
 from sarzip.errors import InputError, ModelError, UsageError
 from sarzip.grid import Grid, Window
 from sarzip.kinds import EXACT as KEPT
@@ -168,7 +169,7 @@ def plan_scene(
         sets=tuple(SetHeader(each.bands, None if each.bands == kept else 0) for each in sets),
         models=models,
         group=options.group,
-        raster=source.info.tags,
+        raster=drop_statistics(source.info.tags, coded),
         creator=f"sarzip {__version__}",
     )
     return ScenePlan(header, bands, tuple(sets))

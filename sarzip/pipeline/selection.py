@@ -79,13 +79,15 @@ class Region:
         return self.window.column, self.window.row, self.window.columns, self.window.rows
 
     def raster_tags(self, header: Header) -> dict[str, object]:
-        """The raster's metadata (see raster.tags) for this part."""
+        """The raster's metadata (see container.georeference) for this part."""
+        lossy = [band for each in header.sets if each.model is not None for band in each.bands]
+        stored = tags.drop_statistics(header.raster, lossy)  # files of format 1.1 have them
         if self == whole_scene(header):
-            return header.raster
+            return stored
         from sarzip.raster.crop import Part, crop_metadata
 
         part = Part(self.window.row, self.window.column, self.scale, self.bands)
-        return tags.encode(crop_metadata(tags.decode(header.raster, len(header.bands)), part))
+        return tags.encode(crop_metadata(tags.decode(stored, len(header.bands)), part))
 
 
 def whole_scene(header: Header) -> Region:

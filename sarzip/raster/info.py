@@ -75,7 +75,7 @@ def _evidence(meta: Metadata, band: int, dtype: str, name: str) -> Evidence:
         scale=meta.scales[band],
         offset=meta.offsets[band],
         colour=_COLOURS.get(meta.colours[band], ""),
-        categories=band in meta.colormaps,
+        categories=band in meta.colormaps or band in meta.categories,
         band=band,
         descriptions=tuple(text or "" for text in meta.descriptions),
     )

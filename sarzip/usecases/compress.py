@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, BinaryIO, cast
 from sarzip.codec.base import SignalCodec
 from sarzip.codec.registry import EFFORTS, Backing, build_codec
 from sarzip.container import ModelRef
-from sarzip.errors import UsageError
+from sarzip.errors import InputError, UsageError
 from sarzip.pipeline.models import ModelStore
 from sarzip.pipeline.plan import BandPlan, PlanOptions, ScenePlan, plan_scene
 from sarzip.pipeline.quality import Fidelity, Goal, quality_to_step
@@ -41,6 +41,7 @@ class CompressOptions:
     domain: of bands of backscatter. others: what is done with bands that are none (exact, bound or refuse).
     band_kinds: what certain bands hold, like '3=phase'. lossless: every band bit for bit. group: side of a
     group in pixels, a multiple of 256. verify: decode what was written, before it gets its final name.
+    strict: refuse (InputError) a raster that carries what a `.sarz` does not keep.
     """
 
     fidelity: Fidelity = DEFAULT_FIDELITY
@@ -55,6 +56,7 @@ class CompressOptions:
     band_kinds: tuple[str, ...] = ()
     lossless: bool = False
     group: int = 1024
+    strict: bool = False
 
     @property
     def plan(self) -> PlanOptions:
@@ -155,6 +157,8 @@ def compress(
     machine = choose_machine(options.device, options.threads)
     source_bytes = Path(source).stat().st_size if Path(source).is_file() else 0
     with naming(str(source)), RasterSource.open(str(source), machine.threads) as raster:
+        if options.strict and raster.info.notes:
+            raise InputError(f"{source}: {raster.info.notes[0]}; --strict refuses this")
         job = _Job(raster, options, machine, source_bytes, progress)
         with binary_output(destination, options.force) as sink, unchanged(source):
             with _rewindable(sink) as out:

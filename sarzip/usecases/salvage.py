@@ -59,6 +59,7 @@ class SalvageReport:
     """What was saved and what was not.
 
     problems: what is wrong with the file beside lost groups. fill: the value of every band's lost pixels.
+    warnings: what the output could not keep; notes: what lies beside it.
     approximate_margin: so many pixels around a lost window were decoded without their neighbours.
     """
 
@@ -75,6 +76,8 @@ class SalvageReport:
     problems: tuple[str, ...]
     device: str
     seconds: float
+    warnings: tuple[str, ...] = ()
+    notes: tuple[str, ...] = ()
 
     @property
     def damaged(self) -> bool:
@@ -129,7 +132,8 @@ def salvage(
         mask_part = outputs.enter_context(atomic_path(mask, options.force)) if mask is not None else None
         part = outputs.enter_context(atomic_path(destination, options.force))
         dtypes = tuple(band.dtype for band in header.bands)
-        with RasterSink.create(part, header.width, header.height, dtypes, header.raster) as sink:
+        tags = whole_scene(header).raster_tags(header)
+        with RasterSink.create(part, header.width, header.height, dtypes, tags) as sink:
             done, pixels = 0, header.width * header.height * len(header.bands)
             for block in decoder.blocks(_frames(reader)):
                 if block.band == MASK_BAND:
@@ -156,6 +160,8 @@ def salvage(
         problems=reader.problems,
         device=machine.device,
         seconds=time.perf_counter() - started,
+        warnings=sink.warnings,
+        notes=sink.notes,
     )
 
 
