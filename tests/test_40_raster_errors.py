@@ -13,11 +13,13 @@ from pathlib import Path
 import numpy as np
 import pytest
 import rasterio
+import rasterio.shutil
 
 from sarzip.errors import CorruptError, InputError, OutputError
 from sarzip.grid import Window
 from sarzip.raster import RasterSink, RasterSource
 from sarzip.raster import sink as sink_module
+from sarzip.raster.folders import is_dataset
 
 pytestmark = pytest.mark.filterwarnings("ignore::rasterio.errors.NotGeoreferencedWarning")
 
@@ -153,6 +155,47 @@ def test_container_of_several_rasters_names_one(tmp_path: Path) -> None:
     assert "HH" in str(caught.value)
     with RasterSource.open(f"GPKG:{path}:HV") as raster:
         assert raster.info.width == 256
+
+
+@pytest.mark.skipif(sys.platform == "darwin", reason="file names are UTF-8 there")
+def test_name_that_is_not_utf8(scene: Path) -> None:
+    other = Path(os.fsdecode(os.fsencode(scene.parent) + b"/latin\xe9.tif"))
+    scene.rename(other)
+    with pytest.raises(InputError, match=r"file name is not UTF-8.*rename the file"):
+        read_all(other)
+    other.rename(scene)  # the remedy
+    read_all(scene)
+
+
+@pytest.mark.parametrize(
+    ("name", "said"),
+    [
+        ("https://localhost:1/a.tif", r"cannot be fetched \(CURL error.*check the address and the network"),
+        ("/vsicurl/https://localhost:1/a.tif", "cannot be fetched"),
+        ("s3://bucket/a.tif", r"without credentials \(.*AWS_NO_SIGN_REQUEST"),
+    ],
+)
+def test_addresses_that_cannot_be_read(
+    name: str, said: str, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    monkeypatch.setenv("HOME", str(tmp_path))
+    monkeypatch.setenv("AWS_EC2_METADATA_DISABLED", "true")
+    for variable in ("AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY", "AWS_NO_SIGN_REQUEST", "AWS_PROFILE"):
+        monkeypatch.delenv(variable, raising=False)
+    with pytest.raises(InputError, match=said) as caught:
+        RasterSource.open(name)
+    assert "truncated" not in str(caught.value)
+
+
+def test_a_folder_that_is_a_raster(scene: Path, tmp_path: Path) -> None:
+    with rasterio.Env() as env:
+        if "Zarr" not in env.drivers():
+            pytest.skip("this GDAL has no Zarr")
+    store = tmp_path / "a.zarr"
+    rasterio.shutil.copy(scene, store, driver="Zarr")
+    assert is_dataset(store) and not is_dataset(tmp_path)
+    with RasterSource.open(store) as raster, RasterSource.open(scene) as original:
+        assert (raster.info.width, raster.info.height) == (original.info.width, original.info.height)
 
 
 def test_complex_rasters_open_and_tell_their_dtype(tmp_path: Path) -> None:

@@ -57,6 +57,21 @@ def test_files_folders_and_urls_get_their_outputs(tmp_path):
     assert named[1].source == "https://host/x/s%20c.tif?key=1.2"
 
 
+def test_parts_of_a_file_and_folders_that_are_rasters(tmp_path):
+    (tmp_path / "z.zarr").mkdir()
+    (tmp_path / "z.zarr" / ".zgroup").write_text("{}")
+    parts = [
+        "NETCDF:a.nc:VV",
+        "NETCDF:a.nc:VH",
+        'HDF5:"b.h5"://science/LSAR/HH',
+        "SAFE:c.SAFE:IW1_VV:AMPLITUDE",
+    ]
+    jobs = plan_jobs([*parts, str(tmp_path / "z.zarr")], f"{tmp_path}/out/")
+    assert [job.source for job in jobs] == [*parts, str(tmp_path / "z.zarr")]
+    names = [Path(job.output).name for job in jobs]
+    assert names == ["a.nc_VV.sarz", "a.nc_VH.sarz", "b.h5__HH.sarz", "c.SAFE_IW1_VV_AMPLITUDE.sarz", "z.sarz"]
+
+
 def test_plans_that_cannot_be(tmp_path):
     touch(tmp_path / "a" / "x.tif", tmp_path / "b" / "x.tif", tmp_path / "empty" / "x.txt")
     a, b = str(tmp_path / "a" / "x.tif"), str(tmp_path / "b" / "x.tif")

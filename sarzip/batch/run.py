@@ -8,12 +8,14 @@ appear again under the destination.
 from __future__ import annotations
 
 import contextlib
+import re
 from collections.abc import Generator, Iterator, Sequence
 from pathlib import Path
 from urllib.parse import unquote, urlsplit
 
 from sarzip.batch.job import BatchOptions, BatchProgress, Job, Outcome, Tally, run_job
 from sarzip.errors import InputError, OutputError, UsageError
+from sarzip.raster.folders import is_dataset
 from sarzip.system.outputs import STANDARD_STREAM
 from sarzip.system.remote import is_url
 
@@ -52,14 +54,21 @@ def _scenes(sources: Sequence[str], recursive: bool) -> Iterator[tuple[str, Path
     """Each raster and the place of its output within the folder of all outputs."""
     for source in sources:
         top = Path(source)
-        if is_url(source) or not top.is_dir():
+        if is_url(source) or not top.is_dir() or is_dataset(top):
             name = unquote(urlsplit(source).path) if is_url(source) else source
-            yield source, Path(Path(name).stem + SUFFIX)
+            yield source, Path(_stem(name) + SUFFIX)
             continue
         for path in sorted(top.rglob("*") if recursive else top.iterdir()):
             hidden = any(part.startswith(".") for part in path.relative_to(top).parts)
             if path.suffix.lower() in RASTER_SUFFIXES and not hidden and path.is_file():
                 yield str(path), path.relative_to(top).with_suffix(SUFFIX)
+
+
+def _stem(name: str) -> str:
+    """Of a file; of a part of one as GDAL names it, like NETCDF:a.nc:VV, all that tells it from others."""
+    if ":" not in name or Path(name).exists():
+        return Path(name).stem
+    return re.sub(r"[^\w.+-]+", "_", "_".join(Path(part).name for part in name.split(":")[1:])).strip("_.")
 
 
 def run_batch(

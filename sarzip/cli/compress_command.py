@@ -107,7 +107,7 @@ def compress(
         tuple(band_kind or ()),
         lossless,
     )
-    single = len(sources) == 1 and not is_folder(output) and not Path(sources[0]).is_dir()
+    single = len(sources) == 1 and not is_folder(output) and not _of_many(Path(sources[0]))
     if single and not resume and scheduler is None:
         _compress_one(sources[0], output, options, json, quiet)
         return 0
@@ -115,6 +115,12 @@ def compress(
         raise UsageError("'-' is for a single scene, without --resume and --scheduler")
     many = (Job(sources[0], output),) if single else plan_jobs(sources, output, recursive)
     return batch_view.run(many, BatchOptions(options, resume, jobs, scheduler), json, quiet)
+
+
+def _of_many(source: Path) -> bool:
+    from sarzip.raster.folders import is_dataset
+
+    return source.is_dir() and not is_dataset(source)
 
 
 def _fidelity(given: dict[str, float | None]) -> Fidelity:

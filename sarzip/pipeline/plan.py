@@ -224,8 +224,8 @@ def _band_plan(source: Source, band: int, options: PlanOptions, given: BandKind 
     dtype, nodata = source.info.dtypes[band], source.info.nodata[band]
     if np.dtype(dtype).kind not in "iuf":
         raise InputError(
-            f"band {band + 1} is {dtype}: complex data is not supported yet; compress its amplitude, e.g. "
-            "rio calc '(abs (read 1))'"
+            f"band {band + 1} is {dtype}: complex data is not supported yet; compress its amplitude, made "
+            "with: rio calc --not-masked --dtype float32 '(abs (read 1))' IN.tif OUT.tif"
         )
     specials, shared_zero = class_map.special_values(dtype, nodata), class_map.shares_zero(dtype, nodata)
     sample = sample_of(source, band)

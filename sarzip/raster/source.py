@@ -23,6 +23,7 @@ from sarzip.raster.metadata import mask_kinds, read_metadata
 from sarzip.raster.vrt import VrtDescription, describe_as_vrt
 
 _ROWS = 1024
+_CREDENTIALS = ("AWS_", "InvalidAccessKey", "AccessDenied", "403", "401", "GS_", "AZURE_")
 _LEAST_CACHE = 16 << 20
 
 
@@ -184,10 +185,25 @@ def _no_bands(name: str, subdatasets: Sequence[str]) -> str:
 
 
 def _cannot_open(name: str, error: Exception) -> str:
+    if isinstance(error, UnicodeError):
+        return f"{name}: the file name is not UTF-8, which GDAL needs; rename the file"
     path = Path(name)
     cause = cause_of(error)
-    if "://" not in name and not name.startswith("/vsi") and ":" not in name and not path.exists():
+    remote = "://" in name or name.startswith("/vsi")
+    if not remote and ":" not in name and not path.exists():
         return f"{name}: no such file; check the path"
+    if path.is_dir():
+        return (
+            f"{name}: a folder, not a raster in a format GDAL knows; name a file in it, or end the output's "
+            "name with '/' to compress all rasters that lie in it"
+        )
+    if remote and any(word in cause for word in _CREDENTIALS):
+        return (
+            f"{name}: not allowed without credentials ({cause}); set GDAL's variables for this storage, or "
+            "AWS_NO_SIGN_REQUEST=YES for a public bucket"
+        )
+    if remote and any(word in cause for word in ("CURL", "HTTP", "resolve host", "does not exist")):
+        return f"{name}: cannot be fetched ({cause}); check the address and the network"
     if "not recognized" in cause or "supported file format" in cause:
         return (
             f"{name}: not a raster in a format GDAL knows; give a GeoTIFF or another raster that GDAL reads"

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import io
+import re
 from collections.abc import Iterator
 from typing import Any, BinaryIO, cast
 
@@ -12,11 +13,13 @@ from sarzip.errors import InputError, SarzipError
 # How far a remote file is read ahead: header, index and neighbouring groups then share requests, and a window
 # still takes little more than its own bytes.
 _READ_AHEAD = 1 << 16
+# fsspec chains schemes, as in filecache::https://; GDAL's HDF5:"a.h5"://HH is no URL.
+_SCHEME = re.compile(r"[A-Za-z][\w+.:-]*://")
 
 
 def is_url(name: str) -> bool:
     """Whether a name is to be opened by fsspec instead of the file system."""
-    return "://" in name
+    return _SCHEME.match(name) is not None
 
 
 @contextlib.contextmanager
