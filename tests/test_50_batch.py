@@ -69,7 +69,13 @@ def test_parts_of_a_file_and_folders_that_are_rasters(tmp_path):
     jobs = plan_jobs([*parts, str(tmp_path / "z.zarr")], f"{tmp_path}/out/")
     assert [job.source for job in jobs] == [*parts, str(tmp_path / "z.zarr")]
     names = [Path(job.output).name for job in jobs]
-    assert names == ["a.nc_VV.sarz", "a.nc_VH.sarz", "b.h5__HH.sarz", "c.SAFE_IW1_VV_AMPLITUDE.sarz", "z.sarz"]
+    assert names == [
+        "a.nc_VV.sarz",
+        "a.nc_VH.sarz",
+        "b.h5__HH.sarz",
+        "c.SAFE_IW1_VV_AMPLITUDE.sarz",
+        "z.sarz",
+    ]
 
 
 def test_plans_that_cannot_be(tmp_path):

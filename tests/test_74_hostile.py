@@ -26,6 +26,8 @@ from sarzip.cli import run
 from sarzip.container import BandHeader, Header, Reader, SetHeader, Writer
 from sarzip.container.metadata import encode_header
 from sarzip.container.zframe import compress_frame
+from sarzip.errors import CorruptError
+from sarzip.pipeline.coders import load_coders
 
 Frames = list[dict[int, bytes]]
 BOMB = zstandard.ZstdCompressor(level=19).compress(bytes(1 << 28))
@@ -291,3 +293,10 @@ def test_a_good_file_passes(good, tiny_model, tmp_path, capfd):
     assert 7 in good[1][0] and 8 in good[1][0]
     assert outcome(packed(*good), tiny_model, tmp_path, capfd)[0] == 0
     assert np.ptp(read_raster(tmp_path / "out" / "a.tif")) > 0
+
+
+def test_groups_in_several_parts_are_of_a_newer_version():
+    """The container holds them, no codec of this version makes them."""
+    header = Header(8, 8, (BandHeader("uint8", "exact"),), (SetHeader((0,), None),), parts=2)
+    with pytest.raises(CorruptError, match="newer sarzip"):
+        load_coders(header, [0])

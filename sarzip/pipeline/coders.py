@@ -41,6 +41,8 @@ def load_coders(
     header: Header, numbers: Iterable[int], device: str = "cpu", options: DecodeOptions = DecodeOptions()
 ) -> dict[int, GroupCoder]:
     """A coder for each of some sets of a file, by their numbers; a wrong or missing model is a ModelError."""
+    if header.parts > 1:
+        raise CorruptError("written by a newer sarzip: several data frames for a group of a set")
     store, grid = ModelStore(), Grid(header.width, header.height, header.group)
     built: dict[int, SignalCodec] = {}
     found: dict[int, GroupCoder] = {}
