@@ -32,6 +32,11 @@ from sarzip.usecases import compress
 from sarzip.usecases.verify import verify
 
 
+def touch(*paths: Path) -> None:
+    for path in paths:
+        path.touch()
+
+
 def test_progress_adds_up():
     seen = []
     tally = Tally(2, lambda *values: seen.append(values))
@@ -150,6 +155,7 @@ def test_a_killed_worker_costs_one_scene(write_raster, tiny_model, tmp_path):
     small = [write_raster(speckled(40, 40)[None], f"{number}.tif") for number in range(3)]
     jobs = plan_jobs([str(path) for path in (large, *small)], f"{tmp_path}/out/")
     foreign = tmp_path / "out" / ".large.00000000.sarzip-part.sarz"
+    foreign.parent.mkdir(exist_ok=True)
     touch(foreign)
     options = sarzip.CompressOptions(model=str(tiny_model), device="cpu", threads=1)
     victims: list[int] = []

@@ -47,8 +47,9 @@ def atomic_path(destination: str | os.PathLike[str], force: bool = False) -> Ite
 
 
 def is_part_of(path: Path, final: Path) -> bool:
-    """Whether `path` is a temporary file that atomic_path makes for `final`."""
-    name = rf"\.{re.escape(final.stem)}\.[0-9a-f]{{8}}{re.escape(PART_SUFFIX + final.suffix)}"
+    """Whether `path` is a temporary file, or one beside it, that atomic_path makes for `final`."""
+    beside = "|".join(map(re.escape, SIDECARS))
+    name = rf"\.{re.escape(final.stem)}\.[0-9a-f]{{8}}{re.escape(PART_SUFFIX + final.suffix)}({beside})?"
     return path.parent == final.parent and re.fullmatch(name, path.name) is not None
 
 
