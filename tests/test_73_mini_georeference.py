@@ -20,6 +20,7 @@ from sarzip.container.georeference import Gcps, Metadata, decode, encode
 from sarzip.errors import CorruptError
 
 OTHERS = [None, True, -1, 2, 2**60, 1.5, "nan", "", "AAAA", "AAAAAAAAAAB", [], [0], {}, {"0": ""}, {"!": 1}]
+CONTAINERS = sorted((Path(__file__).parent / "golden").glob("*/container.sarz"))
 GOLDEN = sorted((Path(__file__).parent / "golden").glob("*/*-*.sarz"))
 
 
@@ -138,6 +139,20 @@ def test_both_refuse_the_same_metadata(meta: Metadata, data: st.DataObject) -> N
             mini.place(stored, meta.count)
     else:
         alike(mini.place(stored, meta.count), expected)
+
+
+@pytest.mark.parametrize("path", CONTAINERS, ids=lambda path: str(path.parent.name))
+def test_every_key_of_a_golden_file(path: Path) -> None:
+    """Since format 1.2 the container's file has them all; those before have a namespace that is none."""
+    stored = mini_reader.read(path.read_bytes())[0]["r"]
+    if path.parent.name in ("1.0", "1.1"):
+        with pytest.raises(mini_reader.Bad):
+            mini.place(stored, 4)
+        with pytest.raises(CorruptError):
+            decode(stored, 4)
+        return
+    alike(mini.place(stored, 4), decode(stored, 4))
+    assert stored.keys() == set("etgndusocmbpyak")
 
 
 @pytest.mark.parametrize("path", GOLDEN, ids=lambda path: f"{path.parent.name}/{path.stem}")

@@ -41,6 +41,8 @@ from sarzip.container import (
     SetHeader,
     Writer,
 )
+from sarzip.container.georeference import Gcps, Metadata, encode
+from sarzip.container.metadata_values import AttributeTable
 from sarzip.errors import ModelError
 from sarzip.pipeline.models import ModelStore
 from sarzip.usecases.verify import verify
@@ -155,6 +157,35 @@ def describe(path: Path) -> dict[str, Any]:
     }
 
 
+def everything_beside() -> Metadata:
+    """Raster metadata of four bands with a value for every key of FORMAT.md 5.5."""
+    table = AttributeTable(
+        "thematic", (("Value", 0, 5), ("Name", 2, 2)), (("1", "2"), ("a", "ö")), ("0", "1.5")
+    )
+    row, column = (each.ravel() for each in np.mgrid[:5, :7] * 50.0)
+    x, y = 9 + column / 900 - row / 7000, 45 - row / 800 + column**2 / 1e9
+    points = np.stack([row, column, x, y, np.round(np.sin(row) * 30, 3)], axis=1)
+    names = tuple(f"P{number}" for number in range(len(points)))
+    return Metadata(
+        count=4,
+        nodata=(0.0, math.nan, None, 2**63),
+        descriptions=("VV", None, "σ⁰", None),
+        units=(None, "dB", None, None),
+        scales=(1.0, 0.1, 1.0, 1.0),
+        offsets=(0.0, -0.0, 1e-300, 0.0),
+        colours=(1, 2, 30, 6),
+        band_tags=({}, {"": {"POL": "VH"}, "OWN": {"a": ""}}, {}, {}),
+        tags={"": {"é": "ü", "AREA_OR_POINT": "Point"}, "json:x": {"json:x": "{}"}},
+        crs="EPSG:32633",
+        transform=(10.0, 0.25, 500000.123456789, -0.25, -10.0, 1 / 3),
+        gcps=Gcps(points, names, ("",) * 34 + ("tower",), "ESRI:54009"),
+        colormaps={1: ((0, 0, 0, 255), (255, 128, 0, 7))},
+        categories={1: ("land", "", "water")},
+        tables={1: table},
+        mask=True,
+    )
+
+
 def container_file() -> bytes:
     """Everything the container can hold at once, without any model."""
     bands = (
@@ -165,7 +196,7 @@ def container_file() -> bytes:
     )
     sets = (SetHeader((1, 0), 1, 1.5, {"a": [1, None]}), SetHeader((3, 2), None))
     models = (ModelRef("ae16", "0f" * 32), ModelRef("lapped16-2.x", "1e" * 32))
-    header = Header(600, 300, bands, sets, models, 256, 2, {"e": 32633, "m": {"": {"é": "ü"}}}, "golden")
+    header = Header(600, 300, bands, sets, models, 256, 2, encode(everything_beside()), "golden")
     sink = io.BytesIO()
     writer = Writer(sink, header)
     for ordinal in range(header.frame_count):
