@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -10,10 +11,10 @@ import pytest
 import rasterio
 from support.rasters import VRT_BAND, copy, make, vrt
 
-from sarzip.container.georeference import decode
+from sarzip.container.georeference import Gcps, Metadata, decode, encode
 from sarzip.container.metadata_values import AttributeTable
 from sarzip.grid import Window
-from sarzip.raster import RasterSource, compare_structure
+from sarzip.raster import RasterSink, RasterSource, compare_structure
 
 pytestmark = pytest.mark.filterwarnings("ignore::rasterio.errors.NotGeoreferencedWarning")
 
@@ -195,3 +196,18 @@ def test_nothing_beside_what_a_geotiff_holds(tmp_path: Path) -> None:
     target.parent.mkdir()
     copy(tmp_path / "a.tif", target)
     assert list(target.parent.iterdir()) == [target]
+
+
+@pytest.mark.parametrize("crs", ["EPSG:2147483647", "NOWHERE:7", 'PROJCS["broken",', "", "x" * 10000])
+def test_coordinate_systems_that_gdal_does_not_know(crs: str, tmp_path: Path) -> None:
+    """Of a later GDAL, or hostile: the pixels come back, and what is missing is named."""
+    point = np.array([[0.5, 0.5, 3.0, 4.0, 0.0]])
+    place = {"transform": (2.0, 0.0, 7.0, 0.0, -2.0, 9.0), "crs": crs}
+    for extra in (place, {"gcps": Gcps(point, ("tie",), ("note",), crs)}):
+        stored = encode(replace(Metadata.plain(1), **extra))
+        with RasterSink.create(tmp_path / "a.tif", 4, 3, ("uint8",), stored) as sink:
+            sink.write(0, 0, 0, np.full((3, 4), 7, np.uint8))
+        assert any("CRS" in warning for warning in sink.warnings)
+        with rasterio.open(tmp_path / "a.tif") as dataset:
+            assert (dataset.read() == 7).all() and dataset.crs is None
+            assert "gcps" in extra or dataset.transform[2] == 7

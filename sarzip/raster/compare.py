@@ -7,7 +7,7 @@ from pathlib import Path
 
 import numpy as np
 from rasterio.crs import CRS
-from rasterio.errors import CRSError
+from rasterio.errors import CRSError, RasterioError
 
 from sarzip.container.georeference import STATISTICS, Gcps, Metadata, Namespaces, decode
 from sarzip.grid import Window
@@ -78,7 +78,7 @@ def same_crs(a: str | None, b: str | None) -> bool:
         return a == b
     try:
         return bool(CRS.from_user_input(a) == CRS.from_user_input(b))
-    except CRSError:
+    except (CRSError, RasterioError):
         return False
 
 

@@ -95,6 +95,14 @@ def crs_text(crs: CRS | None) -> str | None:
     return wkt[-1]
 
 
+def known_crs(text: str | None) -> CRS | None:
+    """The coordinate system that a text names; None for none, and for one that this GDAL does not know."""
+    try:
+        return CRS.from_user_input(text) if text else None
+    except (CRSError, RasterioError):
+        return None
+
+
 def mask_kinds(dataset: Any) -> tuple[str, ...]:
     """For each band what its mask comes from: all_valid, nodata, alpha, per_dataset or per_band."""
     kinds = []
@@ -150,8 +158,9 @@ def _read_gcps(dataset: Any) -> Gcps | None:
 def creation_options(meta: Metadata) -> dict[str, Any]:
     """What of the metadata has to be said to GDAL (and to rasterio.open) when the GeoTIFF is created."""
     out: dict[str, Any] = {}
-    if meta.crs is not None and meta.gcps is None:
-        out["crs"] = CRS.from_user_input(meta.crs)
+    crs = known_crs(meta.crs)
+    if crs is not None and meta.gcps is None:
+        out["crs"] = crs
     if meta.transform != IDENTITY:
         out["transform"] = _stored_transform(meta)
     # A GeoTIFF has one nodata for all bands: one that a band does not have would take measurements away.
@@ -237,4 +246,4 @@ def _stored_gcps(meta: Metadata) -> tuple[list[GroundControlPoint], CRS]:
             meta.gcps.points.tolist(), meta.gcps.ids, meta.gcps.infos, strict=True
         )
     ]
-    return points, CRS.from_user_input(meta.gcps.crs) if meta.gcps.crs else CRS()
+    return points, known_crs(meta.gcps.crs) or CRS()

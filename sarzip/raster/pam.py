@@ -14,12 +14,11 @@ from pathlib import Path
 from xml.etree import ElementTree
 from xml.etree.ElementTree import Element, SubElement
 
-from rasterio.crs import CRS
 from rasterio.enums import ColorInterp
-from rasterio.errors import CRSError
 
 from sarzip.container.georeference import IDENTITY, Gcps, Metadata, Namespaces, decode
 from sarzip.raster.compare import metadata_differences
+from sarzip.raster.metadata import known_crs
 from sarzip.raster.source import RasterSource
 from sarzip.raster.vrt import table_element
 
@@ -148,20 +147,17 @@ def _tags(wanted: Namespaces, found: Namespaces) -> Iterator[Element]:
 
 
 def _crs(text: str | None) -> Iterator[Element]:
-    if text is None:
-        return
-    try:
-        yield _leaf("SRS", CRS.from_user_input(text).to_wkt())
-    except CRSError:
-        return
+    crs = known_crs(text)
+    if crs is not None:
+        yield _leaf("SRS", crs.to_wkt())
 
 
 def _points(gcps: Gcps) -> Element:
     element = Element("GCPList")
-    if gcps.crs:
-        element.set("Projection", CRS.from_user_input(gcps.crs).to_wkt())
-        geographic = CRS.from_user_input(gcps.crs).is_geographic
-        element.set("dataAxisToSRSAxisMapping", "2,1" if geographic else "1,2")
+    crs = known_crs(gcps.crs)
+    if crs is not None:
+        element.set("Projection", crs.to_wkt())
+        element.set("dataAxisToSRSAxisMapping", "2,1" if crs.is_geographic else "1,2")
     for (row, col, x, y, z), name, info in zip(gcps.points.tolist(), gcps.ids, gcps.infos, strict=True):
         place = {"Pixel": repr(col), "Line": repr(row), "X": repr(x), "Y": repr(y), "Z": repr(z)}
         point = SubElement(element, "GCP", {"Id": name, **place})
