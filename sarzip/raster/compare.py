@@ -6,11 +6,10 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 
 import numpy as np
-from rasterio.crs import CRS
-from rasterio.errors import CRSError, RasterioError
 
 from sarzip.container.georeference import STATISTICS, Gcps, Metadata, Namespaces, decode
 from sarzip.grid import Window
+from sarzip.raster.metadata import known_crs
 from sarzip.raster.source import RasterSource
 
 _STRIP_ROWS = 1024
@@ -76,10 +75,8 @@ def same_crs(a: str | None, b: str | None) -> bool:
     """True when both texts name the same coordinate reference system, or neither names one."""
     if a is None or b is None or a == b:
         return a == b
-    try:
-        return bool(CRS.from_user_input(a) == CRS.from_user_input(b))
-    except (CRSError, RasterioError):
-        return False
+    left, right = known_crs(a), known_crs(b)
+    return left is not None and left == right
 
 
 def _gcp_differences(a: Gcps | None, b: Gcps | None) -> list[str]:

@@ -19,6 +19,7 @@ from rasterio.errors import CRSError, RasterioError
 from rasterio.transform import Affine
 
 from sarzip.container.georeference import IDENTITY, Gcps, Metadata, Namespaces
+from sarzip.raster.gdal import gdal_env
 from sarzip.raster.vrt import VrtDescription
 
 # Domains that describe how the file is coded, what GDAL derives from it, or where its parts lie.
@@ -97,8 +98,11 @@ def crs_text(crs: CRS | None) -> str | None:
 
 def known_crs(text: str | None) -> CRS | None:
     """The coordinate system that a text names; None for none, and for one that this GDAL does not know."""
+    if not text:
+        return None
     try:
-        return CRS.from_user_input(text) if text else None
+        with gdal_env():  # where GDAL keeps quiet
+            return CRS.from_user_input(text)
     except (CRSError, RasterioError):
         return None
 
