@@ -37,6 +37,18 @@ def test_files_folders_and_urls_get_their_outputs(tmp_path):
     assert named[1].source == "https://host/x/s%20c.tif?key=1.2"
 
 
+def test_data_with_an_envi_header_are_rasters(tmp_path):
+    folder = tmp_path / "C3"
+    touch(
+        *(folder / name for name in ("C11.bin", "C11.bin.hdr", "C22.slc", "C22.hdr", "C33.bin", "config.txt"))
+    )
+    touch(folder / "C11.bin.aux.xml", folder / "C22.txt")
+    assert outputs(plan_jobs([str(folder)], str(tmp_path)), tmp_path) == ["C11.sarz", "C22.sarz"]
+    touch(tmp_path / "none" / "C33.bin")
+    with pytest.raises(InputError, match=r"no raster there .*\.hdr beside"):
+        plan_jobs([str(tmp_path / "none")], str(tmp_path))
+
+
 def test_parts_of_a_file_and_folders_that_are_rasters(tmp_path):
     (tmp_path / "z.zarr").mkdir()
     (tmp_path / "z.zarr" / ".zgroup").write_text("{}")

@@ -1,8 +1,8 @@
 """Many scenes into a folder: what goes where, one outcome a scene, and going on after an error.
 
 A destination is a folder when it exists as one or ends with '/' (it is then created). The rasters of a source
-folder are the files with a suffix of RASTER_SUFFIXES; with `recursive` those of its subfolders too, which
-appear again under the destination.
+folder are the files with a suffix of RASTER_SUFFIXES, and ENVI's with a header beside; with `recursive` those
+of its subfolders too, which appear again under the destination.
 """
 
 from __future__ import annotations
@@ -20,6 +20,8 @@ from sarzip.system.outputs import STANDARD_STREAM
 from sarzip.system.remote import is_url
 
 RASTER_SUFFIXES = (".tif", ".tiff", ".btf", ".img", ".vrt", ".jp2", ".ntf", ".nitf")
+_NO_DATA = (".hdr", ".xml", ".txt", ".png", ".bmp", ".ovr", ".sarz")
+"""Suffixes of what may lie beside an ENVI header and is not its data."""
 SUFFIX = ".sarz"
 
 
@@ -46,7 +48,8 @@ def plan_jobs(sources: Sequence[str], folder: str, recursive: bool = False) -> t
             raise UsageError(f"{source}: {other} {output}; compress into different folders")
         planned[output] = source
     if not planned:
-        raise InputError(f"{', '.join(sources)}: no raster there ({', '.join(RASTER_SUFFIXES)})")
+        kinds = ", ".join(RASTER_SUFFIXES)
+        raise InputError(f"{', '.join(sources)}: no raster there ({kinds}, or ENVI data with a .hdr beside)")
     return tuple(Job(source, output) for output, source in planned.items())
 
 
@@ -60,8 +63,18 @@ def _scenes(sources: Sequence[str], recursive: bool) -> Iterator[tuple[str, Path
             continue
         for path in sorted(top.rglob("*") if recursive else top.iterdir()):
             hidden = any(part.startswith(".") for part in path.relative_to(top).parts)
-            if path.suffix.lower() in RASTER_SUFFIXES and not hidden and path.is_file():
+            if not hidden and _is_raster(path) and path.is_file():
                 yield str(path), path.relative_to(top).with_suffix(SUFFIX)
+
+
+def _is_raster(path: Path) -> bool:
+    """By its name; ENVI data files (PolSARpro's .bin, GAMMA's and ISCE's of any suffix) by their header."""
+    suffix = path.suffix.lower()
+    if suffix in RASTER_SUFFIXES:
+        return True
+    return suffix not in _NO_DATA and any(
+        header.is_file() for header in (path.with_name(path.name + ".hdr"), path.with_suffix(".hdr"))
+    )
 
 
 def _stem(name: str) -> str:

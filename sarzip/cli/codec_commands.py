@@ -42,6 +42,9 @@ def decompress(
     cog: Annotated[
         bool, typer.Option("--cog", help="Write a cloud optimized GeoTIFF, compressed, with overviews.")
     ] = False,
+    strict: Annotated[
+        bool, typer.Option("--strict", help="Refuse to write what cannot keep all that the raster carried.")
+    ] = False,
     model: ForeignModel = None,
     trust_model: TrustModel = False,
     salvage: Annotated[
@@ -65,9 +68,9 @@ def decompress(
     from sarzip.usecases.decompress import DecompressOptions, decompress
 
     selection = selected(window, bbox, bbox_crs, band, scale)
-    options = DecompressOptions(device, threads, force, model, trust_model, selection, cog)
+    options = DecompressOptions(device, threads, force, model, trust_model, selection, cog, strict)
     if salvage:
-        if cog or not selection.everything:
+        if cog or strict or not selection.everything:
             raise UsageError("--salvage: decodes the whole scene into a plain GeoTIFF; leave the rest out")
         _salvage(source, output, options, salvage_mask, json or quiet, json)
         return

@@ -67,6 +67,9 @@ def compress(
     verify: Annotated[
         bool, typer.Option("--verify", help="Decode the result, check it and measure its error.")
     ] = False,
+    strict: Annotated[
+        bool, typer.Option("--strict", help="Refuse rasters that carry what a .sarz does not keep.")
+    ] = False,
     force: Force = False,
     resume: Annotated[
         bool, typer.Option("--resume", help="Skip scenes whose output is there, complete and up to date.")
@@ -106,6 +109,7 @@ def compress(
         others,
         tuple(band_kind or ()),
         lossless,
+        strict=strict,
     )
     single = len(sources) == 1 and not is_folder(output) and not _of_many(Path(sources[0]))
     if single and not resume and scheduler is None:

@@ -255,8 +255,7 @@ def _doubts(plan: ScenePlan) -> tuple[str, ...]:
             taken = f"{verdict.domain} backscatter" if band.lossy else f"{verdict.kind.value}, kept exactly"
             other = f", or {verdict.alternative}" if verdict.alternative else ""
             notes.append(
-                f"band {number}: a guess: {taken}{other} ({verdict.reason}){_under(band)}; --band-kind "
-                f"{number}=KIND decides"
+                f"band {number}: a guess: {taken}{other}{_under(band)}; --band-kind {number}=KIND decides"
             )
         if not band.lossy and verdict.reason.startswith("coded as backscatter"):
             notes.append(f"band {number}: kept exactly: {verdict.reason}")
