@@ -19,7 +19,7 @@ from sarzip.codec.exact.codec import ExactCodec
 from sarzip.codec.registry import can_pair, for_bands
 from sarzip.codec.signal.radiometry import DOMAINS, Radiometry, fit_radiometry
 from sarzip.codec.streams import class_map
-from sarzip.container import Header, ModelRef, SetHeader
+from sarzip.container import Header, ModelRef, SetHeader, limits
 from sarzip.container.georeference import drop_statistics
 from sarzip.errors import InputError, ModelError, UsageError
 from sarzip.grid import Grid, Window
@@ -67,6 +67,9 @@ class PlanOptions:
             raise UsageError(f"--domain {self.domain}: expected auto, {', '.join(DOMAINS)}")
         if self.others not in OTHERS:
             raise UsageError(f"--others {self.others}: expected {', '.join(OTHERS)}")
+        unit, largest = limits.GROUP_MULTIPLE, limits.MAX_GROUP
+        if self.group not in range(unit, largest + 1, unit):
+            raise UsageError(f"group {self.group}: expected a multiple of {unit} pixels up to {largest}")
 
     def after(self, objections: Objections) -> PlanOptions:
         """What to plan with after a file that must not stay."""
