@@ -73,9 +73,13 @@ class PlanOptions:
 
     def after(self, objections: Objections) -> PlanOptions:
         """What to plan with after a file that must not stay."""
-        fills = {band: (*self.fills.get(band, ()), value) for band, value in objections.fills.items()}
-        exact = {band: f"coded as backscatter, {why}" for band, why in objections.exact.items()}
-        return replace(self, exact={**self.exact, **exact}, fills={**self.fills, **fills})
+        # Once is enough: what still lies below zero then has found no room among the special values.
+        again = self.fills.keys() & objections.kept.keys()
+        why = dict.fromkeys(again, "too many values below zero to keep them one by one") | {
+            **objections.exact
+        }
+        exact = {band: f"coded as backscatter, {reason}" for band, reason in why.items()}
+        return replace(self, exact={**self.exact, **exact}, fills={**self.fills, **objections.kept})
 
 
 @dataclass(frozen=True)
@@ -260,7 +264,7 @@ def _verdict(
     """What a band holds; --domain decides the domain of what is not called anything else."""
     evidence = source.info.evidence[band]
     verdict = _harmless(detect(evidence, sample, given=given))
-    open_kind = verdict.kind in (Kind.BACKSCATTER, Kind.UNKNOWN) or verdict.certainty is not Certainty.CERTAIN
+    open_kind = verdict.kind in (Kind.BACKSCATTER, Kind.UNKNOWN) or verdict.certainty is Certainty.GUESS
     if options.domain == "auto" or given is not None or not open_kind:
         return verdict
     domain = BandKind(Kind.BACKSCATTER, options.domain)
@@ -283,7 +287,8 @@ def _harmless(verdict: Verdict) -> Verdict:
 def _with_fills(verdict: Verdict, fills: Sequence[float | int]) -> Verdict:
     """The verdict with values that turned up while encoding."""
     found = tuple(
-        SpecialValue(value, "fill", f"{value:.9g}", "one value below all others") for value in fills
+        SpecialValue(value, "fill" if len(fills) == 1 else "below zero", f"{value:.9g}", "below zero")
+        for value in fills
     )
     return replace(verdict, specials=(*verdict.specials, *found)) if found else verdict
 
