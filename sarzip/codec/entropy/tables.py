@@ -24,6 +24,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from sarzip.errors import ModelError
+from sarzip.native.maths import log2
 
 MAX_HALF = 127  # 2 * 127 + 2 symbols: a symbol fits into one byte of the decoder's look-up table
 MAX_SHIFT = 12
@@ -120,7 +121,7 @@ class CodeTables:
     @cached_property
     def lengths(self) -> NDArray[np.float32]:
         """float32 (rows,): code length of each symbol in bits, without raw bits."""
-        return (self.bits - np.log2(self.frequencies.astype(np.float64))).astype(np.float32)
+        return (self.bits - log2(self.frequencies.astype(np.float64))).astype(np.float32)
 
     def magnitude_lengths(self, count: int) -> NDArray[np.float32]:
         """Code length in bits of indices of magnitude 0..count-1, raw bits and escapes included: (K, Q,
@@ -131,7 +132,7 @@ class CodeTables:
         half = self.half.astype(np.int64)[:, None]
         order = self.order.astype(np.int64)[:, None]
         excess = np.maximum(value - half - 1, 0) + (np.int64(1) << order)
-        digits = np.floor(np.log2(excess)).astype(np.int64)
+        digits = np.frexp(excess.astype(np.float64))[1].astype(np.int64) - 1
         raw = shift + np.where(value > half, 2 + 2 * digits - order, 0)
         out = np.empty((self.classes, self.quantisers, count), np.float32)
         for q in range(self.quantisers):

@@ -16,6 +16,7 @@ from sarzip.codec.lapped16.hyper_analysis import HyperEncoder
 from sarzip.codec.lapped16.hyper_synthesis import IntegerHyper, neighbourhoods, shuffle
 from sarzip.codec.lapped16.transform import LappedTransform
 from sarzip.errors import ModelError
+from sarzip.native.maths import product
 
 
 @dataclass(frozen=True, eq=False)
@@ -115,7 +116,7 @@ class NumpyBackend:
     def means(self, z: NDArray[np.int32], shape: tuple[int, int]) -> NDArray[np.float32]:
         """See Backend."""
         half, count = (z.shape[1], z.shape[2]), len(self._mean) // 4
-        wide = shuffle(self._mean @ neighbourhoods(z.astype(np.float32)), half)
+        wide = shuffle(product(self._mean, neighbourhoods(z.astype(np.float32))), half)
         if shape == (2 * half[0], 2 * half[1]):
             return wide
         planes = wide.reshape(-1, 2 * half[0], 2 * half[1])[:, : shape[0], : shape[1]]

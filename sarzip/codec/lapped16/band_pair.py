@@ -23,6 +23,7 @@ from sarzip.codec.lapped16 import tilt as lapped_tilt
 from sarzip.codec.lapped16.codec import Lapped16
 from sarzip.codec.lapped16.transform import CHANNELS, STRIDE, channel_order
 from sarzip.errors import CorruptError
+from sarzip.native import maths
 
 FACTOR_ONE = 32
 """Factors are coded in 1/32."""
@@ -113,10 +114,10 @@ def fit(first: NDArray[np.float32], second: NDArray[np.float32], step: float) ->
     count = _squares(np.ones(first.shape[1:]))
     for zone, (start, stop) in enumerate(itertools.pairwise(_STARTS)):
         a, b = first[start:stop], second[start:stop]
-        aa, ab, bb = (_squares(np.einsum("chw,chw->hw", *both)) for both in ((a, a), (a, b), (b, b)))
+        aa, ab, bb = (_squares((x * y).sum(0)) for x, y in ((a, a), (a, b), (b, b)))
         scale = 1 / (_FLOOR * step * step * (stop - start) * count)
         left = np.maximum(bb - 2 * ratio * ab + ratio**2 * aa, 0) * scale
-        bits = (stop - start) / 2 * (np.log2(1 + left) @ count) + own
+        bits = (stop - start) / 2 * maths.product_double(maths.log2(1 + left), count[:, None])[:, 0] + own
         best = int(np.argmin(bits))
         factors[zone] = tried[best]
         saved += bits[lapped_tilt.LIMIT] - bits[best]

@@ -14,7 +14,9 @@ from numpy.typing import NDArray
 from sarzip.codec.lapped16.hyper_synthesis import neighbourhoods
 from sarzip.codec.lapped16.scale_classes import FRACTIONS, step_index
 from sarzip.codec.lapped16.transform import CHANNELS
-from sarzip.jit.compile import compiled
+from sarzip.native import kernel, maths
+
+_pool = kernel("pool", "void(const float32[:,::1], int64, int64, const uint8[::1], float32[:,::1])")
 
 
 class HyperEncoder:
@@ -49,14 +51,15 @@ class HyperEncoder:
         if h % 2 or w % 2:
             units = np.pad(units, ((0, 0), (0, h % 2), (0, w % 2)), mode="edge")
         half = ((h + 1) // 2, (w + 1) // 2)
-        x = self._inward @ self._features(units)
+        x = maths.product(self._inward, self._features(units))
         x += self._inward_bias + self.knot_row(step)
         np.maximum(x, 0, out=x)
-        mixed = self._mix @ neighbourhoods(x.reshape(-1, *half))
+        mixed = maths.product(self._mix, neighbourhoods(x.reshape(-1, *half)))
         mixed += self._mix_bias
         x += np.maximum(mixed, 0, out=mixed)
-        direct = self._direct @ _squares(units[: self._low]).swapaxes(0, 1).reshape(4 * self._low, -1)
-        return (self._out @ x + self._out_bias + direct).reshape(-1, *half)
+        low = _squares(units[: self._low]).swapaxes(0, 1).reshape(4 * self._low, -1)
+        direct = maths.product(self._direct, low)
+        return (maths.product(self._out, x) + self._out_bias + direct).reshape(-1, *half)
 
     def _features(self, units: NDArray[np.float32]) -> NDArray[np.float32]:
         """Of each place of the 2×2 squares, log(1 + |u|) of the means of zones and, signed, of a few low
@@ -65,11 +68,12 @@ class HyperEncoder:
         flat = units.reshape(CHANNELS, -1)
         zones = len(self._shares)
         features = np.zeros((zones + self._signed, flat.shape[1]), np.float32)
-        _pool(flat, self._zones, features)
+        _pool(np.ascontiguousarray(flat), *flat.shape, self._zones, features)
         features[:zones] *= self._shares
         low = features[zones:]
         np.abs(flat[: self._signed], out=low)
-        np.log1p(features, out=features)
+        features = maths.log1p(features)
+        low = features[zones:]
         np.copysign(low, flat[: self._signed], out=low)
         return _squares(features.reshape(-1, *units.shape[1:])).reshape(4 * len(features), -1)
 
@@ -80,15 +84,6 @@ class HyperEncoder:
         part = np.float32(position - low)
         row = self._knots[low] * (1 - part) + self._knots[low + 1] * part
         return np.asarray(row)[:, None]
-
-
-@compiled("void(float32[:,::1], uint8[::1], float32[:,::1])")
-def _pool(units, zones, sums):  # type: ignore[no-untyped-def]
-    """Add the magnitudes of every channel to the row of its zone."""
-    for c in range(units.shape[0]):
-        zone = zones[c]
-        for i in range(units.shape[1]):
-            sums[zone, i] += abs(units[c, i])
 
 
 def _squares(planes: NDArray[np.float32]) -> NDArray[np.float32]:

@@ -31,17 +31,15 @@ from sarzip.codec.lapped16.scale_classes import (
     SIDE_CLIP,
     SUM_BITS,
     TOP_HIDDEN,
-    WEIGHT_BITS,
     classes_beyond,
-    differences,
-    integrate,
     interpolate_knots,
     side_row,
     spread_side,
     step_index,
 )
 from sarzip.errors import ModelError
-from sarzip.jit.compile import compiled, inlined
+from sarzip.native import kernel
+from sarzip.native.maths import product
 
 EXACT = 1 << 24
 SIDE_LIMIT = 1023
@@ -51,20 +49,23 @@ LAYERS = ("first", "up", "mid", "last")
 _TOGETHER = 1024
 """Places of latents that the layers at their resolution work on at once."""
 
-
-@compiled("void(float32[:,::1], int64[::1], int64, int64, int64, uint8[:,:,::1])")
-def _classify(sums, bias, beyond, top, first, out):  # type: ignore[no-untyped-def]
-    """Sums (C, positions of rows of the hyper-latents' padded grid) to the classes (C, h, w) from row `first`
-    on, rounded, in 0..top.
-    """
-    h, w = out.shape[1], out.shape[2]
-    wide = 2 * ((w + 1) // 2)
-    for c in range(sums.shape[0]):
-        half = np.int32(bias[c] + (1 << (SUM_BITS - 1)))
-        for i in range(min(sums.shape[1] // wide, h - first)):
-            for j in range(w):
-                value = ((np.int32(sums[c, i * wide + j]) + half) >> SUM_BITS) + np.int32(beyond)
-                out[c, first + i, j] = np.uint8(min(max(value, np.int32(0)), np.int32(top)))
+_classify = kernel(
+    "classify",
+    "void(const float32[:,::1], int64, int64, int64, const int64[::1], int64, int64, int64, uint8[:,:,::1], "
+    "int64, int64)",
+)
+_activate = kernel("activate", "void(float32[:,::1], int64, int64, float32, const float32[::1])")
+_activate_and_shuffle = kernel(
+    "activate_and_shuffle",
+    "void(const float32[:,::1], int64, int64, const float32[::1], int64, float32[:,::1])",
+)
+_surround = kernel("surround", "void(const float32[:,:,::1], int64, int64, int64, float32[:,:,:,::1])")
+_differences = kernel(
+    "differences",
+    "void(const float32[:,:,::1], const int32[:,::1], float32, int64, int64, int64, int32[:,:,::1], "
+    "int32[:,:,::1])",
+)
+_integrate = kernel("integrate", "void(int32[:,:,::1], const int32[:,::1], int64, int64, int64)")
 
 
 class IntegerHyper:
@@ -112,13 +113,13 @@ class IntegerHyper:
         """
         wanted = np.clip(np.nan_to_num(values), -SIDE_LIMIT, SIDE_LIMIT).astype(np.float32)
         side, residual = np.empty(wanted.shape, np.int32), np.empty(wanted.shape, np.int32)
-        differences(wanted, self._prediction, np.float32(zone), side, residual)
+        _differences(wanted, self._prediction, zone, *side.shape, side, residual)
         return side, residual
 
     def integrate(self, residual: NDArray[np.int32]) -> NDArray[np.int32]:
         """Inverse of `quantise`: what was coded to hyper-latents."""
         side = np.ascontiguousarray(residual, np.int32).copy()
-        integrate(side, self._prediction)
+        _integrate(side, self._prediction, *side.shape)
         return side
 
     def side_row(self, step: float) -> NDArray[np.uint8]:
@@ -137,18 +138,21 @@ class IntegerHyper:
         index = step_index(step)
         beyond = classes_beyond(index, len(self.knots["last"]))
         knots = {name: interpolate_knots(self.knots[name], index) for name in ("first", "last")}
-        x = self.layers["first"] @ neighbourhoods(np.clip(side, -SIDE_CLIP, SIDE_CLIP).astype(np.float32))
-        _activate(x, np.float32(1 << HIDDEN_BITS), knots["first"].astype(np.float32))
-        x = self.layers["up"] @ x
+        clipped = np.clip(side, -SIDE_CLIP, SIDE_CLIP).astype(np.float32)
+        x = product(self.layers["first"], neighbourhoods(clipped))
+        _activate(x, *x.shape, float(1 << HIDDEN_BITS), knots["first"].astype(np.float32))
+        x = product(self.layers["up"], x)
         inner = np.empty((len(self.layers["mid"]), 4 * height * width), np.float32)
-        _activate_and_shuffle(x, self.biases["up"], width, inner)
+        _activate_and_shuffle(x, len(inner), x.shape[1], self.biases["up"], width, inner)
         # A few rows at a time: the sums of the last layer then stay in the cache.
         rows = max(1, _TOGETHER // max(4 * width, 1))
         for top in range(0, height, rows):
             part = inner[:, 4 * top * width : 4 * (top + rows) * width]
-            x = self.layers["mid"] @ part
-            _activate(x, np.float32(1), self.biases["mid"])
-            _classify(self.layers["last"] @ x, knots["last"], beyond, CLASSES - 1, 2 * top, out)
+            x = product(self.layers["mid"], part)
+            _activate(x, *x.shape, 1.0, self.biases["mid"])
+            sums = product(self.layers["last"], x)
+            limits = (knots["last"], beyond, CLASSES - 1, 2 * top)
+            _classify(sums, *sums.shape, 2 * width, *limits, out, *shape)
         return out.reshape(len(out), -1)
 
 
@@ -156,61 +160,14 @@ def neighbourhoods(planes: NDArray[np.float32]) -> NDArray[np.float32]:
     """(S, h, w) to the 3×3 surroundings of each position, (9·S, h·w), edges repeated."""
     around = np.empty((len(planes), 9, *planes.shape[1:]), np.float32)
     if planes.size:
-        _surround(np.ascontiguousarray(planes), around)
+        _surround(np.ascontiguousarray(planes), *planes.shape, around)
     return around.reshape(9 * len(planes), planes.shape[1] * planes.shape[2])
-
-
-@compiled("void(float32[:,:,::1], float32[:,:,:,::1])")
-def _surround(planes, around):  # type: ignore[no-untyped-def]
-    height, width = planes.shape[1], planes.shape[2]
-    for c in range(planes.shape[0]):
-        for down in range(3):
-            for y in range(height):
-                row = planes[c, min(max(y + down - 1, 0), height - 1)]
-                at = around[c, 3 * down : 3 * down + 3, y]
-                left, same, right = at[0], at[1], at[2]
-                left[0], right[width - 1] = row[0], row[width - 1]
-                for x in range(width - 1):
-                    left[x + 1] = row[x]
-                    right[x] = row[x + 1]
-                for x in range(width):
-                    same[x] = row[x]
 
 
 def shuffle(flat: NDArray[np.float32], shape: tuple[int, int]) -> NDArray[np.float32]:
     """(4·C, h·w) to (C, 2h·2w): four channels are the four positions of a 2×2 square."""
     h, w = shape
     return flat.reshape(-1, 2, 2, h, w).transpose(0, 3, 1, 4, 2).reshape(-1, 4 * h * w)
-
-
-@inlined
-def _hidden(total):  # type: ignore[no-untyped-def]
-    """Sum (count 1/1024) to a hidden integer (count 1/16)."""
-    found = np.floor(total * np.float32(1.0 / (1 << WEIGHT_BITS)))
-    found = found if found > np.float32(0) else np.float32(0)
-    return found if found < np.float32(TOP_HIDDEN) else np.float32(TOP_HIDDEN)
-
-
-@compiled("void(float32[:,::1], float32, float32[::1])")
-def _activate(sums, factor, bias):  # type: ignore[no-untyped-def]
-    """Sums (C, n), times the factor and with their bias, to hidden integers in place."""
-    for c in range(sums.shape[0]):
-        for i in range(sums.shape[1]):
-            sums[c, i] = _hidden(factor * sums[c, i] + bias[c])
-
-
-@compiled("void(float32[:,::1], float32[::1], int64, float32[:,::1])")
-def _activate_and_shuffle(sums, bias, width, out):  # type: ignore[no-untyped-def]
-    """The same for sums (4·C, h·w) into (C, 2h·2w): see shuffle."""
-    for c in range(out.shape[0]):
-        for y in range(sums.shape[1] // max(width, 1)):
-            for down in range(2):
-                left, right = sums[4 * c + 2 * down], sums[4 * c + 2 * down + 1]
-                first, second = bias[4 * c + 2 * down], bias[4 * c + 2 * down + 1]
-                row = out[c, 2 * width * (2 * y + down) : 2 * width * (2 * y + down + 1)]
-                for x in range(width):
-                    row[2 * x] = _hidden(left[y * width + x] + first)
-                    row[2 * x + 1] = _hidden(right[y * width + x] + second)
 
 
 def _integers(weights: Mapping[str, Any], name: str) -> NDArray[np.int32]:

@@ -19,6 +19,8 @@ from collections.abc import Callable
 import numpy as np
 from numpy.typing import NDArray
 
+from sarzip.native.maths import product
+
 Synthesis = Callable[[NDArray[np.float32]], NDArray[np.float32]]
 """Latents (C, h+2, w+2) to samples (b·h, b·w), b the samples of a block of 16 pixels."""
 
@@ -48,7 +50,8 @@ class LinearSynthesis:
         step = max(1, _BLOCK // columns)
         for top in range(0, rows, step):
             some = latents[:, top : top + step].reshape(channels, -1)
-            responses = (some.T @ self._kernel).reshape(-1, columns, _OVERLAP, b, _OVERLAP, b)
+            found = product(np.ascontiguousarray(some.T), self._kernel)
+            responses = found.reshape(-1, columns, _OVERLAP, b, _OVERLAP, b)
             for i in range(_OVERLAP):
                 for j in range(_OVERLAP):
                     part = responses[:, :, i, :, j].transpose(0, 2, 1, 3)
@@ -82,7 +85,7 @@ class SeparableSynthesis:
 
     def _along(self, planes: NDArray[np.float32], axis: int) -> NDArray[np.float32]:
         """Sum over the functions of axis 0, for blocks along an axis that has one more on either side."""
-        responses = self._samples @ np.ascontiguousarray(planes).reshape(len(planes), -1)
+        responses = product(self._samples, np.ascontiguousarray(planes).reshape(len(planes), -1))
         parts = responses.reshape(_OVERLAP, -1, *planes.shape[1:])
         every, count = (slice(None),) * axis, planes.shape[axis] - 2
         # What latents add to the block before them comes from the next one, and so on.

@@ -11,8 +11,6 @@ import math
 import numpy as np
 from numpy.typing import NDArray
 
-from sarzip.jit.compile import compiled, inlined
-
 CLASSES = 64
 CLASS_BASE = 0.06
 CLASS_STEP = 0.14
@@ -82,36 +80,3 @@ def spread_side(
 ) -> NDArray[np.uint8]:
     """Classes uint8 (S · positions,) from a row of classes and a group's moves (S,) in classes."""
     return np.repeat(np.clip(row + moves, 0, top).astype(np.uint8), positions)
-
-
-@inlined
-def _expected(side, weights, c, i, j):  # type: ignore[no-untyped-def]
-    """Prediction of a hyper-latent from left, above and above-left, weights in 1/16; zero outside."""
-    left = side[c, i, j - 1] if j else np.int32(0)
-    above = side[c, i - 1, j] if i else np.int32(0)
-    corner = side[c, i - 1, j - 1] if i and j else np.int32(0)
-    return (weights[c, 0] * left + weights[c, 1] * above + weights[c, 2] * corner + 8) >> 4
-
-
-@compiled("void(float32[:,:,::1], int32[:,::1], float32, int32[:,:,::1], int32[:,:,::1])")
-def differences(values, weights, zone, side, residual):  # type: ignore[no-untyped-def]
-    """Hyper-latents before rounding to integers and to what is coded of them: the inverse of `integrate`.
-    Differences are rounded towards zero by `zone` more than to the nearest.
-    """
-    for c in range(side.shape[0]):
-        for i in range(side.shape[1]):
-            for j in range(side.shape[2]):
-                expected = _expected(side, weights, c, i, j)
-                found = values[c, i, j] - np.float32(expected)
-                size = np.int32(max(abs(found) + np.float32(0.5) - zone, np.float32(0)))
-                residual[c, i, j] = size if found >= 0 else -size
-                side[c, i, j] = expected + residual[c, i, j]
-
-
-@compiled("void(int32[:,:,::1], int32[:,::1])")
-def integrate(side, weights):  # type: ignore[no-untyped-def]
-    """Residuals to hyper-latents in place: add the prediction to each."""
-    for c in range(side.shape[0]):
-        for i in range(side.shape[1]):
-            for j in range(side.shape[2]):
-                side[c, i, j] += _expected(side, weights, c, i, j)

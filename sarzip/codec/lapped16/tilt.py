@@ -16,13 +16,14 @@ the group sends along. Both are coded as signed exponential-Golomb numbers at th
 from __future__ import annotations
 
 import functools
+import math
 
 import numpy as np
 from numpy.typing import NDArray
 
 from sarzip.codec.lapped16.transform import STRIDE, channel_order
 from sarzip.errors import CorruptError
-from sarzip.jit.compile import compiled
+from sarzip.native import kernel, maths
 
 ORDER = 4
 COUNT = ORDER * ORDER
@@ -35,12 +36,18 @@ MAGNITUDES = 256
 _ROUNDS = 3
 SAMPLES = 128
 """Coefficients per channel that a fit looks at; a quarter of them costs 0.15 % of the rate."""
-_REACH = 2
+_REACH = 2  # as in native/hyper.c
 """Classes up and down at which it asks for the cost."""
 _FARTHEST = 4
 """Classes that a channel may want to move at once: costs are no parabolas."""
 _RIDGE = 20.0
 """Bits per squared class: about what a tilt costs itself."""
+_survey = kernel(
+    "survey",
+    "void(const float32[:,::1], const uint8[:,::1], int64, int64, int64, const int64[::1], "
+    "const float32[:,::1], int64, int64, float32, float64[:,::1])",
+)
+_shift = kernel("shift_classes", "void(uint8[:,::1], int64, int64, const int64[::1], int64)")
 
 
 @functools.cache
@@ -64,44 +71,9 @@ def offsets(tilt: NDArray[np.int64], basis: NDArray[np.int8]) -> NDArray[np.int6
     return np.asarray((basis.astype(np.int64) @ tilt + BASIS_ONE) >> 6)
 
 
-@compiled("void(float32[:,::1], uint8[:,::1], int64, int64[::1], float32[:,::1], float32, float64[:,::1])")
-def _survey(coefficients, classes, stride, moves, lengths, weight, cost):  # type: ignore[no-untyped-def]
-    """Per channel, of every stride-th place: cost in bits at classes moved by moves - _REACH, moves and
-    moves + _REACH, of the better of the two integers that matter.
-    """
-    top, last = lengths.shape[0] - 1, lengths.shape[1] - 1
-    for c in range(coefficients.shape[0]):
-        middle = moves[c]
-        below = above = at = 0.0
-        for i in range(c % stride, coefficients.shape[1], stride):
-            a = min(abs(coefficients[c, i]), np.float32(last))
-            q = min(max(np.int64(a - np.float32(0.25)), 0), last - 1)
-            error = a - np.float32(q)
-            stay = weight * error * error
-            step = weight * (error - 1) * (error - 1)
-            k = np.int64(classes[c, i]) + middle
-            row = min(max(k - _REACH, 0), top)
-            below += min(lengths[row, q] + stay, lengths[row, q + 1] + step)
-            row = min(max(k, 0), top)
-            at += min(lengths[row, q] + stay, lengths[row, q + 1] + step)
-            row = min(max(k + _REACH, 0), top)
-            above += min(lengths[row, q] + stay, lengths[row, q + 1] + step)
-        cost[c, 0], cost[c, 1], cost[c, 2] = below, at, above
-
-
-@compiled("void(uint8[:,::1], int64[::1], int64)")
-def _shift(classes, moves, top):  # type: ignore[no-untyped-def]
-    for c in range(classes.shape[0]):
-        move = np.int16(moves[c])
-        if move != 0:
-            for i in range(classes.shape[1]):
-                moved = np.int16(classes[c, i]) + move
-                classes[c, i] = np.uint8(min(max(moved, np.int16(0)), np.int16(top)))
-
-
 def shift(classes: NDArray[np.uint8], moves: NDArray[np.int64], top: int) -> None:
     """Add int64 (256,) to classes uint8 (256, n) in place, within 0..top."""
-    _shift(classes, np.clip(moves, -top, top), top)
+    _shift(classes, *classes.shape, np.clip(moves, -top, top), top)
 
 
 def fit(
@@ -128,15 +100,17 @@ def fit(
     tilt = best = np.zeros(COUNT, np.int64)
     least = np.inf
     for _ in range(_ROUNDS + 1):
-        _survey(coefficients, classes, stride, offsets(tilt, integers), lengths, np.float32(weight), cost)
+        where = (*coefficients.shape, stride, offsets(tilt, integers))
+        _survey(coefficients, classes, *where, lengths, *lengths.shape, weight, cost)
         below, at, above = (cost * scale).T
-        bits = at.sum() + packed_bits(tilt)
+        bits = math.fsum(at) + packed_bits(tilt)
         if bits < least:
             best, least = tilt, bits
         slope = (above - below) / (2 * _REACH)
         curve = np.maximum((above - 2 * at + below) / _REACH**2, np.abs(slope) / _FARTHEST)
-        normal = (basis * curve[:, None]).T @ basis + _RIDGE * np.eye(COUNT)
-        total = total - np.linalg.solve(normal, basis.T @ slope + _RIDGE * total)
+        normal = maths.product_double((basis * curve[:, None]).T, basis) + _RIDGE * np.eye(COUNT)
+        down = maths.product_double(basis.T, slope[:, None])[:, 0] + _RIDGE * total
+        total = total - maths.solve(normal, down)
         total = np.clip(total, -LIMIT / 4, LIMIT / 4)
         tilt = np.round(2 * total).astype(np.int64)
     return best
@@ -172,7 +146,12 @@ def fit_side(
     moves = np.arange(-SIDE_TOP, SIDE_TOP + 1)
     own = np.array([len(_golomb(int(move))) for move in moves])
     rows = np.clip(classes.astype(np.int64)[:, None] + SIDE_UNIT * moves, 0, len(lengths) - 1)
-    cost = np.take_along_axis(counts @ lengths.T.astype(np.float64), rows, 1) + own
+    cost = (
+        np.take_along_axis(
+            maths.product_double(counts.astype(np.float64), lengths.T.astype(np.float64)), rows, 1
+        )
+        + own
+    )
     return np.asarray(moves[np.argmin(cost, 1)])
 
 

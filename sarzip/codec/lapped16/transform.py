@@ -25,12 +25,22 @@ import numpy as np
 from numpy.typing import NDArray
 
 from sarzip.codec.lapped16.reduced import SeparableSynthesis
-from sarzip.codec.lapped16.transform_vector import TOGETHER, sums_alone, sums_together
-from sarzip.jit.compile import compiled
+from sarzip.native import kernel
 
 STRIDE = 16
 TAPS = 32
 CHANNELS = STRIDE * STRIDE
+_SCRATCH = 48
+_analyse = kernel(
+    "lapped_analyse",
+    "void(const float32[:,:], int64, const float32[:,::1], const float32[:,::1], const int64[:,::1], int64, "
+    "int64, float32[::1], float32[:,:,::1])",
+)
+_restore = kernel(
+    "lapped_restore",
+    "void(const float32[:,:,::1], const float32[:,::1], const float32[:,::1], const int64[:,::1], int64, "
+    "int64, float32[::1], float32[:,::1])",
+)
 
 # V = (I + A)^-1 (I - A), A skew-symmetric with this upper triangle, row by row: the V of least mean log
 # variance of the coefficients over the autocovariances of the released training scenes, rounded to three
@@ -102,6 +112,7 @@ class LappedTransform:
         # Synthesis makes the 16 pixels half a block before a latent out of the latent before it and its own.
         late, early = filters[:, STRIDE:], filters[:, :STRIDE]
         self._up = np.ascontiguousarray(np.concatenate([late, early]), np.float32)
+        self._down = np.ascontiguousarray(self._up.T)
         order = channel_order()
         self._channel = np.empty((STRIDE, STRIDE), np.int64)
         self._channel[order[:, 0], order[:, 1]] = np.arange(CHANNELS)
@@ -113,62 +124,18 @@ class LappedTransform:
     def analyse(self, signal: NDArray[np.float32]) -> NDArray[np.float32]:
         """Signal (16h+32, 16w+32) to latents (256, h, w); of the 16 pixels around, the inner 8 count."""
         h, w = (size // STRIDE - 2 for size in signal.shape)
-        inner = signal[8:-8, 8:-8]
         latents = np.empty((CHANNELS, h, w), np.float32)
-        window = np.empty((TAPS, STRIDE * w), np.float32)
-        rows = np.empty((STRIDE, STRIDE * w), np.float32)
-        _across(inner[:STRIDE], self._across, window[STRIDE:])
-        for block in range(h):
-            window[:STRIDE] = window[STRIDE:]
-            first = STRIDE * (block + 1)
-            _across(inner[first : first + STRIDE], self._across, window[STRIDE:])
-            np.matmul(self.basis, window, out=rows)
-            _spread(rows, self._channel, block, latents)
+        inner = np.ascontiguousarray(signal)[8:-8, 8:-8]
+        scratch = np.empty(_SCRATCH * STRIDE * w, np.float32)
+        matrices = (self.basis, self._across, self._channel)
+        _analyse(inner, inner.strides[0] // inner.itemsize, *matrices, h, w, scratch, latents)
         return latents
 
     def synthesise(self, latents: NDArray[np.float32]) -> NDArray[np.float32]:
         """Latents (256, h+2, w+2) to signal (16h, 16w)."""
         h, w = latents.shape[1] - 2, latents.shape[2] - 2
         wide = np.empty((STRIDE * (h + 1), STRIDE * (w + 1)), np.float32)
-        window = np.empty((TAPS, STRIDE * (w + 2)), np.float32)
-        rows = np.empty((STRIDE, STRIDE * (w + 2)), np.float32)
-        _collect(latents, self._channel, 0, window[STRIDE:])
-        for block in range(h + 1):
-            window[:STRIDE] = window[STRIDE:]
-            _collect(latents, self._channel, block + 1, window[STRIDE:])
-            np.matmul(self._up.T, window, out=rows)
-            _across(rows, self._up, wide[STRIDE * block : STRIDE * (block + 1)])
+        scratch = np.empty(_SCRATCH * STRIDE * (w + 2), np.float32)
+        latents = np.ascontiguousarray(latents, np.float32)
+        _restore(latents, self._down, self._up, self._channel, h, w, scratch, wide)
         return np.ascontiguousarray(wide[8:-8, 8:-8])
-
-
-@compiled("void(float32[:,:], float32[:,::1], float32[:,::1])")
-def _across(rows, matrix, out):  # type: ignore[no-untyped-def]
-    """out[r, 16c + k] = sum over i of rows[r, 16c + i] · matrix[i, k], matrix (32, 16)."""
-    for r in range(out.shape[0]):
-        row, sums = rows[r], out[r]
-        width = out.shape[1]
-        together = width - width % (16 * TOGETHER)
-        for at in range(0, together, 16 * TOGETHER):
-            sums_together(row, matrix, sums, at)
-        for at in range(together, width, 16):
-            sums_alone(row, matrix, sums, at)
-
-
-@compiled("void(float32[:,::1], int64[:,::1], int64, float32[:,:,::1])")
-def _spread(rows, channel, block, latents):  # type: ignore[no-untyped-def]
-    """A row of latents from rows[u, 16c + v] to their planes."""
-    for u in range(16):
-        for v in range(16):
-            plane = channel[u, v]
-            for c in range(latents.shape[2]):
-                latents[plane, block, c] = rows[u, 16 * c + v]
-
-
-@compiled("void(float32[:,:,::1], int64[:,::1], int64, float32[:,:])")
-def _collect(latents, channel, block, rows):  # type: ignore[no-untyped-def]
-    """Inverse of _spread."""
-    for u in range(16):
-        for v in range(16):
-            plane = channel[u, v]
-            for c in range(latents.shape[2]):
-                rows[u, 16 * c + v] = latents[plane, block, c]

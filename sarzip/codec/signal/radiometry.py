@@ -21,11 +21,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from sarzip.codec.signal.integer_rounding import level_round
-from sarzip.jit.compile import compiled
+from sarzip.native import kernel, maths
 
 DOMAINS = ("amplitude", "power", "db")
 
-_DB_PER_NEPER = 10.0 / np.log(10.0)
+_DB_PER_NEPER = 4.342944819032518  # 10 / ln 10
 # Above this a squared float32 overflows; such data takes the float64 path.
 _SAFE_AMPLITUDE = 1e18
 _SAFE_POWER_DB = 360.0
@@ -33,6 +33,9 @@ _SAFE_POWER_DB = 360.0
 _INTEGER_FLOOR = 0.5
 # The floor of floating-point data lies 30 dB under its first percentile: only fades deeper than that bend.
 _FLOOR_BELOW_PERCENTILE = 1e-3
+
+_take_bytes = kernel("look_up_bytes", "void(const float32[::1], const uint8[::1], int64, float32[::1])")
+_take_words = kernel("look_up_words", "void(const float32[::1], const uint16[::1], int64, float32[::1])")
 
 
 @dataclass(frozen=True)
@@ -70,9 +73,7 @@ class Radiometry:
             if self.domain == "amplitude":
                 np.multiply(work, work, out=work)
             work += work.dtype.type(self._power_floor)
-            np.log(work, out=work)
-            work *= work.dtype.type(_DB_PER_NEPER)
-            work -= work.dtype.type(self.centre)
+            work = maths.log(work, _DB_PER_NEPER, -self.centre)
         return work.astype(np.float32, copy=False)
 
     def inverse(
@@ -98,7 +99,7 @@ class Radiometry:
             work += work.dtype.type(self.centre)
             work *= work.dtype.type(1.0 / _DB_PER_NEPER)
             with np.errstate(over="ignore"):
-                np.exp(work, out=work)
+                work = maths.exp(work)
             work -= work.dtype.type(self._power_floor)
             lowest = 0.0 if target.kind in "iu" else self._power_floor / 16
             np.maximum(work, work.dtype.type(lowest), out=work)
@@ -130,14 +131,9 @@ def _look_up(table: NDArray[np.float32], values: NDArray[Any]) -> NDArray[np.flo
     """table[values] of integers of 8 or 16 bits; numpy would widen every index to 64 bits."""
     found = np.empty(values.shape, np.float32)
     flat = np.ascontiguousarray(values).reshape(-1).view(f"u{values.dtype.itemsize}")
-    _take(np.ascontiguousarray(table), flat.astype(np.uint16, copy=False), found.reshape(-1))
+    take = _take_bytes if values.dtype.itemsize == 1 else _take_words
+    take(np.ascontiguousarray(table), flat, flat.size, found.reshape(-1))
     return found
-
-
-@compiled("void(float32[::1], uint16[::1], float32[::1])")
-def _take(table, values, out):  # type: ignore[no-untyped-def]
-    for i in range(values.shape[0]):
-        out[i] = table[values[i]]
 
 
 def fit_radiometry(
