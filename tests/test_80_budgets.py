@@ -1,7 +1,7 @@
 """What the released codec costs, pinned: bytes and error of simulated scenes, memory, what start-up imports.
 
-Kernels give the same on every processor; the simulated scenes are numpy's, and may not. Nothing may lose a per
-mille of rate or of error unseen. A change that means to move a figure changes it here, and says so in
+Kernels give the same on every processor; the simulated scenes are numpy's, and may not. Nothing may lose a
+per mille of rate or of error unseen. A change that means to move a figure changes it here, and says so in
 CHANGELOG.md.
 """
 
