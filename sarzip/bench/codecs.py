@@ -26,7 +26,7 @@ from sarzip.codec.streams import class_map as validity
 from sarzip.errors import InputError, UsageError
 from sarzip.grid import Window
 from sarzip.measure import Domain, Quality, Strip, measure_quality, to_db
-from sarzip.measure.domains import integer_floor, smallest_positive
+from sarzip.measure.domains import log_floor, smallest_positive
 from sarzip.pipeline.plan import plan_bands
 from sarzip.pipeline.quality import Fidelity
 from sarzip.raster import RasterSink, RasterSource
@@ -300,10 +300,8 @@ def load_scene(path: str | os.PathLike[str]) -> BenchScene:
             if not valid.any():
                 continue
             domain: Domain = plan.radiometry.domain  # type: ignore[assignment]
-            floor = integer_floor(values.dtype, domain)
-            if floor is None:
-                floor = smallest_positive(values, valid)
-            bands.append(BenchBand(number, values, valid, domain, floor if np.isfinite(floor) else 1.0))
+            floor = log_floor(values.dtype, domain, [smallest_positive(values, valid)])
+            bands.append(BenchBand(number, values, valid, domain, floor))
         if not bands:
             raise InputError("no band with valid measurements")
     return BenchScene(Path(path), Path(path).name, tuple(bands))

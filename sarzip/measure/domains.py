@@ -10,6 +10,7 @@ floor.
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from typing import Literal, get_args
 
 import numpy as np
@@ -35,6 +36,18 @@ def smallest_positive(values: NDArray, valid: NDArray[np.bool_]) -> float:
     magnitude = np.abs(values) if np.iscomplexobj(values) else values
     chosen = magnitude[valid & np.isfinite(magnitude) & (magnitude > 0)]
     return float(chosen.min()) if chosen.size else float("inf")
+
+
+def log_floor(dtype: np.dtype, domain: Domain, smallest: Iterable[float]) -> float:
+    """The clamp of the logarithm of an image.
+
+    smallest: the smallest positive value of every part of it; asked for only where the type alone does not
+    tell. Without a positive value any clamp gives the same, constant, dB: 1.
+    """
+    floor = integer_floor(dtype, domain)
+    if floor is None:
+        floor = min(smallest, default=float("inf"))
+    return floor if np.isfinite(floor) else 1.0
 
 
 def to_db(values: NDArray, domain: Domain, floor: float) -> NDArray[np.float64]:

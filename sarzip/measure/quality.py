@@ -7,7 +7,7 @@ depend on how the rows are cut into strips (beyond rounding of the last digits o
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import asdict, dataclass
 from typing import Any, get_args
 
@@ -15,7 +15,15 @@ import numpy as np
 from numpy.typing import NDArray
 
 from sarzip.errors import UsageError
-from sarzip.measure.domains import Domain, integer_floor, smallest_positive, to_amplitude, to_db, to_power
+from sarzip.measure.domains import (
+    Domain,
+    integer_floor,
+    log_floor,
+    smallest_positive,
+    to_amplitude,
+    to_db,
+    to_power,
+)
 from sarzip.measure.phase import ComplexQuality, PhaseMeasures
 from sarzip.measure.points import PointTargets
 from sarzip.measure.strips import WINDOW, Block, Regroup, Strip
@@ -236,16 +244,17 @@ def measure_quality(
     if first is None:
         raise UsageError("nothing to compare")
     if floor is None:
-        floor = integer_floor(first.reference.dtype, domain)
-    if floor is None:
-        floor = min(smallest_positive(strip.reference, strip.valid) for strip in strips())
-        if not np.isfinite(floor):
-            floor = 1.0  # no positive pixel: any floor gives the same, constant, dB
+        floor = log_floor(first.reference.dtype, domain, _smallest(strips))
     accumulator = QualityAccumulator(first.reference.shape[1], domain, floor)
     accumulator.add(first)
     for strip in iterator:
         accumulator.add(strip)
     return accumulator.result()
+
+
+def _smallest(strips: Callable[[], Iterable[Strip]]) -> Iterator[float]:
+    for strip in strips():
+        yield smallest_positive(strip.reference, strip.valid)
 
 
 def quality_of(

@@ -16,9 +16,9 @@ from numpy.typing import NDArray
 @dataclass(frozen=True)
 class UnitErrors:
     """Over the valid pixels. count: how many. max_abs, rmse, bias (mean of decoded − original): in stored
-    units. variation: RMS difference of neighbours of the original, over √2; NaN without any. correlation:
-    Pearson's, NaN where an image is constant. sign_flips: share of pixels that change sign, or of negative
-    ones that become zero. changed: share of pixels that are not exactly the same.
+    units. variation: RMS difference of pixels of the original `lag` columns apart, over √2; NaN without any.
+    correlation: Pearson's, NaN where an image is constant. sign_flips: share of pixels that change sign, or
+    of negative ones that become zero. changed: share of pixels that are not exactly the same.
     """
 
     count: int
@@ -34,7 +34,8 @@ class UnitErrors:
 class UnitErrorSums:
     """Adds up blocks (rows × columns) of one band."""
 
-    def __init__(self) -> None:
+    def __init__(self, lag: int = 1) -> None:
+        self._lag = lag
         self._count = self._flips = self._changed = self._pairs = 0
         self._largest = self._steps = 0.0
         # Sums of a, b, a², b², ab, (b − a)² about the first value, so that large offsets cost no digits.
@@ -47,7 +48,8 @@ class UnitErrorSums:
         """A block of real samples."""
         with np.errstate(invalid="ignore", over="ignore"):
             plane = original.astype(np.float64)
-            steps = np.diff(plane, axis=1)[valid[:, 1:] & valid[:, :-1]]
+            lag = self._lag
+            steps = (plane[:, lag:] - plane[:, :-lag])[valid[:, lag:] & valid[:, :-lag]]
             a, b = plane[valid], decoded[valid].astype(np.float64)
             if not a.size:
                 return

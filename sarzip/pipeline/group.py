@@ -44,7 +44,7 @@ class Prepared:
     empty: NDArray[np.uint8] | None = None
     mask: NDArray[np.uint8] | None = None
     thin: tuple[NDArray[Any], ...] = ()
-    """Every THINth row and column of the samples of each band, as they are stored."""
+    """The samples of each band as they are stored, of the rows and columns that doubt.Watch looks at."""
 
     def tail(self, rows: int) -> Prepared | None:
         """Copies of the last rows of signal and flags, for those below; None where nobody looks at them."""

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 import os
+from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
 
@@ -15,7 +16,7 @@ from sarzip.container import Header
 from sarzip.errors import CorruptError
 from sarzip.grid import Window
 from sarzip.measure import Domain, to_db
-from sarzip.measure.domains import integer_floor, smallest_positive, to_power
+from sarzip.measure.domains import log_floor, smallest_positive, to_power
 from sarzip.measure.units import UnitErrors, UnitErrorSums
 from sarzip.measure.windows import WindowMoments
 from sarzip.pipeline.band import EXACT_DOMAIN, BandTransform
@@ -98,17 +99,17 @@ class _Check:
 
     def _floor(self, band: int) -> float:
         """The clamp of the logarithm: of its dtype, or the smallest positive value in an extra pass."""
-        coding, info = self._bands[band], self._raster.info
+        coding = self._bands[band]
         if coding.radiometry.domain == EXACT_DOMAIN:
             return 0.0
-        floor = integer_floor(np.dtype(coding.dtype), coding.radiometry.domain)  # type: ignore[arg-type]
-        if floor is not None:
-            return floor
-        floor = math.inf
+        domain: Domain = coding.radiometry.domain  # type: ignore[assignment]
+        return log_floor(np.dtype(coding.dtype), domain, self._smallest(band))
+
+    def _smallest(self, band: int) -> Iterator[float]:
+        info = self._raster.info
         for top in range(0, info.height, _ROWS):
             values = self._raster.read([band], Window(top, 0, min(_ROWS, info.height - top), info.width))[0]
-            floor = min(floor, smallest_positive(values, self._classes(band, values) == 0))
-        return floor if math.isfinite(floor) else 1.0
+            yield smallest_positive(values, self._classes(band, values) == 0)
 
 
 class _Errors:

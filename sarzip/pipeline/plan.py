@@ -19,7 +19,7 @@ from sarzip.codec.exact.codec import ExactCodec
 from sarzip.codec.registry import can_pair, for_bands
 from sarzip.codec.signal.radiometry import DOMAINS, Radiometry, fit_radiometry
 from sarzip.codec.streams import class_map
-from sarzip.container import Header, ModelRef, SetHeader
+from sarzip.container import Header, ModelRef, SetHeader, limits
 from sarzip.container.georeference import drop_statistics
 from sarzip.errors import InputError, ModelError, UsageError
 from sarzip.grid import Grid, Window
@@ -67,12 +67,19 @@ class PlanOptions:
             raise UsageError(f"--domain {self.domain}: expected auto, {', '.join(DOMAINS)}")
         if self.others not in OTHERS:
             raise UsageError(f"--others {self.others}: expected {', '.join(OTHERS)}")
+        unit, largest = limits.GROUP_MULTIPLE, limits.MAX_GROUP
+        if self.group not in range(unit, largest + 1, unit):
+            raise UsageError(f"group {self.group}: expected a multiple of {unit} pixels up to {largest}")
 
     def after(self, objections: Objections) -> PlanOptions:
         """What to plan with after a file that must not stay."""
-        fills = {band: (*self.fills.get(band, ()), value) for band, value in objections.fills.items()}
-        exact = {band: f"coded as backscatter, {why}" for band, why in objections.exact.items()}
-        return replace(self, exact={**self.exact, **exact}, fills={**self.fills, **fills})
+        # Once is enough: what still lies below zero then has found no room among the special values.
+        again = self.fills.keys() & objections.kept.keys()
+        why = dict.fromkeys(again, "too many values below zero to keep them one by one") | {
+            **objections.exact
+        }
+        exact = {band: f"coded as backscatter, {reason}" for band, reason in why.items()}
+        return replace(self, exact={**self.exact, **exact}, fills={**self.fills, **objections.kept})
 
 
 @dataclass(frozen=True)
@@ -257,7 +264,7 @@ def _verdict(
     """What a band holds; --domain decides the domain of what is not called anything else."""
     evidence = source.info.evidence[band]
     verdict = _harmless(detect(evidence, sample, given=given))
-    open_kind = verdict.kind in (Kind.BACKSCATTER, Kind.UNKNOWN) or verdict.certainty is not Certainty.CERTAIN
+    open_kind = verdict.kind in (Kind.BACKSCATTER, Kind.UNKNOWN) or verdict.certainty is Certainty.GUESS
     if options.domain == "auto" or given is not None or not open_kind:
         return verdict
     domain = BandKind(Kind.BACKSCATTER, options.domain)
@@ -280,7 +287,8 @@ def _harmless(verdict: Verdict) -> Verdict:
 def _with_fills(verdict: Verdict, fills: Sequence[float | int]) -> Verdict:
     """The verdict with values that turned up while encoding."""
     found = tuple(
-        SpecialValue(value, "fill", f"{value:.9g}", "one value below all others") for value in fills
+        SpecialValue(value, "fill" if len(fills) == 1 else "below zero", f"{value:.9g}", "below zero")
+        for value in fills
     )
     return replace(verdict, specials=(*verdict.specials, *found)) if found else verdict
 

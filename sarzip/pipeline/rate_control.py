@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import io
 import math
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -20,7 +20,7 @@ from sarzip.codec.base import Quality
 from sarzip.container import Writer
 from sarzip.grid import STRIDE, Neighbourhood, Part, Window
 from sarzip.measure import Domain, to_db
-from sarzip.measure.domains import integer_floor, smallest_positive
+from sarzip.measure.domains import log_floor, smallest_positive
 from sarzip.pipeline.band import BandTransform
 from sarzip.pipeline.group import AnalysedGroup, DecodedGroup, EncodedGroup, GroupCoder, View
 from sarzip.pipeline.plan import ScenePlan
@@ -122,16 +122,15 @@ class RateProbe:
     def _floor(self, band: int) -> float:
         """The clamp of the logarithm that compare would use, as far as the sample shows it."""
         transform = self._transform(band)
-        fixed = integer_floor(np.dtype(transform.dtype), transform.radiometry.domain)  # type: ignore[arg-type]
-        if fixed is not None:
-            return fixed
-        found = np.inf
+        domain: Domain = transform.radiometry.domain  # type: ignore[assignment]
+        return log_floor(np.dtype(transform.dtype), domain, self._smallest(band))
+
+    def _smallest(self, band: int) -> Iterator[float]:
         for sample in self._samples:
             bands = self._coders[sample.number].bands
             if band in bands and sample.group.validity is not None:
                 valid = sample.group.validity[bands.index(band)] == 0
-                found = min(found, smallest_positive(sample.values[band], valid))
-        return float(found) if np.isfinite(found) else 1.0
+                yield smallest_positive(sample.values[band], valid)
 
 
 def _analysed_alone(source: Source, number: int, coder: GroupCoder, window: Window) -> _Sample:

@@ -18,7 +18,7 @@ from sarzip.codec.streams.payloads import SideStreams, literals_stream, mask_str
 from sarzip.container import require_known
 from sarzip.grid import STRIDE, Grid, Neighbourhood, Part, Window, in_latents
 from sarzip.pipeline.band import BandTransform
-from sarzip.pipeline.doubt import THIN, Watch
+from sarzip.pipeline.doubt import Watch
 from sarzip.pipeline.group import (
     KNOWN_STREAMS,
     AnalysedGroup,
@@ -66,12 +66,21 @@ class SignalGroups:
                 class_map.fill(signal, validity > 0)
             found.append(find(signal, validity, each.literal))
         empty = np.stack([class_map.empty(validity) for validity in maps])
-        thin = tuple(each[::THIN, ::THIN].copy() for each in values) if self._watch else ()
+        thin = self._thinned(values, maps)
         if len(values) == 1:
             planes, marks = signals[0][None], maps[0][None]
         else:
             planes, marks = np.stack(signals), np.stack(maps)
         return Prepared(place, planes, marks, tuple(found), empty, thin=thin)
+
+    def _thinned(self, values: list[NDArray[Any]], maps: list[NDArray[np.uint8]]) -> tuple[NDArray[Any], ...]:
+        """What is watched: all values below zero, and some of the others."""
+        if self._watch is None:
+            return ()
+        for band, samples, validity in zip(self.bands, values, maps, strict=True):
+            self._watch.below_zero(band, samples, validity)
+        every = self._watch.every
+        return tuple(each[::every, ::every].copy() for each in values)
 
     def analyse(self, window: Window, own: Prepared, others: Sequence[Prepared] = ()) -> AnalysedGroup:
         """See GroupCoder."""
@@ -96,7 +105,8 @@ class SignalGroups:
         if any(each.size for each in literal):
             marks = [plane == each.literal for plane, each in zip(validity, self._transforms, strict=True)]
             streams |= literals_stream(literal, marks)
-        thin = tuple(each[window.slices(own.place, THIN)] for each in own.thin)
+        every = self._watch.every if self._watch else 1
+        thin = tuple(each[window.slices(own.place, every)] for each in own.thin)
         return AnalysedGroup(latents, streams | mask_streams(own, inside), validity, powers, thin)
 
     def encode(self, group: AnalysedGroup, window: Window, quality: Quality) -> EncodedGroup:
@@ -123,9 +133,10 @@ class SignalGroups:
     def _look(self, watch: Watch, signal: NDArray[np.float32], group: AnalysedGroup) -> None:
         assert group.validity is not None
         rows, columns = group.validity.shape[1:]
+        every = watch.every
         for at, original in enumerate(group.thin):
-            validity = np.ascontiguousarray(group.validity[at, ::THIN, ::THIN])
-            decoded = signal[at, :rows:THIN, :columns:THIN]
+            validity = np.ascontiguousarray(group.validity[at, ::every, ::every])
+            decoded = signal[at, :rows:every, :columns:every]
             values = replace(self._transforms[at], level=False).restore(decoded, validity)
             watch.add(self.bands[at], original, values, validity == 0)
 

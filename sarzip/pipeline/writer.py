@@ -36,12 +36,12 @@ class SceneWriter:
         self._machine = machine
         self._progress = progress
         self.rmse_db: float | None = None
-        self.objections = Objections({}, {})
+        self.objections = Objections()
 
     def write(self, sink: BinaryIO, step_db: float, summary: dict[str, Any] | None = None) -> int:
         """Write the whole file at a step in dB and return its size in bytes."""
         linear = {band: self._plan.transforms[band].radiometry.domain != "db" for band in self._plan.lossy}
-        watch = Watch(linear)
+        watch = Watch(linear, self._plan.header.grid)
         header, coders = self._plan.header_at(step_db), self._plan.coders(step_db, watch)
         writer = Writer(sink, header)
         encoder = SceneEncoder(self._source, header.grid, coders, self._machine)

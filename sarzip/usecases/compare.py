@@ -19,7 +19,7 @@ from sarzip.errors import InputError, UsageError
 from sarzip.grid import Window
 from sarzip.kinds import Kind, Verdict
 from sarzip.measure import Domain, Quality, QualityAccumulator, Strip
-from sarzip.measure.domains import integer_floor, smallest_positive
+from sarzip.measure.domains import integer_floor, log_floor, smallest_positive
 from sarzip.measure.units import UnitErrors, UnitErrorSums
 from sarzip.pipeline.band import EXACT_DOMAIN
 from sarzip.pipeline.coders import scene_decoder
@@ -257,20 +257,14 @@ def _compare_bands(first: _Image, second: _Image, readings: list[_Reading]) -> I
         )
 
 
-def _floors(image: _Image, readings: list[_Reading]) -> list[float | None]:
-    """The clamp of each band's logarithm: by its dtype, or its smallest positive value in an extra pass."""
-    floors: list[float | None] = [None] * len(readings)
-    smallest: dict[int, float] = {}
-    for band, reading in enumerate(readings):
-        if reading.domain is not None:
-            floors[band] = integer_floor(np.dtype(image.dtypes[band]), reading.domain)
-            if floors[band] is None:
-                smallest[band] = np.inf
-    if smallest:
-        for strip in image.strips():
-            for band in smallest:
-                found = smallest_positive(strip[band], _valid(strip[band], image.nodata[band]))
-                smallest[band] = min(smallest[band], found)
-        for band, value in smallest.items():
-            floors[band] = value if np.isfinite(value) else 1.0
-    return floors
+def _floors(image: _Image, readings: list[_Reading]) -> dict[int, float]:
+    """The clamp of each band's logarithm; one pass finds those that the types do not tell."""
+    domains = {band: reading.domain for band, reading in enumerate(readings) if reading.domain is not None}
+    types = [np.dtype(name) for name in image.dtypes]
+    smallest: dict[int, list[float]] = {
+        band: [] for band, domain in domains.items() if integer_floor(types[band], domain) is None
+    }
+    for strip in image.strips() if smallest else ():
+        for band, found in smallest.items():
+            found.append(smallest_positive(strip[band], _valid(strip[band], image.nodata[band])))
+    return {band: log_floor(types[band], domain, smallest.get(band, ())) for band, domain in domains.items()}

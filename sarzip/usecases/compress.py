@@ -8,7 +8,7 @@ import shutil
 import sys
 import tempfile
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, BinaryIO, cast
@@ -194,18 +194,21 @@ def compress(
         rmse_db=max((each.rmse_db for each in errors if each.rmse_db is not None), default=done.rmse_db),
         bias_p95_db=max((e.bias_p95_db for e in errors if e.bias_p95_db is not None), default=None),
         errors=errors,
-        notes=(*raster.info.notes, *_doubts(plan)),
+        notes=(*raster.info.notes, *_doubts(plan), *_lost(done.below_zero)),
     )
 
 
 @dataclass(frozen=True)
 class _Written:
-    """What came out. rmse_db: what the search for an RMSE ended with."""
+    """What came out. rmse_db: what the search for an RMSE ended with. below_zero: of bands of backscatter,
+    how many values below zero became the smallest above it.
+    """
 
     plan: ScenePlan
     size: int
     step_db: float
     rmse_db: float | None
+    below_zero: Mapping[int, int]
 
 
 @dataclass(frozen=True)
@@ -231,7 +234,7 @@ class _Job:
             else:
                 step, size = writer.write_to_goal(sink, Goal(fidelity, plan.pixels, self.source_bytes))
             if not writer.objections:
-                return _Written(plan, size, step, writer.rmse_db)
+                return _Written(plan, size, step, writer.rmse_db, writer.objections.lost)
             how = how.after(writer.objections)
             sink.seek(0)
             sink.truncate()
@@ -260,6 +263,15 @@ def _doubts(plan: ScenePlan) -> tuple[str, ...]:
         if not band.lossy and verdict.reason.startswith("coded as backscatter"):
             notes.append(f"band {number}: kept exactly: {verdict.reason}")
     return tuple(notes)
+
+
+def _lost(below_zero: Mapping[int, int]) -> tuple[str, ...]:
+    """The words for values that have no logarithm, in bands that have only a few of them."""
+    return tuple(
+        f"band {band + 1}: {count} value{'s' * (count > 1)} below zero became the smallest above it; "
+        f"--band-kind {band + 1}=exact keeps them"
+        for band, count in below_zero.items()
+    )
 
 
 def _under(band: BandPlan) -> str:

@@ -67,7 +67,7 @@ class Radiometry:
     def _forward_float(self, values: NDArray[Any]) -> NDArray[np.float32]:
         if self.domain == "db":
             return (values * np.float64(self.unit) - self.centre).astype(np.float32, copy=False)
-        wide = values.dtype.itemsize > 4 or (values.size and np.max(np.abs(values)) > _SAFE_AMPLITUDE)
+        wide = values.dtype.itemsize > 4 or (values.size and float(np.max(np.abs(values))) > _SAFE_AMPLITUDE)
         with np.errstate(all="ignore"):
             work = np.maximum(values, 0).astype(np.float64 if wide else np.float32)
             if self.domain == "amplitude":
