@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 from hypothesis import settings
 
-# The first example of a test pays for compiling and importing; a busy machine for everything else.
+# The first example of a test pays for importing; a busy machine for everything else.
 settings.register_profile("untimed", deadline=None)
 settings.load_profile("untimed")
 
@@ -44,6 +44,14 @@ def tiny_model(tmp_path_factory: pytest.TempPathFactory) -> Path:
     }
     (folder / "card.json").write_text(json.dumps(card))
     return folder
+
+
+@pytest.fixture(scope="session")
+def lapped_model(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Folder of an untrained lapped16."""
+    from support.models import write_lapped_model
+
+    return write_lapped_model(tmp_path_factory.mktemp("models") / "lapped")
 
 
 @pytest.fixture

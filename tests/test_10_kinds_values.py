@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as arrays
-from kinds_scenes import (
+from support.kinds_scenes import (
     SIDE,
     classes,
     coherence,

@@ -14,7 +14,7 @@ from rasterio.control import GroundControlPoint
 from rasterio.rpc import RPC
 from rasterio.transform import Affine
 from rasterio.warp import transform_bounds
-from support.models import write_lapped_model
+from support.parts import PLACE, part_of, read, scene
 from support.scenes import speckled
 
 import sarzip
@@ -27,16 +27,8 @@ from sarzip.pipeline import sarzfile
 from sarzip.pipeline.band import BandTransform
 from sarzip.pipeline.coders import DecodeOptions, region_decoder, scene_decoder
 from sarzip.pipeline.group import MASK_BAND
-from sarzip.pipeline.quality import Fidelity
 from sarzip.pipeline.selection import Region, Selection, resolve
 from sarzip.system.machine import Machine
-
-PLACE = {"crs": "EPSG:32633", "transform": Affine(10, 0, 5e5, 0, -10, 5e6)}
-
-
-@pytest.fixture(scope="session")
-def lapped_model(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    return write_lapped_model(tmp_path_factory.mktemp("models") / "lapped")
 
 
 @pytest.fixture(params=["ae16", "lapped16"])
@@ -47,27 +39,6 @@ def model(request, tiny_model, lapped_model) -> Path:
 def small_groups(model: Path) -> sarzip.CompressOptions:
     """Groups of 256×256 pixels, so that small scenes have many."""
     return sarzip.CompressOptions(model=str(model), group=256)
-
-
-def read(path: Path) -> np.ndarray:
-    with rasterio.open(path) as dataset:
-        return dataset.read()
-
-
-def scene(rows: int, columns: int, dtype: str = "uint16") -> np.ndarray:
-    values = np.stack([speckled(rows, columns, dtype, seed) for seed in range(2)])
-    values[0, 40:90, 100:300] = 0
-    values[:, : rows // 5, : columns // 7] = 0
-    return values
-
-
-def part_of(packed: Path, model: Path, **fields: object) -> np.ndarray:
-    target = packed.with_name("part.tif")
-    options = DecompressOptions(model=str(model), force=True, selection=Selection(**fields))
-    report = sarzip.decompress(packed, target, options)
-    values = read(target)
-    assert (report.height, report.width, report.bands) == (*values.shape[1:], len(values))
-    return values
 
 
 def assert_same(found: np.ndarray, expected: np.ndarray) -> None:
@@ -394,74 +365,6 @@ def test_whole_scene_as_a_region_is_the_plain_decode(lapped_model, write_raster,
                 block.band, place.row : place.row + place.rows, place.column : place.column + place.columns
             ] = block.values
     assert_same(found, read(whole))
-
-
-def test_sources_by_url(lapped_model, write_raster, tmp_path):
-    fsspec = pytest.importorskip("fsspec")
-    packed = tmp_path / "a.sarz"
-    sarzip.compress(
-        write_raster(speckled(300, 520)[None]), packed, sarzip.CompressOptions(model=str(lapped_model))
-    )
-    with fsspec.open("memory://store/a.sarz", "wb") as file:
-        file.write(packed.read_bytes())
-    options = DecompressOptions(model=str(lapped_model), selection=Selection((7, 9, 200, 100)))
-    sarzip.decompress("memory://store/a.sarz", tmp_path / "remote.tif", options)
-    np.testing.assert_array_equal(
-        read(tmp_path / "remote.tif"), part_of(packed, lapped_model, window=(7, 9, 200, 100))
-    )
-    assert sarzip.inspect("memory://store/a.sarz").width == 520
-    with pytest.raises(InputError, match="nothing is there"):
-        sarzip.inspect("memory://store/missing.sarz")
-    with pytest.raises(InputError, match="nonsense"):
-        sarzip.inspect("nonsense://store/missing.sarz")
-
-
-def test_object_stores_are_read_in_small_pieces(lapped_model, write_raster, tmp_path):
-    fsspec = pytest.importorskip("fsspec")
-    from fsspec.spec import AbstractBufferedFile, AbstractFileSystem
-
-    packed, fetched = tmp_path / "a.sarz", []
-    source = write_raster(scene(256 * 6, 256 * 6), **PLACE)
-    sarzip.compress(source, packed, sarzip.CompressOptions(Fidelity("quality", 90), model=str(lapped_model)))
-    data = packed.read_bytes()
-
-    class Store(AbstractFileSystem):
-        """Like those of S3, Google and Azure."""
-
-        protocol = "store"
-
-        def info(self, path: str, **_: object) -> dict[str, object]:
-            return {"name": path, "size": len(data), "type": "file"}
-
-        def _open(self, path: str, mode: str = "rb", **options: object) -> object:
-            return Stored(self, path, mode, **options)
-
-    class Stored(AbstractBufferedFile):
-        DEFAULT_BLOCK_SIZE = 5 << 20
-
-        def _fetch_range(self, start: int, end: int) -> bytes:
-            fetched.append(end - start)
-            return data[start:end]
-
-    fsspec.register_implementation("store", Store, clobber=True)
-    target = tmp_path / "part.tif"
-    for selection in (
-        Selection(window=(300, 300, 30, 20), bands=(2,)),
-        Selection(bbox=(5e5 + 3000, 5e6 - 3200, 5e5 + 3300, 5e6 - 3000)),
-    ):
-        fetched.clear()
-        options = DecompressOptions(model=str(lapped_model), selection=selection, force=True)
-        report = sarzip.decompress("store://bucket/a.sarz", target, options)
-        assert sum(fetched) <= report.bytes_read + len(fetched) * (1 << 16) < len(data)
-        expected = tmp_path / "near.tif"
-        sarzip.decompress(packed, expected, options)
-        np.testing.assert_array_equal(read(target), read(expected))
-
-
-def test_url_without_fsspec_names_the_extra(monkeypatch):
-    monkeypatch.setitem(__import__("sys").modules, "fsspec", None)
-    with pytest.raises(InputError, match=r"sarzip\[remote\]"):
-        sarzip.inspect("https://example.com/a.sarz")
 
 
 def test_more_than_the_memory_is_refused(lapped_model, write_raster, tmp_path, monkeypatch):
