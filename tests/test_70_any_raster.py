@@ -243,6 +243,12 @@ def test_amplitude_or_power_without_a_name_is_called_a_guess(round_trip):
         assert np.percentile(abs(10 * np.log10(second / first)), 95) < 0.055
 
 
+def test_a_comparison_says_where_it_guesses(write_raster):
+    source = write_raster((Scene((256, 256)).power * 0.1)[None])
+    assert sarzip.compare(source, source).bands[0].guess
+    assert not sarzip.compare(source, source, "power").bands[0].guess
+
+
 def test_bands_that_are_none_can_be_refused(round_trip, tmp_path, capfd):
     values = (35 + 4 * Scene().texture).astype(np.float32)
     options = sarzip.CompressOptions(others="refuse")

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from sarzip.cli import render
 from sarzip.cli.options import Device, Force, Json, Quiet, Threads
+
+if TYPE_CHECKING:
+    from sarzip.usecases.compare import BandComparison
 
 _ROWS = (
     ("RMSE [dB]", "rmse_db"),
@@ -55,6 +58,7 @@ def compare(
                 "band": each.band,
                 "kind": each.kind,
                 "domain": each.domain,
+                "guess": each.guess,
                 "mask_differences": each.mask_differences,
                 "units": each.units,
             }
@@ -73,7 +77,7 @@ def compare(
             }
         )
         return
-    header = ["", *(f"band {each.band} ({each.domain or each.kind})" for each in result.bands)]
+    header = ["", *map(_title, result.bands)]
     rows = [
         [label, *(render.number(getattr(each.quality, key, None)) for each in result.bands)]
         for label, key in _ROWS
@@ -91,6 +95,12 @@ def compare(
         differences = result.structure or ("size, dtype, georeferencing, tags and mask kind are the same",)
         for difference in differences:
             print(f"  {difference}")
+    if any(each.guess and each.quality for each in result.bands):
+        print("  what the values are is a guess; --domain says it")
+
+
+def _title(band: BandComparison) -> str:
+    return f"band {band.band} ({band.domain or band.kind}{', a guess' if band.guess else ''})"
 
 
 def sample(

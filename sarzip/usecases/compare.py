@@ -17,7 +17,7 @@ from sarzip.codec.streams import class_map as validity
 from sarzip.container import BandHeader, Reader
 from sarzip.errors import InputError, UsageError
 from sarzip.grid import Window
-from sarzip.kinds import Kind, Verdict
+from sarzip.kinds import Certainty, Kind, Verdict
 from sarzip.measure import Domain, Quality, QualityAccumulator, Strip
 from sarzip.measure.domains import integer_floor, log_floor, smallest_positive
 from sarzip.measure.units import UnitErrors, UnitErrorSums
@@ -38,7 +38,8 @@ _SUFFIX = ".sarz"
 class BandComparison:
     """One band. kind: what it was taken for (see kinds). domain: of backscatter, else ''. mask_differences:
     how many pixels only one image calls valid. quality: of the others in SAR terms; None where the band is no
-    backscatter. units: their errors in the units of the data; None without any.
+    backscatter. units: their errors in the units of the data; None without any. guess: kind and domain are;
+    errors in dB of what is called amplitude and is power are half as large, the other way twice.
     """
 
     band: int
@@ -47,6 +48,7 @@ class BandComparison:
     mask_differences: int
     quality: Quality | None
     units: UnitErrors | None
+    guess: bool = False
 
     @property
     def identical(self) -> bool:
@@ -128,13 +130,14 @@ def _is_sarz(path: str | os.PathLike[str]) -> bool:
 @dataclass(frozen=True)
 class _Reading:
     """How a band's values are to be read. domain: None for what is no backscatter. A dB value is
-    stored·unit + offset.
+    stored·unit + offset. guess: it may be another.
     """
 
     kind: str
     domain: Domain | None
     unit: float = 1.0
     offset: float = 0.0
+    guess: bool = False
 
     def values(self, stored: NDArray[Any]) -> NDArray[Any]:
         """Values in the unit of the domain."""
@@ -153,12 +156,13 @@ def _readings(path: str | os.PathLike[str], domain: str) -> list[_Reading]:
 
 
 def _reading(verdict: Verdict) -> _Reading:
+    guess = verdict.certainty is Certainty.GUESS
     if verdict.kind is not Kind.BACKSCATTER or not verdict.domain:
-        return _Reading(verdict.kind.value, None)
+        return _Reading(verdict.kind.value, None, guess=guess)
     domain: Domain = verdict.domain  # type: ignore[assignment]
     if domain != "db":
-        return _Reading(verdict.kind.value, domain)
-    return _Reading(verdict.kind.value, domain, verdict.unit_scale, verdict.unit_offset)
+        return _Reading(verdict.kind.value, domain, guess=guess)
+    return _Reading(verdict.kind.value, domain, verdict.unit_scale, verdict.unit_offset, guess)
 
 
 def _reading_of_header(band: BandHeader, domain: str) -> _Reading:
@@ -166,7 +170,8 @@ def _reading_of_header(band: BandHeader, domain: str) -> _Reading:
     if band.domain == EXACT_DOMAIN:
         return _Reading(kind if "kind" in band.extra else Kind.UNKNOWN.value, None)
     chosen: Domain = band.domain if domain == "auto" else domain  # type: ignore[assignment]
-    return _Reading(kind, chosen, float(band.extra.get("unit", 1.0)) if chosen == "db" else 1.0)
+    unit = float(band.extra.get("unit", 1.0)) if chosen == "db" else 1.0
+    return _Reading(kind, chosen, unit, guess=domain == "auto" and band.extra.get("sure") == "guess")
 
 
 @contextlib.contextmanager
@@ -253,7 +258,7 @@ def _compare_bands(first: _Image, second: _Image, readings: list[_Reading]) -> I
         measured = quality[band].result() if band in quality else None
         domain = reading.domain or ""
         yield BandComparison(
-            band + 1, reading.kind, domain, differences[band], measured, units[band].result()
+            band + 1, reading.kind, domain, differences[band], measured, units[band].result(), reading.guess
         )
 
 
