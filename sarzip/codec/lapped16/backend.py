@@ -88,7 +88,7 @@ def build_backend(parts: Parts, device: str) -> Backend:
 
 
 class NumpyBackend:
-    """numpy and compiled loops."""
+    """numpy and native kernels."""
 
     def __init__(self, parts: Parts) -> None:
         self._hyper, self._mean = parts.hyper, parts.mean

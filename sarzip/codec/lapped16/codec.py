@@ -22,7 +22,7 @@ codec/streams/class_map, outliers (what is no ordinary measurement) → this mod
 codec/entropy/coder, trellis, rans → codec/streams/payloads → container/writer. Out again: container/reader →
 pipeline/decode → pipeline/group → this module → pipeline/band → raster/sink.
 
-Nothing here needs torch: products in numpy run as fast, and starting torch takes longer than coding a scene
+Nothing here needs torch: native kernels run as fast, and starting torch takes longer than coding a scene
 of 30 MPix.
 """
 
