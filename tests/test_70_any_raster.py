@@ -217,6 +217,16 @@ def test_other_types_are_exact_and_never_wrap_around(dtype, round_trip):
     np.testing.assert_array_equal(before, back)
 
 
+@pytest.mark.parametrize("dtype", ["complex_int16", "complex64", "complex128"])
+def test_complex_data_are_refused_with_a_remedy(dtype, tmp_path):
+    place = {"driver": "GTiff", "width": 40, "height": 30, "count": 1, "dtype": dtype}
+    with rasterio.open(tmp_path / "slc.tif", "w", **place) as dataset:
+        dataset.write(np.ones((1, 30, 40), np.complex64 if dtype == "complex_int16" else dtype))
+    with pytest.raises(sarzip.errors.InputError, match=r"slc\.tif: .* complex data .* rio calc"):
+        sarzip.compress(tmp_path / "slc.tif", tmp_path / "slc.sarz")
+    assert not (tmp_path / "slc.sarz").exists()
+
+
 @pytest.mark.parametrize("dtype", ["float32", "float64"])
 def test_lossless_keeps_every_bit(dtype, round_trip):
     """Negative zero, denormals, infinities, and NaNs with payloads."""
