@@ -14,6 +14,8 @@ from typing import Any, NamedTuple, Protocol
 import numpy as np
 from numpy.typing import NDArray
 
+from sarzip.codec.signal.bounds import Bound
+
 Signal = NDArray[np.float32]
 """(bands, rows, columns) in dB about the centre of each band."""
 Latents = NDArray[np.float32]
@@ -27,14 +29,17 @@ HYPER_LATENTS = 3
 
 @dataclass(frozen=True)
 class Quality:
-    """How well a set is kept: by a quantiser step in dB, or bit for bit where there is none."""
+    """How well a set is kept: by a quantiser step in dB, within a bound, or both; bit for bit where there is
+    neither.
+    """
 
     step_db: float | None = None
+    bound: Bound | None = None
 
     @property
     def exact(self) -> bool:
         """Whether nothing is lost."""
-        return self.step_db is None
+        return self.step_db is None and self.bound is None
 
     @property
     def step(self) -> float:
