@@ -5,6 +5,7 @@ from __future__ import annotations
 import gc
 import os
 import sys
+import warnings
 
 _OBJECTS_BETWEEN_COLLECTIONS = 50_000
 
@@ -15,17 +16,17 @@ def main() -> None:
     gc.set_threshold(_OBJECTS_BETWEEN_COLLECTIONS)
     # Groups are what sarzip runs in parallel; numpy's matrix products must not start threads below that.
     os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
+    from sarzip.system.streams import prepare_streams
+
+    prepare_streams()
+    if not sys.warnoptions:
+        warnings.simplefilter("ignore")  # they are for programmers
     from sarzip.cli import run
     from sarzip.system.machine import keep_memory
 
     keep_memory()
     code = run(sys.argv[1:])
-    for stream in (sys.stdout, sys.stderr):
-        try:
-            if stream is not None:
-                stream.flush()
-        except OSError:
-            code = code or 1
+    sys.stderr.flush()
     # Everything is closed. Python would take as long as coding a few MPix to take itself apart, and where
     # SIGINT hit while a string was executed, as some imports do, it would end by that signal in spite of all.
     os._exit(code)

@@ -28,6 +28,7 @@ from sarzip.batch.run import plan_jobs, run_batch
 from sarzip.errors import InputError, OutputError, UsageError
 from sarzip.pipeline.decode import Decoder
 from sarzip.pipeline.quality import Fidelity
+from sarzip.system.parts import part_path
 from sarzip.usecases import compress
 from sarzip.usecases.verify import verify
 
@@ -195,8 +196,8 @@ def test_closing_the_batch_stops_the_workers(write_raster, tiny_model, tmp_path)
 
 
 def test_leftovers_of_others_stay(tmp_path):
-    before, after = tmp_path / ".a.11111111.sarzip-part.sarz", tmp_path / ".a.22222222.sarzip-part.sarz"
-    other, done = tmp_path / ".a.b.11111111.sarzip-part.sarz", tmp_path / "a.sarz"
+    done = tmp_path / "a.sarz"
+    before, after, other = part_path(done), part_path(done), part_path(tmp_path / "a.b.sarz")
     touch(before)
     leftovers = Leftovers(Job("a.tif", str(done)))
     touch(after, other, done)

@@ -10,7 +10,7 @@ from pathlib import Path
 from sarzip.batch.resume import why_not_done
 from sarzip.errors import SarzipError, UsageError
 from sarzip.system.machine import cores
-from sarzip.system.outputs import is_part_of
+from sarzip.system.parts import is_part_of
 from sarzip.usecases.compress import CompressOptions, CompressReport, Progress, compress
 
 OK, FAILED, SKIPPED = "ok", "failed", "skipped"

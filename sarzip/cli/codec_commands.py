@@ -20,6 +20,7 @@ from sarzip.cli.options import (
     Threads,
     TrustModel,
     Window,
+    refuse_both_on_stdout,
     selected,
 )
 from sarzip.errors import CorruptError, UsageError
@@ -67,6 +68,7 @@ def decompress(
     """Decompress a .sarz file, or a part of it, into a GeoTIFF with everything the original had."""
     from sarzip.usecases.decompress import DecompressOptions, decompress
 
+    refuse_both_on_stdout(output, json)
     selection = selected(window, bbox, bbox_crs, band, scale)
     options = DecompressOptions(device, threads, force, model, trust_model, selection, cog, strict)
     if salvage:

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from sarzip.cli import batch_view, render
-from sarzip.cli.options import Device, Force, Json, Quiet, Threads
+from sarzip.cli.options import Device, Force, Json, Quiet, Threads, refuse_both_on_stdout
 from sarzip.errors import UsageError
 
 if TYPE_CHECKING:
@@ -92,8 +92,7 @@ def compress(
     from sarzip.batch.run import is_folder, plan_jobs
     from sarzip.usecases.compress import CompressOptions
 
-    if json and output == "-":
-        raise UsageError("--json and -o - both need stdout; write to a file")
+    refuse_both_on_stdout(output, json)
     given = {"quality": quality, "bpp": bpp, "ratio": ratio, "size": _bytes(size), "rmse_db": rmse_db}
     if lossless and any(value is not None for value in given.values()):
         raise UsageError("--lossless loses nothing: leave the wanted size or error out")

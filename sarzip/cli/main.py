@@ -11,7 +11,8 @@ from types import FrameType
 
 import typer
 
-from sarzip.errors import SarzipError, UsageError
+from sarzip.errors import OutputError, SarzipError, UsageError
+from sarzip.system.streams import ReaderGone
 from sarzip.version import __version__
 
 EPILOG = (
@@ -32,6 +33,7 @@ _COMMANDS = {
     "bench": "bench_commands",
     "train": "model_commands",
     "models": "model_commands",
+    "clean": "clean_command",
 }
 """The commands, functions or groups of their names, and the modules that they are in."""
 
@@ -89,7 +91,10 @@ def run(arguments: Sequence[str]) -> int:
         result = app(args=list(arguments) or ["--help"], prog_name="sarzip", standalone_mode=False)
         if result == _INTERRUPTED:  # typer's own answer to SIGINT
             raise KeyboardInterrupt
+        sys.stdout.flush()
         return result if isinstance(result, int) else 0
+    except ReaderGone:
+        return OutputError.exit_code  # as with head, which need not be told
     except SarzipError as error:
         return _fail(str(error), error.exit_code)
     except (KeyboardInterrupt, typer.Abort):

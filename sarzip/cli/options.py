@@ -46,6 +46,12 @@ Bands = Annotated[
 ]
 
 
+def refuse_both_on_stdout(output: str, as_json: bool) -> None:
+    """UsageError where report and result would be mixed."""
+    if as_json and output == "-":
+        raise UsageError("--json and -o - both need stdout; write to a file")
+
+
 def selected(
     window: str | None, bbox: str | None, bbox_crs: str | None, bands: list[int] | None, scale: int = 1
 ) -> Selection:

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from sarzip.cli import render
-from sarzip.cli.options import Device, Force, Json, Quiet, Threads
+from sarzip.cli.options import Device, Force, Json, Quiet, Threads, refuse_both_on_stdout
 
 if TYPE_CHECKING:
     from sarzip.usecases.compare import BandComparison
@@ -122,6 +122,7 @@ def sample(
     """Write a realistic simulated SAR scene."""
     from sarzip.usecases.sample import SampleOptions, sample
 
+    refuse_both_on_stdout(output, json)
     options = SampleOptions(like, size, width, height, looks, form, seed, threads, force)
     with render.progress_bar("simulating", quiet or json, pixels=False) as progress:
         report = sample(output, options, progress)

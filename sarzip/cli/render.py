@@ -11,15 +11,11 @@ from collections.abc import Callable, Iterator
 from dataclasses import asdict, is_dataclass
 from typing import Any, TextIO
 
-from sarzip.errors import OutputError
-
 
 def print_json(value: Any) -> None:
     """One JSON document in one line on stdout; numbers that are not finite become null."""
-    try:
-        print(json.dumps(plain(value), ensure_ascii=False), flush=True)
-    except OSError as error:
-        raise OutputError(f"standard output cannot be written ({error.strerror})") from error
+    unicode = (sys.stdout.encoding or "").lower().replace("-", "") == "utf8"
+    print(json.dumps(plain(value), ensure_ascii=not unicode), flush=True)
 
 
 def plain(value: Any) -> Any:

@@ -7,7 +7,17 @@ from typing import Annotated
 import typer
 
 from sarzip.cli import render
-from sarzip.cli.options import Bands, Device, Force, ForeignModel, Json, Quiet, Threads, TrustModel
+from sarzip.cli.options import (
+    Bands,
+    Device,
+    Force,
+    ForeignModel,
+    Json,
+    Quiet,
+    Threads,
+    TrustModel,
+    refuse_both_on_stdout,
+)
 
 
 def preview(
@@ -28,6 +38,7 @@ def preview(
     """Draw a quick look: gray for one band; red, green and their ratio in blue for two."""
     from sarzip.usecases.preview import PreviewOptions, preview
 
+    refuse_both_on_stdout(output, json)
     options = PreviewOptions(max_size, tuple(band or ()), device, threads, model, trust_model, force)
     report = preview(file, output, options)
     if json:

@@ -187,7 +187,9 @@ class QualityAccumulator:
 
     def _errors_of_value(self, reference: NDArray, decoded: NDArray, valid: NDArray[np.bool_]) -> None:
         kind = np.result_type(reference, decoded, np.float64)
-        error = np.abs(np.where(valid, decoded.astype(kind) - reference.astype(kind), 0))
+        with np.errstate(invalid="ignore"):  # infinity less infinity, where not valid
+            difference = decoded.astype(kind) - reference.astype(kind)
+        error = np.abs(np.where(valid, difference, 0))
         # A value that is no number is as wrong as can be.
         np.copyto(error, np.inf, where=np.isnan(error))
         self._different += int(np.count_nonzero(error))

@@ -6,7 +6,6 @@ import contextlib
 import io
 import os
 import stat
-import sys
 from collections.abc import Collection, Iterator, Mapping
 from pathlib import Path
 from typing import BinaryIO, cast
@@ -15,6 +14,7 @@ from sarzip.container import Header, Reader, StreamReader
 from sarzip.errors import CorruptError, InputError
 from sarzip.system.outputs import STANDARD_STREAM, naming
 from sarzip.system.remote import is_url, open_url
+from sarzip.system.streams import stdin
 
 Frames = Iterator[Mapping[int, bytes]]
 
@@ -102,7 +102,7 @@ def open_input(source: str | os.PathLike[str]) -> Iterator[BinaryIO]:
     """
     with contextlib.ExitStack() as stack:
         if str(source) == STANDARD_STREAM:
-            file = _Source(sys.stdin.buffer, "standard input")
+            file = _Source(stdin(), "standard input")
         elif is_url(str(source)):
             file = _Source(stack.enter_context(open_url(str(source))), str(source))
         else:

@@ -1,22 +1,25 @@
-"""Outputs that appear under their final name only when complete."""
+"""Outputs that appear under their final name only when complete. The one place where commands write files."""
 
 from __future__ import annotations
 
 import contextlib
+import errno
 import os
-import re
-import secrets
-import sys
+import shutil
+import stat
+import tempfile
 from collections.abc import Iterator
 from pathlib import Path
 from typing import BinaryIO
 
 from sarzip.errors import CorruptError, InputError, ModelError, OutputError, UsageError
+from sarzip.system.parts import SIDECARS, part_path, remove_abandoned
+from sarzip.system.streams import ReaderGone, stdout
 
 STANDARD_STREAM = "-"
-PART_SUFFIX = ".sarzip-part"
-SIDECARS = (".aux.xml", ".msk", ".ovr")
-"""What GDAL keeps beside a raster and would read with whatever has that name next."""
+_PSEUDO_FOLDERS = ("/dev", "/proc", "/sys")
+# Here files are made, not devices.
+_SHARED_MEMORY = "/dev/shm"
 
 
 @contextlib.contextmanager
@@ -25,43 +28,53 @@ def atomic_path(destination: str | os.PathLike[str], force: bool = False) -> Ite
 
     The file is flushed to disk before it is renamed; a link is replaced, never followed. Sidecars that were
     written beside the temporary path get the final name too; others that lie beside the destination would
-    attach to the new file: they are removed with `force`. Raises UsageError when the destination or such a
-    sidecar exists and `force` is off, OutputError when it cannot be written.
+    attach to the new file: they are removed with `force`. For '-' the file is copied to standard output in
+    the end; its sidecars are dropped. What killed processes left in the folder is removed first.
+
+    Raises UsageError when the destination or such a sidecar exists and `force` is off, or is no place for a
+    file; OutputError when it cannot be written.
     """
+    if str(destination) == STANDARD_STREAM:
+        with _copied_to_stdout() as part:
+            yield part
+        return
     final = Path(destination)
     check_destination(final, force)
-    # The suffix stays last, so that drivers which look at it still see what they expect.
-    part = final.with_name(f".{final.stem}.{secrets.token_hex(4)}{PART_SUFFIX}{final.suffix}")
+    remove_abandoned(final.parent)
+    part = part_path(final)
     try:
         yield part
         _publish(part, final, force)
     except OSError as error:
-        raise OutputError(f"{final}: cannot be written ({error.strerror or error})") from error
+        raise OutputError(f"{final}: cannot be written ({_reason(error)})") from error
     except OutputError as error:
         # Whoever wrote to the temporary file knows only its name.
         raise OutputError(str(error).replace(str(part), str(final))) from error
     finally:
-        for suffix in ("", *SIDECARS):
-            with contextlib.suppress(OSError):
-                part.with_name(part.name + suffix).unlink(missing_ok=True)
+        _remove(part)
 
 
-def is_part_of(path: Path, final: Path) -> bool:
-    """Whether `path` is a temporary file, or one beside it, that atomic_path makes for `final`."""
-    beside = "|".join(map(re.escape, SIDECARS))
-    name = rf"\.{re.escape(final.stem)}\.[0-9a-f]{{8}}{re.escape(PART_SUFFIX + final.suffix)}({beside})?"
-    return path.parent == final.parent and re.fullmatch(name, path.name) is not None
-
-
-def check_destination(final: Path, force: bool) -> None:
-    """Refuse a destination that could not be written in the end, before any work is done."""
-    if final.is_dir():
-        raise UsageError(f"{final}: is a folder; give the name of a file")
-    if final.exists() and not force:
+def check_destination(destination: str | os.PathLike[str], force: bool) -> None:
+    """Refuse a destination that could not be written in the end, before any work is done; '-' always can."""
+    if str(destination) == STANDARD_STREAM:
+        stdout()
+        return
+    final = Path(destination)
+    try:
+        _check_kind(final)
+    except OSError as error:
+        raise OutputError(f"{final}: cannot be written ({_reason(error)})") from error
+    if final.is_symlink() and not final.exists():
+        if not force:
+            raise UsageError(
+                f"{final}: is a link to nowhere ({final.readlink()}); name the file itself, or use --force "
+                "to replace the link"
+            )
+    elif final.exists() and not force:
         raise UsageError(f"{final}: already exists; use --force to replace it")
     for suffix in () if force else SIDECARS:
         beside = final.with_name(final.name + suffix)
-        if beside.exists():
+        if _exists(beside):
             raise UsageError(
                 f"{beside}: exists already and would attach itself to {final.name}; move it away, or use "
                 "--force to remove it"
@@ -75,12 +88,52 @@ def check_destination(final: Path, force: bool) -> None:
         )
 
 
+def refuse_same_file(source: str | os.PathLike[str], *destinations: str | os.PathLike[str]) -> None:
+    """UsageError where an output is the input itself, under whatever name."""
+    for destination in destinations:
+        with contextlib.suppress(OSError):  # names of URLs and the like
+            if Path(destination).exists() and Path(source).samefile(destination):
+                raise UsageError(f"{destination}: is the input itself; give another name for the output")
+
+
+def _check_kind(final: Path) -> None:
+    """Nothing but a file may be replaced: no folder, and no device or pipe, of which there is only one."""
+    try:
+        mode = final.stat().st_mode
+    except (FileNotFoundError, NotADirectoryError):
+        mode = None
+    if mode is not None and stat.S_ISDIR(mode):
+        raise UsageError(f"{final}: is a folder; give the name of a file")
+    folder = str(final.parent.resolve())
+    pseudo = any(folder == each or folder.startswith(each + "/") for each in _PSEUDO_FOLDERS)
+    special = mode is not None and not stat.S_ISREG(mode)
+    if special or (pseudo and not folder.startswith(_SHARED_MEMORY)):
+        raise UsageError(
+            f"{final}: is a device or a pipe, not a place for a file; use - to write to standard output, and "
+            "lead that there"
+        )
+
+
+def _exists(path: Path) -> bool:
+    """Whether there is a file, or a link, of this name; a name too long to exist does not."""
+    try:
+        path.lstat()
+    except OSError:
+        return False
+    return True
+
+
 def _publish(part: Path, final: Path, force: bool) -> None:
     with part.open("rb") as file:
         os.fsync(file.fileno())
+    found = [suffix for suffix in SIDECARS if _exists(part.with_name(part.name + suffix))]
+    for suffix in found:
+        _exists_or_fits(final.with_name(final.name + suffix))
     if force:
         for suffix in SIDECARS:
-            final.with_name(final.name + suffix).unlink(missing_ok=True)
+            beside = final.with_name(final.name + suffix)
+            if _exists(beside):
+                beside.unlink()
         part.replace(final)
     else:
         try:
@@ -91,10 +144,8 @@ def _publish(part: Path, final: Path, force: bool) -> None:
             ) from None
         except OSError:
             part.replace(final)  # a file system without hard links
-    for suffix in SIDECARS:
-        beside = part.with_name(part.name + suffix)
-        if beside.exists():
-            beside.replace(final.with_name(final.name + suffix))
+    for suffix in found:
+        part.with_name(part.name + suffix).replace(final.with_name(final.name + suffix))
     folder = os.open(final.parent, os.O_RDONLY)
     try:
         os.fsync(folder)
@@ -102,25 +153,71 @@ def _publish(part: Path, final: Path, force: bool) -> None:
         os.close(folder)
 
 
+def _exists_or_fits(beside: Path) -> None:
+    """OutputError where the file system has no such long names."""
+    try:
+        beside.lstat()
+    except FileNotFoundError:
+        pass
+    except OSError as error:
+        if error.errno == errno.ENAMETOOLONG:
+            raise OutputError(
+                f"{beside}: belongs beside the output, but its name is too long; use a shorter one"
+            ) from error
+        raise
+
+
+def _reason(error: OSError) -> str:
+    if error.errno == errno.ENAMETOOLONG:
+        return "its name is too long for the file system; give a shorter one"
+    return error.strerror or str(error)
+
+
+def _remove(part: Path) -> None:
+    for suffix in ("", *SIDECARS):
+        with contextlib.suppress(OSError):
+            part.with_name(part.name + suffix).unlink(missing_ok=True)
+
+
+@contextlib.contextmanager
+def writing_stdout() -> Iterator[BinaryIO]:
+    """Standard output for bytes, flushed in the end; OutputError where it cannot be written."""
+    stream = stdout()
+    try:
+        yield stream
+        stream.flush()
+    except ReaderGone as error:
+        raise OutputError(str(error)) from error  # which matters to whoever wanted the data
+    except OSError as error:
+        raise OutputError(f"standard output: cannot be written ({error.strerror or error})") from error
+
+
+@contextlib.contextmanager
+def _copied_to_stdout() -> Iterator[Path]:
+    """A temporary path whose content goes to standard output: what is seeked in cannot be written there."""
+    stdout()
+    folder = Path(tempfile.gettempdir())
+    remove_abandoned(folder)
+    part = part_path(folder / "sarzip-stdout")
+    try:
+        try:
+            yield part
+        except OutputError as error:
+            raise OutputError(str(error).replace(str(part), f"temporary file in {folder}")) from error
+        with part.open("rb") as file, writing_stdout() as stream:
+            shutil.copyfileobj(file, stream)
+    finally:
+        _remove(part)
+
+
 @contextlib.contextmanager
 def binary_output(destination: str | os.PathLike[str], force: bool = False) -> Iterator[BinaryIO]:
-    """A binary stream that becomes `destination` when complete; '-' is standard output, written at once."""
-    if str(destination) == STANDARD_STREAM:
-        try:
-            yield sys.stdout.buffer
-            sys.stdout.buffer.flush()
-        except OSError as error:
-            # Python would complain again when it flushes at exit.
-            os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-            closed = isinstance(error, BrokenPipeError)
-            cause = "the reader closed the pipe before the end" if closed else error.strerror
-            raise OutputError(f"standard output: cannot be written ({cause})") from error
-        return
+    """A binary stream, seekable, that becomes `destination` when complete; '-' is standard output."""
     with atomic_path(destination, force) as part:
         try:
             file = part.open("xb")
         except OSError as error:
-            raise OutputError(f"{destination}: cannot be written ({error.strerror})") from error
+            raise OutputError(f"{destination}: cannot be written ({_reason(error)})") from error
         with file:
             yield file
 

@@ -5,13 +5,13 @@ from __future__ import annotations
 import contextlib
 import os
 import stat
-import sys
 import tempfile
 from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import IO
 
 from sarzip.errors import InputError, OutputError, SarzipError, UsageError
+from sarzip.system.streams import stdin
 
 NAME = "standard input"
 _COPY_BYTES = 1 << 20
@@ -33,7 +33,7 @@ def standard_input() -> Iterator[Spooled]:
     where), which vanishes with this process whatever ends it. Errors raised inside name the input as the user
     knows it. InputError when nothing comes, OutputError when the copy does not fit on the disk.
     """
-    stream = sys.stdin.buffer
+    stream = stdin()
     with contextlib.ExitStack() as stack:
         if _is_file(stream):
             found = Spooled(_path_of(stream), None)

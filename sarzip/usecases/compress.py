@@ -2,16 +2,12 @@
 
 from __future__ import annotations
 
-import contextlib
 import os
-import shutil
-import sys
-import tempfile
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import TYPE_CHECKING, BinaryIO, cast
+from typing import TYPE_CHECKING, BinaryIO
 
 from sarzip.codec.base import SignalCodec
 from sarzip.codec.registry import EFFORTS, Backing, build_codec
@@ -24,7 +20,7 @@ from sarzip.pipeline.sarzfile import unchanged
 from sarzip.pipeline.writer import Progress, SceneWriter
 from sarzip.raster import RasterSource
 from sarzip.system.machine import Machine, choose_machine, peak_memory
-from sarzip.system.outputs import STANDARD_STREAM, binary_output, check_destination, naming
+from sarzip.system.outputs import STANDARD_STREAM, binary_output, check_destination, naming, refuse_same_file
 from sarzip.system.stdin import standard_input
 
 if TYPE_CHECKING:
@@ -148,12 +144,10 @@ def compress(
         notes = report.notes if spooled.note is None else (spooled.note, *report.notes)
         return replace(report, source=STANDARD_STREAM, notes=notes)
     started = time.perf_counter()
-    if str(destination) == STANDARD_STREAM:
-        if options.verify:
-            raise UsageError("--verify: standard output cannot be read back; write to a file")
-    else:
-        check_destination(Path(destination), options.force)
-    _refuse_same_file(source, destination)
+    if str(destination) == STANDARD_STREAM and options.verify:
+        raise UsageError("--verify: standard output cannot be read back; write to a file")
+    check_destination(destination, options.force)
+    refuse_same_file(source, destination)
     machine = choose_machine(options.device, options.threads)
     source_bytes = Path(source).stat().st_size if Path(source).is_file() else 0
     with naming(str(source)), RasterSource.open(str(source), machine.threads) as raster:
@@ -161,8 +155,7 @@ def compress(
             raise InputError(f"{source}: {raster.info.notes[0]}; --strict refuses this")
         job = _Job(raster, options, machine, source_bytes, progress)
         with binary_output(destination, options.force) as sink, unchanged(source):
-            with _rewindable(sink) as out:
-                done = job.write(out)
+            done = job.write(sink)
             plan = done.plan
             errors: tuple[BandError, ...] = ()
             if options.verify:
@@ -279,20 +272,3 @@ def _under(band: BandPlan) -> str:
     if not band.lossy or (band.verdict.domain, band.verdict.alternative) != ("amplitude", "power"):
         return ""
     return "; if it is power, its errors in dB are half as large"
-
-
-@contextlib.contextmanager
-def _rewindable(sink: BinaryIO) -> Iterator[BinaryIO]:
-    """The sink itself, or for standard output a temporary file that is copied to it in the end."""
-    if sink is not sys.stdout.buffer:
-        yield sink
-        return
-    with tempfile.TemporaryFile() as spool:
-        yield cast(BinaryIO, spool)
-        spool.seek(0)
-        shutil.copyfileobj(spool, sink)
-
-
-def _refuse_same_file(source: str | os.PathLike[str], destination: str | os.PathLike[str]) -> None:
-    if Path(destination).exists() and Path(source).exists() and Path(source).samefile(destination):
-        raise UsageError(f"{destination}: is the input itself; give another name for the output")

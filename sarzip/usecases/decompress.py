@@ -22,7 +22,8 @@ from sarzip.raster import RasterSink
 from sarzip.raster.cog import write_cog
 from sarzip.raster.pam import beside_note, sidecar_of
 from sarzip.system.machine import Machine, peak_memory
-from sarzip.system.outputs import atomic_path, check_destination, naming
+from sarzip.system.outputs import STANDARD_STREAM, atomic_path, check_destination, naming, refuse_same_file
+from sarzip.system.parts import part_path
 
 Progress = Callable[[int, int], None]
 """Called with the number of pixels (bands counted) finished and their total."""
@@ -91,12 +92,13 @@ def decompress(
     CorruptError, ModelError, UsageError or OutputError.
     """
     started = time.perf_counter()
-    check_destination(Path(destination), options.force)
+    check_destination(destination, options.force)
+    refuse_same_file(source, destination)
     with open_part(source) as part, naming(str(source)):
         work = _plan(part, options)
         region, header = work.region, part.header
         with atomic_path(destination, options.force) as target:
-            plain = target.with_name(f"{target.stem}.plain{target.suffix}") if options.cog else target
+            plain = part_path(target) if options.cog else target
             dtypes = tuple(header.bands[band].dtype for band in region.bands)
             tags = region.raster_tags(header)
             with _removed(plain, options.cog):
@@ -109,6 +111,8 @@ def decompress(
                     outcome = write_cog(plain, target, tags, _overviews(header, region), threads)
                     warnings = (*sink.changed, *(f"not kept in COG: {text}" for text in outcome.lost))
                     notes = beside_note(outcome)
+                if str(destination) == STANDARD_STREAM:
+                    warnings, notes = (*warnings, *map(_lost_beside, notes)), ()
                 if options.strict and warnings:
                     raise OutputError(f"{destination}: {warnings[0]}; --strict refuses this")
             size = target.stat().st_size
@@ -168,6 +172,11 @@ def _removed(path: Path, wanted: bool) -> Iterator[None]:
     finally:
         if wanted:
             path.unlink(missing_ok=True)
+
+
+def _lost_beside(note: str) -> str:
+    """On standard output there is nothing beside the raster."""
+    return f"not kept on standard output: {note.partition(': ')[2]}; write to a file to keep it"
 
 
 def _overviews(header: Header, region: Region) -> str:

@@ -10,7 +10,6 @@ from __future__ import annotations
 import os
 import time
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -27,7 +26,7 @@ from sarzip.pipeline.memory import check_need
 from sarzip.pipeline.sarzfile import SarzPart, open_part
 from sarzip.pipeline.selection import Region, Selection, resolve
 from sarzip.system.machine import Machine, peak_memory
-from sarzip.system.outputs import atomic_path, check_destination, naming
+from sarzip.system.outputs import atomic_path, check_destination, naming, refuse_same_file
 
 _LOW, _HIGH = 2.0, 98.0
 _OPAQUE = 255
@@ -94,7 +93,8 @@ def preview(
 ) -> PreviewReport:
     """Draw `source` (a path, a URL, or '-' for standard input) as a PNG; errors are those of decompress."""
     started = time.perf_counter()
-    check_destination(Path(destination), options.force)
+    check_destination(destination, options.force)
+    refuse_same_file(source, destination)
     with open_part(source) as part, naming(str(source)):
         header = part.header
         factor = _factor(header, options.max_size)

@@ -32,7 +32,7 @@ from sarzip.pipeline.sarzfile import open_input
 from sarzip.pipeline.selection import whole_scene
 from sarzip.raster import RasterSink
 from sarzip.system.machine import choose_machine
-from sarzip.system.outputs import STANDARD_STREAM, atomic_path, check_destination, naming
+from sarzip.system.outputs import STANDARD_STREAM, atomic_path, check_destination, naming, refuse_same_file
 from sarzip.usecases.decompress import DecompressOptions, Progress
 
 LOST, APPROXIMATE, INTACT = 0, 128, 255
@@ -114,7 +114,8 @@ def salvage(
     started = time.perf_counter()
     for target in (destination, mask):
         if target is not None:
-            check_destination(Path(target), options.force)
+            check_destination(target, options.force)
+            refuse_same_file(source, target)
     if mask is not None and Path(mask).resolve() == Path(destination).resolve():
         raise UsageError(f"{mask}: the mask and the raster need different names")
     machine = choose_machine(options.device, options.threads)
