@@ -101,6 +101,9 @@ def test_resume_skips_only_what_is_done(scenes, tmp_path, write_raster):
     assert "options" in state(replace(scenes.options, fidelity=Fidelity("bpp", 0.3)))
     assert "options" in state(replace(scenes.options, domain="power"))
     assert "options" in state(replace(scenes.options, model="ae16"))
+    assert "options" in state(replace(scenes.options, lossless=True))
+    assert "options" in state(replace(scenes.options, max_error_db=1.0))
+    assert "options" in state(replace(scenes.options, band_kinds=("1=phase",)))
     good = output.read_bytes()
 
     output.write_bytes(good[: len(good) // 2])
@@ -129,6 +132,20 @@ def test_resume_skips_only_what_is_done(scenes, tmp_path, write_raster):
     source.unlink()
     with pytest.raises(InputError):
         state()
+
+
+@pytest.mark.parametrize("promise", [{}, {"lossless": True}, {"max_error_db": 0.5}, {"others": "bound"}])
+def test_resume_knows_bands_that_no_step_decides(promise, write_raster, tmp_path):
+    """Labels are exact in any case, backscatter where it is asked for: nothing of that is made twice."""
+    labels = np.arange(64 * 64, dtype=np.int16).reshape(64, 64) // 700
+    measured = speckled(64, 64, "uint16", 1)
+    for name, values in (("labels", labels), ("scene", measured)):
+        source = write_raster(values[None], name=f"{name}.tif")
+        output, options = tmp_path / f"{name}.sarz", sarzip.CompressOptions(**promise)
+        sarzip.compress(source, output, options)
+        assert why_not_done(str(source), str(output), options) is None
+    other = sarzip.CompressOptions(max_error_db=0.25)
+    assert "options" in (why_not_done(str(source), str(output), other) or "")
 
 
 @pytest.mark.parametrize("fidelity", [Fidelity("bpp", 0.3), Fidelity("size", 2250)])

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from support import mini_reader, mini_streams
+from support import mini_pixels, mini_reader, mini_streams
 from support.damage import compress_small_groups, read_raster
 from support.formats_1_0 import rice_cells, zstd_classes
 from support.scenes import speckled
@@ -28,6 +28,7 @@ from sarzip.codec.streams.payloads import (
 from sarzip.container import Reader
 from sarzip.errors import CorruptError
 from sarzip.pipeline.coders import DecodeOptions, load_coders
+from sarzip.pipeline.models import PIXEL_MODEL, ModelStore
 
 SHAPES = st.tuples(st.integers(1, 40), st.integers(1, 40))
 
@@ -203,15 +204,14 @@ def test_whole_files(write_raster, tiny_model, tmp_path, monkeypatch):
     with (tmp_path / "a.sarz").open("rb") as file:
         header = Reader(file).header
     family = load_coders(header, [0], options=DecodeOptions(model=str(tiny_model)))[0].codec
-    alpha = np.zeros_like(back[1])
+    alpha, pixel_weights = np.zeros_like(back[1]), ModelStore().load(PIXEL_MODEL)[1]
     for ordinal, streams in enumerate(frames):
         rows, cols, number = mini_reader.group_shape(meta, ordinal)
         window = header.window(header.address(ordinal).group)
         place = slice(window.row, window.row + rows), slice(window.column, window.column + cols)
         about = meta["s"][number]
-        if about["m"] is None:
-            (payload,) = mini_streams.joined(streams[2], 1)
-            alpha[place] = mini_streams.exact_plane(payload, rows, cols, "uint8")
+        if meta["m"][about["m"]][0] == PIXEL_MODEL:
+            alpha[place] = mini_pixels.band(streams[2], rows, cols, "uint8", pixel_weights)
             continue
         special = meta["b"][0]["v"]
         (classes,), (found,) = mini_streams.side_streams(streams, 1, rows, cols, [len(special)])

@@ -41,11 +41,20 @@ def run(jobs: Sequence[Job], options: BatchOptions, as_json: bool, quiet: bool) 
     return next((outcome.exit_code for outcome in ordered if outcome.status == FAILED), 0)
 
 
+_UNITS = {"db": " dB", "value": ""}
+
+
 def describe(report: CompressReport) -> str:
     """One line on what was written."""
     error = "" if report.rmse_db is None else f", RMSE {report.rmse_db:.3g} dB"
     ratio = f", {report.ratio:.3g}:1" if report.source_bytes else ""
-    step = f", step {report.step_db:g} dB" if report.model else ""
+    step = f", step {report.step_db:g} dB" if report.step_db else ""
+    greatest = {
+        unit: max((b.achieved for b in report.bounds if b.unit == unit), default=None) for unit in _UNITS
+    }
+    step += "".join(
+        f", greatest error {most:.4g}{_UNITS[u]}" for u, most in greatest.items() if most is not None
+    )
     return (
         f"{report.output}: {render.size(report.output_bytes)}, {report.bpp:.3g} bpp{ratio}{step}{error}, "
         f"{report.seconds:.1f} s ({report.mpix_per_s:.1f} MPix/s on "

@@ -132,14 +132,20 @@ def info(
         told = ", ".join(text for text in (band.kind, band.certainty, band.reason) if text)
         coded = (
             f"exact{': ' + told if told else ''}"
-            if band.model is None
+            if band.treatment == "exact"
+            else f"{band.treatment} of what was stored{': ' + told if told else ''}"
+            if band.treatment != "lossy"
             else f"{told}, model {band.model}, step {band.step_db:g} dB, floor {band.floor:g}, centre "
             f"{band.centre_db:g} dB"
         )
         print(
             f"  band {band.band}: {band.dtype} {band.domain}, {band.bytes} bytes, {band.bpp:.4g} bpp, {coded}"
         )
-    for key, value in (about.summary or {}).items():
+    summary = dict(about.summary or {})
+    for told in summary.pop("achieved", []):
+        unit = "dB" if "db" in told else "units"
+        print(f"  band {told['band']}: greatest error {told.get('db', told.get('value')):.6g} {unit}")
+    for key, value in summary.items():
         print(f"  {key.replace('_', ' ')}: {value}")
     for key, value in about.raster.items():
         text = str(value)

@@ -43,6 +43,16 @@ def compress(
         str | None, typer.Option("--size", metavar="BYTES", help="At most so many bytes; K, M, G.")
     ] = None,
     rmse_db: Annotated[float | None, typer.Option("--rmse-db", metavar="D", help="RMS error in dB.")] = None,
+    max_error_db: Annotated[
+        float | None,
+        typer.Option("--max-error-db", metavar="E", help="No measurement is off by more than so many dB."),
+    ] = None,
+    max_error: Annotated[
+        float | None,
+        typer.Option(
+            "--max-error", metavar="V", help="No measurement is off by more than so many stored units."
+        ),
+    ] = None,
     domain: Annotated[
         str, typer.Option("--domain", help="What the values are: auto, amplitude, power or db.")
     ] = "auto",
@@ -50,7 +60,7 @@ def compress(
         str,
         typer.Option(
             "--others",
-            help="Bands that are no backscatter: exact, bound (as exact for now), or refuse.",
+            help="Bands that are no backscatter: exact, bound (phase within 0.001 rad, ...), or refuse.",
         ),
     ] = "exact",
     band_kind: Annotated[
@@ -94,8 +104,11 @@ def compress(
 
     refuse_both_on_stdout(output, json)
     given = {"quality": quality, "bpp": bpp, "ratio": ratio, "size": _bytes(size), "rmse_db": rmse_db}
-    if lossless and any(value is not None for value in given.values()):
-        raise UsageError("--lossless loses nothing: leave the wanted size or error out")
+    promised = lossless or max_error_db is not None or max_error is not None
+    if promised and any(value is not None for value in given.values()):
+        raise UsageError(
+            "--lossless, --max-error-db and --max-error decide the size: leave the wanted one, or error, out"
+        )
     options = CompressOptions(
         _fidelity(given),
         domain,
@@ -109,6 +122,8 @@ def compress(
         tuple(band_kind or ()),
         lossless,
         strict=strict,
+        max_error_db=max_error_db,
+        max_error=max_error,
     )
     single = len(sources) == 1 and not is_folder(output) and not _of_many(Path(sources[0]))
     if single and not resume and scheduler is None:

@@ -2,7 +2,7 @@
 
 There are two kinds. A `SignalCodec` sees a signal, float32 dB about the centre of the band, and makes latents
 of it that live on a coarser grid and look at their neighbours (`lapped16`, `ae16`). A `SampleCodec` sees the
-samples as they are stored and nothing around the group (`exact`). What they share is `Codec`.
+samples as they are stored and nothing around the group (`exact`, `predictive`). What they share is `Codec`.
 """
 
 from __future__ import annotations
@@ -60,6 +60,14 @@ class Halo(NamedTuple):
     latents: int = 0
 
 
+class Worst(NamedTuple):
+    """The greatest error of a band of a group, in the unit of its bound, and where in the group."""
+
+    error: float
+    row: int
+    column: int
+
+
 class Encoded(NamedTuple):
     """Streams of a group, and the latents that a decoder will make of them."""
 
@@ -86,8 +94,8 @@ class Codec(Protocol):
 class SampleCodec(Codec, Protocol):
     """Codes the stored samples of a group, without its neighbours."""
 
-    def encode(self, samples: Sequence[NDArray[Any]]) -> dict[int, bytes]:
-        """Samples (rows, columns) of every band to streams."""
+    def encode(self, samples: Sequence[NDArray[Any]]) -> tuple[dict[int, bytes], list[Worst]]:
+        """Samples (rows, columns) of every band to streams; with a bound the worst error of each band."""
         ...
 
     def decode(self, streams: Streams, shape: tuple[int, int], band: int) -> NDArray[Any]:

@@ -9,6 +9,8 @@ from typing import Any
 from sarzip.codec.base import SignalCodec
 from sarzip.errors import ModelError
 
+PREDICTIVE = "predictive"
+"""The family of models whose codec sees samples, not signals; see codec.predictive."""
 EFFORTS = ("fast", "best")
 """How hard an encoder searches; files of either decode alike. ae16 has one way only."""
 
@@ -56,6 +58,11 @@ def build_codec(
 
     Raises ModelError when this version of sarzip does not know it or the weights do not fit.
     """
+    if family == PREDICTIVE:
+        raise ModelError(
+            f"family '{family}' codes pixels, bit for bit or within a bound, and comes in by itself where that "
+            "is asked for; name a model of signals"
+        )
     if family not in _BUILDERS:
         raise ModelError(
             f"model family '{family}' is unknown to this version of sarzip; a newer one may have it"

@@ -107,6 +107,11 @@ class SetHeader:
     step: float = 0.0
     extra: dict[str, Any] = field(default_factory=dict)
 
+    @property
+    def lossless(self) -> bool:
+        """Whether its bands come back bit for bit: models of signals have a step."""
+        return self.model is None or (self.step == 0 and "bound" not in self.extra)
+
     def __post_init__(self) -> None:
         _set(self, "bands", tuple(_integer(band, "band index") for band in self.bands))
         if self.model is not None:

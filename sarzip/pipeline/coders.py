@@ -7,14 +7,18 @@ from dataclasses import dataclass
 
 from sarzip.codec.base import EXACT, Quality, SignalCodec
 from sarzip.codec.exact.codec import ExactCodec
-from sarzip.codec.registry import Backing, build_codec, for_bands
-from sarzip.container import Header
+from sarzip.codec.predictive.codec import PredictiveCodec
+from sarzip.codec.predictive.network import PixelNetwork
+from sarzip.codec.predictive.plane import PixelBand
+from sarzip.codec.registry import PREDICTIVE, Backing, build_codec, for_bands
+from sarzip.container import Header, ModelRef
 from sarzip.errors import CorruptError, ModelError
 from sarzip.grid import Grid
 from sarzip.pipeline.band import BandTransform
+from sarzip.pipeline.bounds import bound_of
 from sarzip.pipeline.decode import Decoder, Hooks, RegionGroups
 from sarzip.pipeline.group import GroupCoder
-from sarzip.pipeline.models import ModelStore
+from sarzip.pipeline.models import PIXEL_MODEL, ModelStore
 from sarzip.pipeline.sample_group import SampleGroups
 from sarzip.pipeline.selection import Region, whole_scene
 from sarzip.pipeline.signal_group import SignalGroups
@@ -44,7 +48,7 @@ def load_coders(
     if header.parts > 1:
         raise CorruptError("written by a newer sarzip: several data frames for a group of a set")
     store, grid = ModelStore(), Grid(header.width, header.height, header.group)
-    built: dict[int, SignalCodec] = {}
+    built: dict[int, SignalCodec | PixelNetwork] = {}
     found: dict[int, GroupCoder] = {}
     for number in numbers:
         each = header.sets[number]
@@ -53,11 +57,29 @@ def load_coders(
             continue
         if each.model not in built:
             wanted = header.models[each.model]
-            card, weights = store.load_for_file(wanted, options.model, options.trust_model)
-            built[each.model] = build_codec(card.family, card.config, weights, Backing(device))
-        codec = _fitting(built[each.model], len(each.bands))
-        found[number] = SignalGroups(codec, Quality(each.step), _transforms(header, number), grid)
+            path = options.model if _is_for(options.model, wanted, store) else None
+            card, weights = store.load_for_file(wanted, path, options.trust_model)
+            built[each.model] = (
+                PixelNetwork.from_weights(weights)
+                if card.family == PREDICTIVE
+                else build_codec(card.family, card.config, weights, Backing(device))
+            )
+        model, transforms = built[each.model], _transforms(header, number)
+        if isinstance(model, PixelNetwork):
+            bound = bound_of(each)
+            bands = [PixelBand(band.dtype) for band in transforms.values()]
+            found[number] = SampleGroups(
+                PredictiveCodec(model, bands, bound), Quality(bound=bound), transforms
+            )
+            continue
+        codec = _fitting(model, len(each.bands))
+        found[number] = SignalGroups(codec, Quality(each.step), transforms, grid)
     return found
+
+
+def _is_for(path: str | None, wanted: ModelRef, store: ModelStore) -> bool:
+    """Whether the model that the user names is one for pixels, as the wanted one is, or neither is."""
+    return path is not None and (store.find(path).family == PREDICTIVE) == (wanted.id == PIXEL_MODEL)
 
 
 def _sample_groups(header: Header, number: int) -> SampleGroups:

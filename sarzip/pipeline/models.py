@@ -22,6 +22,8 @@ from sarzip.errors import ModelError
 
 CARD = "card.json"
 WEIGHTS = "model.safetensors"
+PIXEL_MODEL = "pixel"
+"""The released model of the codec `predictive`."""
 _LARGEST_CARD = 4 << 20
 _LARGEST_WEIGHTS = 1 << 30
 

@@ -14,9 +14,12 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from sarzip.codec.base import EXACT, Quality, SignalCodec
-from sarzip.codec.exact.codec import ExactCodec
+from sarzip.codec.base import Quality, SignalCodec
+from sarzip.codec.predictive.codec import PredictiveCodec
+from sarzip.codec.predictive.network import PixelNetwork
+from sarzip.codec.predictive.plane import PixelBand
 from sarzip.codec.registry import can_pair, for_bands
+from sarzip.codec.signal.bounds import Bound
 from sarzip.codec.signal.radiometry import DOMAINS, Radiometry, fit_radiometry
 from sarzip.codec.streams import class_map
 from sarzip.container import Header, ModelRef, SetHeader, limits
@@ -26,8 +29,10 @@ from sarzip.grid import Grid, Window
 from sarzip.kinds import EXACT as KEPT
 from sarzip.kinds import BandKind, Certainty, Kind, SpecialValue, Verdict, detect, parse_band_kinds
 from sarzip.pipeline.band import EXACT_DOMAIN, BandTransform
+from sarzip.pipeline.bounds import Achieved, bound_to_header
 from sarzip.pipeline.doubt import Objections, Watch
 from sarzip.pipeline.group import GroupCoder
+from sarzip.pipeline.models import PIXEL_MODEL, ModelStore
 from sarzip.pipeline.pairing import Grouping, profile
 from sarzip.pipeline.sample_group import SampleGroups
 from sarzip.pipeline.signal_group import SignalGroups
@@ -35,7 +40,11 @@ from sarzip.pipeline.sources import Source
 from sarzip.version import __version__
 
 OTHERS = ("exact", "bound", "refuse")
-"""What is done with bands that are no backscatter. bound: as exact, until there is a codec with a bound."""
+"""What is done with bands that are no backscatter. bound: kinds that have one (see kinds.kind) are kept
+within it, all others exactly.
+"""
+KEPT_AFTER_ALL = "coded as backscatter"
+"""How the reason begins of a band that was found out to be no backscatter only while it was coded."""
 LOSSY_DTYPES = ("int8", "uint8", "uint16", "int16", "float16", "float32", "float64")
 """Sample types that can be coded as backscatter; every other real type is kept exactly."""
 # What decides domain, floor and centre: scenes up to so many pixels as a whole, larger ones by pieces spread
@@ -49,15 +58,16 @@ _MOST_SPECIALS = 12  # of the 15 classes that a class map can hold
 @dataclass(frozen=True)
 class PlanOptions:
     """What the user decides. domain: of bands of backscatter, 'auto' or one of DOMAINS. others: of OTHERS.
-    band_kinds: texts like '3=phase', see kinds.parse_band_kinds. lossless: every band bit for bit. exact:
-    0-based bands to keep, with the reason. fills: of bands, values that are no measurements. group: side of a
-    group in pixels.
+    band_kinds: texts like '3=phase', see kinds.parse_band_kinds. lossless: every band bit for bit. bound: of
+    bands of backscatter. exact: 0-based bands to keep, with the reason. fills: of bands, values that are no
+    measurements. group: side of a group in pixels.
     """
 
     domain: str = "auto"
     others: str = "exact"
     band_kinds: tuple[str, ...] = ()
     lossless: bool = False
+    bound: Bound | None = None
     exact: Mapping[int, str] = field(default_factory=dict)
     fills: Mapping[int, tuple[float | int, ...]] = field(default_factory=dict)
     group: int = 1024
@@ -78,7 +88,7 @@ class PlanOptions:
         why = dict.fromkeys(again, "too many values below zero to keep them one by one") | {
             **objections.exact
         }
-        exact = {band: f"coded as backscatter, {reason}" for band, reason in why.items()}
+        exact = {band: f"{KEPT_AFTER_ALL}, {reason}" for band, reason in why.items()}
         return replace(self, exact={**self.exact, **exact}, fills={**self.fills, **objections.kept})
 
 
@@ -90,11 +100,37 @@ class BandPlan:
     verdict: Verdict
     sample: NDArray[Any] = field(repr=False, compare=False)
     measured: NDArray[np.bool_] = field(repr=False, compare=False)
+    bound: Bound | None = None
+    """Of its measurements; None where it comes back bit for bit, or where the step decides."""
 
     @property
     def lossy(self) -> bool:
         """Whether it is coded as backscatter."""
         return self.transform.radiometry.domain != EXACT_DOMAIN
+
+    @property
+    def by_pixels(self) -> bool:
+        """Whether each pixel is coded from its neighbours: bit for bit, or within a bound."""
+        return self.bound is not None or not self.lossy
+
+    @property
+    def pixels(self) -> PixelBand:
+        """What the coder of pixels has to know."""
+        transform, domain = self.transform, self.verdict.domain
+        if self.lossy:
+            radiometry = transform.radiometry
+        else:
+            radiometry = Radiometry(domain if domain in DOMAINS else EXACT_DOMAIN)
+        limits = self.verdict.treatment.limits if self.bound else None
+        return PixelBand(transform.dtype, radiometry, transform.specials, transform.shared_zero, limits)
+
+
+@dataclass(frozen=True)
+class Watching:
+    """Who is told, while a file is written, what decoding will do to the samples."""
+
+    watch: Watch | None = None
+    achieved: Achieved | None = None
 
 
 @dataclass(frozen=True)
@@ -102,17 +138,21 @@ class SetPlan:
     """Bands coded together, by what. quality: fixed, or None where the scene's goal decides."""
 
     bands: tuple[int, ...]
-    codec: SignalCodec | ExactCodec
+    codec: SignalCodec | PredictiveCodec
     quality: Quality | None = None
 
+    def at(self, step_db: float) -> Quality:
+        """Its quality where the goal led to a step."""
+        return self.quality or Quality(step_db)
+
     def coder(
-        self, transforms: Sequence[BandTransform], grid: Grid, step_db: float, watch: Watch | None = None
+        self, transforms: Sequence[BandTransform], grid: Grid, step_db: float, watching: Watching
     ) -> GroupCoder:
         """What codes its groups, where the goal led to a step."""
         bands = {band: transforms[band] for band in self.bands}
-        if isinstance(self.codec, ExactCodec):
-            return SampleGroups(self.codec, EXACT, bands)
-        return SignalGroups(self.codec, self.quality or Quality(step_db), bands, grid, watch)
+        if isinstance(self.codec, PredictiveCodec):
+            return SampleGroups(self.codec, self.at(step_db), bands, watching.achieved)
+        return SignalGroups(self.codec, self.at(step_db), bands, grid, watching.watch)
 
 
 @dataclass(frozen=True)
@@ -138,45 +178,70 @@ class ScenePlan:
         """The bands that are coded as backscatter, 0-based."""
         return tuple(number for number, band in enumerate(self.bands) if band.lossy)
 
-    def coders(self, step_db: float, watch: Watch | None = None) -> list[GroupCoder]:
+    @property
+    def searched(self) -> bool:
+        """Whether there is a set whose step a goal decides."""
+        return any(each.quality is None for each in self.sets)
+
+    @property
+    def bounds(self) -> dict[int, Bound]:
+        """Of the bands (0-based) that have one."""
+        return {number: band.bound for number, band in enumerate(self.bands) if band.bound is not None}
+
+    def coders(self, step_db: float, watching: Watching = Watching()) -> list[GroupCoder]:
         """What codes the groups of each set, where the goal led to a step."""
-        return [each.coder(self.transforms, self.header.grid, step_db, watch) for each in self.sets]
+        return [each.coder(self.transforms, self.header.grid, step_db, watching) for each in self.sets]
 
     def header_at(self, step_db: float) -> Header:
         """The header with a step for every set of a codec of signals."""
         sets = (
-            each if each.model is None else replace(each, step=(plan.quality or Quality(step_db)).step)
+            replace(each, step=plan.at(step_db).step)
             for each, plan in zip(self.header.sets, self.sets, strict=True)
         )
         return replace(self.header, sets=tuple(sets))
 
 
+def load_pixel_network() -> tuple[ModelRef, PixelNetwork]:
+    """The released model of the coder of pixels. Raises ModelError."""
+    card, weights = ModelStore().load(PIXEL_MODEL)
+    return ModelRef(card.id, card.sha256), PixelNetwork.from_weights(weights)
+
+
 def plan_scene(
     source: Source, options: PlanOptions, load: Callable[[], tuple[ModelRef, SignalCodec]]
 ) -> ScenePlan:
-    """Look at every band and choose codecs. load: brings the model, which is asked for only if it is needed.
+    """Look at every band and choose codecs. load: brings the model of the codec of signals, which is asked
+    for only if it is needed.
 
     Raises InputError, UsageError or ModelError.
     """
     bands = tuple(plan_bands(source, options))
-    coded = [number for number, band in enumerate(bands) if band.lossy]
-    kept = tuple(number for number, band in enumerate(bands) if not band.lossy)
+    signals = [number for number, band in enumerate(bands) if not band.by_pixels]
     sets: list[SetPlan] = []
-    models: tuple[ModelRef, ...] = ()
-    if coded:
-        model, codec = load()
-        models = (model,)
-        sets += [SetPlan(each, for_bands(codec, len(each))) for each in _signal_sets(bands, coded, codec)]
-    if kept:
-        sets.append(SetPlan(kept, ExactCodec([bands[number].transform.dtype for number in kept]), EXACT))
+    models: list[ModelRef] = []
+    headers: list[SetHeader] = []
+    if signals:
+        model, whole = load()
+        models.append(model)
+        sets += [SetPlan(each, for_bands(whole, len(each))) for each in _signal_sets(bands, signals, whole)]
+        headers += [SetHeader(each.bands, 0) for each in sets]
+    if len(signals) < len(bands):
+        model, network = load_pixel_network()
+        for number, band in enumerate(bands):
+            if band.by_pixels:
+                codec = PredictiveCodec(network, [band.pixels], band.bound)
+                sets.append(SetPlan((number,), codec, Quality(bound=band.bound)))
+                headers.append(SetHeader((number,), len(models), 0.0, bound_to_header(band.bound)))
+        models.append(model)
+    changed = [number for number, band in enumerate(bands) if band.lossy or band.bound]
     header = Header(
         width=source.info.width,
         height=source.info.height,
         bands=tuple(band.transform.to_header(about_verdict(band)) for band in bands),
-        sets=tuple(SetHeader(each.bands, None if each.bands == kept else 0) for each in sets),
-        models=models,
+        sets=tuple(headers),
+        models=tuple(models),
         group=options.group,
-        raster=drop_statistics(source.info.tags, coded),
+        raster=drop_statistics(source.info.tags, changed),
         creator=f"sarzip {__version__}",
     )
     return ScenePlan(header, bands, tuple(sets))
@@ -246,16 +311,29 @@ def _band_plan(source: Source, band: int, options: PlanOptions, given: BandKind 
         verdict, keep = replace(verdict, treatment=KEPT, reason=f"{verdict.reason}; {dtype} is kept"), True
     if keep:
         reason = options.exact.get(band)
-        verdict = replace(verdict, treatment=KEPT, reason=reason or verdict.reason)
-        return BandPlan(BandTransform(Radiometry(EXACT_DOMAIN), dtype, (), False), verdict, sample, measured)
+        bound = _own_bound(verdict, options) if reason is None else None
+        if bound is None:
+            verdict = replace(verdict, treatment=KEPT, reason=reason or verdict.reason)
+        # Within a bound, what is no measurement still comes back exactly.
+        specials = specials if bound else ()
+        transform = BandTransform(Radiometry(EXACT_DOMAIN), dtype, specials, shared_zero and bool(bound))
+        return BandPlan(transform, verdict, sample, measured, bound)
     verdict = _with_fills(verdict, options.fills.get(band, ()))
     specials = _with_found(specials, verdict, dtype)
     measured = class_map.classify(sample, specials, shared_zero) == 0
-    level = np.dtype(dtype).kind in "iu" and verdict.domain != "db"
+    level = np.dtype(dtype).kind in "iu" and verdict.domain != "db" and options.bound is None
     unit = verdict.unit_scale if verdict.domain == "db" else 1.0
     radiometry = fit_radiometry(sample[measured], verdict.domain, unit=unit)
     transform = BandTransform(radiometry, dtype, specials, shared_zero, level)
-    return BandPlan(transform, verdict, sample, measured)
+    return BandPlan(transform, verdict, sample, measured, options.bound)
+
+
+def _own_bound(verdict: Verdict, options: PlanOptions) -> Bound | None:
+    """That of a kind other than backscatter, where the user lets it have one."""
+    treatment = verdict.treatment
+    if options.lossless or options.others != "bound" or treatment.method != "bound" or not treatment.bound:
+        return None
+    return Bound(treatment.bound, decibels=False)
 
 
 def _verdict(

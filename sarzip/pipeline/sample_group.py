@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from sarzip.codec.base import Halo, Quality, SampleCodec
+from sarzip.codec.base import Halo, Quality, SampleCodec, Worst
 from sarzip.codec.signal.boxes import box_classes, box_mean, box_median
 from sarzip.codec.signal.radiometry import DOMAINS
 from sarzip.codec.streams import class_map
@@ -17,6 +17,7 @@ from sarzip.codec.streams.payloads import SideStreams
 from sarzip.container import require_known
 from sarzip.grid import Window
 from sarzip.pipeline.band import BandTransform
+from sarzip.pipeline.bounds import Achieved
 from sarzip.pipeline.group import (
     KNOWN_STREAMS,
     AnalysedGroup,
@@ -36,8 +37,16 @@ class SampleGroups:
     channels = 0
     mirror_signs = np.ones((2, 0), np.float32)
 
-    def __init__(self, codec: SampleCodec, quality: Quality, bands: Mapping[int, BandTransform]) -> None:
+    def __init__(
+        self,
+        codec: SampleCodec,
+        quality: Quality,
+        bands: Mapping[int, BandTransform],
+        achieved: Achieved | None = None,
+    ) -> None:
+        """achieved: is told the worst errors, when encoding within a bound."""
         self.codec = codec
+        self._achieved = achieved
         self.quality = quality
         self.bands = tuple(bands)
         self._transforms = list(bands.values())
@@ -53,7 +62,11 @@ class SampleGroups:
 
     def encode(self, group: AnalysedGroup, window: Window, quality: Quality) -> EncodedGroup:
         """See GroupCoder."""
-        return EncodedGroup(self.codec.encode(group.content) | group.streams)
+        streams, errors = self.codec.encode(group.content)
+        if self._achieved is not None:
+            for band, (error, row, column) in zip(self.bands, errors, strict=bool(errors)):
+                self._achieved.add(band, Worst(error, window.row + row, window.column + column))
+        return EncodedGroup(streams | group.streams)
 
     def finish(self, group: EncodedGroup, latents: NDArray[np.float32] | None) -> dict[int, bytes]:
         """See GroupCoder: the streams are complete."""

@@ -80,7 +80,7 @@ class Region:
 
     def raster_tags(self, header: Header) -> dict[str, object]:
         """The raster's metadata (see container.georeference) for this part."""
-        lossy = [band for each in header.sets if each.model is not None for band in each.bands]
+        lossy = [band for each in header.sets if not each.lossless for band in each.bands]
         stored = tags.drop_statistics(header.raster, lossy)  # files of format 1.1 have them
         if self == whole_scene(header):
             return stored

@@ -7,9 +7,10 @@ from collections.abc import Callable
 from typing import Any, BinaryIO
 
 from sarzip.container import Writer
+from sarzip.pipeline.bounds import Achieved, KeptBound
 from sarzip.pipeline.doubt import Objections, Watch
 from sarzip.pipeline.encode import SceneEncoder
-from sarzip.pipeline.plan import ScenePlan
+from sarzip.pipeline.plan import ScenePlan, Watching
 from sarzip.pipeline.quality import TOLERANCE, Goal
 from sarzip.pipeline.rate_control import RateProbe, find_step
 from sarzip.pipeline.sources import Source
@@ -25,7 +26,7 @@ _ATTEMPTS = 4
 
 class SceneWriter:
     """Streams a source into a file. rmse_db: what the search for an RMSE ended with. objections: of the last
-    file, what must not be coded like this (see doubt).
+    file, what must not be coded like this (see doubt). bounds: what became of them in the last file.
     """
 
     def __init__(
@@ -37,12 +38,14 @@ class SceneWriter:
         self._progress = progress
         self.rmse_db: float | None = None
         self.objections = Objections()
+        self.bounds: tuple[KeptBound, ...] = ()
 
     def write(self, sink: BinaryIO, step_db: float, summary: dict[str, Any] | None = None) -> int:
         """Write the whole file at a step in dB and return its size in bytes."""
         linear = {band: self._plan.transforms[band].radiometry.domain != "db" for band in self._plan.lossy}
-        watch = Watch(linear, self._plan.header.grid)
-        header, coders = self._plan.header_at(step_db), self._plan.coders(step_db, watch)
+        watch, achieved = Watch(linear, self._plan.header.grid), Achieved()
+        header = self._plan.header_at(step_db)
+        coders = self._plan.coders(step_db, Watching(watch, achieved))
         writer = Writer(sink, header)
         encoder = SceneEncoder(self._source, header.grid, coders, self._machine)
         with contextlib.closing(encoder.frames()) as frames:
@@ -55,6 +58,10 @@ class SceneWriter:
                     done += place.rows * place.columns * len(coders[number].bands)
                     self._progress(done, self._plan.pixels)
         self.objections = watch.objections()
+        self.bounds = achieved.kept(self._plan.bounds)
+        if self.bounds:
+            told = [{"band": each.band, each.unit: each.achieved} for each in self.bounds]
+            summary = {**(summary or {}), "achieved": told}
         return writer.finish(summary)
 
     def write_to_goal(self, sink: BinaryIO, goal: Goal) -> tuple[float, int]:
@@ -62,7 +69,7 @@ class SceneWriter:
 
         sink: can be rewound. Raises TargetError with the nearest value there is.
         """
-        if not self._plan.lossy:
+        if not self._plan.searched:
             return 0.0, self._write_exactly(sink, goal)
         with math_threads(1), WorkPool(self._machine.threads) as pool:
             probe = RateProbe(self._source, self._plan, pool)

@@ -18,6 +18,7 @@ from sarzip.errors import UsageError
 FAMILIES: Mapping[str, str] = {
     "ae16": "sarzip.training.ae16",
     "lapped16": "sarzip.training.lapped16.loss",
+    "predictive": "sarzip.training.predictive",
 }
 
 _LARGEST_BATCH = 32

@@ -11,10 +11,12 @@ from typing import TYPE_CHECKING, BinaryIO
 
 from sarzip.codec.base import SignalCodec
 from sarzip.codec.registry import EFFORTS, Backing, build_codec
+from sarzip.codec.signal.bounds import Bound
 from sarzip.container import ModelRef
 from sarzip.errors import InputError, UsageError
+from sarzip.pipeline.bounds import KeptBound
 from sarzip.pipeline.models import ModelStore
-from sarzip.pipeline.plan import BandPlan, PlanOptions, ScenePlan, plan_scene
+from sarzip.pipeline.plan import KEPT_AFTER_ALL, BandPlan, PlanOptions, ScenePlan, plan_scene
 from sarzip.pipeline.quality import Fidelity, Goal, quality_to_step
 from sarzip.pipeline.sarzfile import unchanged
 from sarzip.pipeline.writer import Progress, SceneWriter
@@ -35,8 +37,9 @@ class CompressOptions:
     """How to compress. threads 0: all cores. device: auto, cpu, cuda or cuda:N. effort: fast or best.
 
     domain: of bands of backscatter. others: what is done with bands that are none (exact, bound or refuse).
-    band_kinds: what certain bands hold, like '3=phase'. lossless: every band bit for bit. group: side of a
-    group in pixels, a multiple of 256. verify: decode what was written, before it gets its final name.
+    band_kinds: what certain bands hold, like '3=phase'. lossless: every band bit for bit. max_error_db,
+    max_error: bounds on the error of every measurement of backscatter, in dB or in stored units. group: side
+    of a group in pixels, a multiple of 256. verify: decode what was written, before it gets its final name.
     strict: refuse (InputError) a raster that carries what a `.sarz` does not keep.
     """
 
@@ -53,20 +56,38 @@ class CompressOptions:
     lossless: bool = False
     group: int = 1024
     strict: bool = False
+    max_error_db: float | None = None
+    max_error: float | None = None
 
     @property
     def plan(self) -> PlanOptions:
         """What of it the plan of a scene needs."""
         return PlanOptions(
-            self.domain, self.others, self.band_kinds, lossless=self.lossless, group=self.group
+            self.domain, self.others, self.band_kinds, self.lossless, self.bound, group=self.group
         )
+
+    @property
+    def bound(self) -> Bound | None:
+        """Of backscatter; UsageError where what is asked for excludes it."""
+        given = {
+            "max_error_db": self.max_error_db,
+            "max_error": self.max_error,
+            "lossless": self.lossless or None,
+        }
+        chosen = [name for name, value in given.items() if value is not None]
+        if len(chosen) > 1:
+            raise UsageError(f"{' and '.join(chosen)} exclude each other; give one of them")
+        if self.max_error_db is not None:
+            return Bound(self.max_error_db)
+        return None if self.max_error is None else Bound(self.max_error, decibels=False)
 
 
 @dataclass(frozen=True)
 class BandSummary:
     """What was made of a band (counted from 1). kind, domain ('' for none), certainty, reason: see kinds.
 
-    treatment: lossy, or exact. against: what contradicts the verdict. special: values kept exactly, by name.
+    treatment: lossy, exact, or 'within' a bound. against: what contradicts the verdict. special: values kept
+    exactly, by name.
     """
 
     band: int
@@ -88,7 +109,7 @@ class BandSummary:
             verdict.domain if plan.lossy else "",
             verdict.certainty.value,
             verdict.reason,
-            "lossy" if plan.lossy else "exact",
+            f"within {plan.bound}" if plan.bound else "lossy" if plan.lossy else "exact",
             verdict.contradictions,
             tuple(f"{each.value:.9g} ({each.role})" for each in verdict.specials if plan.lossy),
         )
@@ -98,6 +119,7 @@ class BandSummary:
 class CompressReport:
     """What was done. Sizes in bytes, bpp in bits per pixel and band, seconds of wall time.
 
+    bounds: what was promised of which bands, and the greatest errors there are.
     rmse_db, bias_p95_db: of the band with the largest, measured with `verify`; without it the error that a
     search for a given RMSE ended with, or None. errors: of each band, with `verify`. plan: what each band was
     taken for. notes: for the user.
@@ -125,6 +147,7 @@ class CompressReport:
     bias_p95_db: float | None = None
     errors: tuple[BandError, ...] = ()
     notes: tuple[str, ...] = ()
+    bounds: tuple[KeptBound, ...] = ()
 
 
 def compress(
@@ -188,6 +211,7 @@ def compress(
         bias_p95_db=max((e.bias_p95_db for e in errors if e.bias_p95_db is not None), default=None),
         errors=errors,
         notes=(*raster.info.notes, *_doubts(plan), *_lost(done.below_zero)),
+        bounds=done.bounds,
     )
 
 
@@ -202,6 +226,7 @@ class _Written:
     step_db: float
     rmse_db: float | None
     below_zero: Mapping[int, int]
+    bounds: tuple[KeptBound, ...]
 
 
 @dataclass(frozen=True)
@@ -222,12 +247,13 @@ class _Job:
             writer = SceneWriter(self.raster, plan, self.machine, self.progress)
             fidelity = self.options.fidelity
             if fidelity.kind == "quality":
-                step = quality_to_step(fidelity.value)
+                step = quality_to_step(fidelity.value) if plan.searched else 0.0
                 size = writer.write(sink, step)
             else:
                 step, size = writer.write_to_goal(sink, Goal(fidelity, plan.pixels, self.source_bytes))
             if not writer.objections:
-                return _Written(plan, size, step, writer.rmse_db, writer.objections.lost)
+                lost = writer.objections.lost
+                return _Written(plan, size, step, writer.rmse_db, lost, writer.bounds)
             how = how.after(writer.objections)
             sink.seek(0)
             sink.truncate()
@@ -253,7 +279,7 @@ def _doubts(plan: ScenePlan) -> tuple[str, ...]:
             notes.append(
                 f"band {number}: a guess: {taken}{other}{_under(band)}; --band-kind {number}=KIND decides"
             )
-        if not band.lossy and verdict.reason.startswith("coded as backscatter"):
+        if not band.lossy and verdict.reason.startswith(KEPT_AFTER_ALL):
             notes.append(f"band {number}: kept exactly: {verdict.reason}")
     return tuple(notes)
 

@@ -6,8 +6,9 @@ import os
 from dataclasses import dataclass
 from typing import Any
 
-from sarzip.container import Reader
+from sarzip.container import Reader, SetHeader
 from sarzip.container.describe import describe
+from sarzip.pipeline.bounds import bound_of
 from sarzip.pipeline.sarzfile import open_input
 from sarzip.system.outputs import naming
 
@@ -16,8 +17,8 @@ from sarzip.system.outputs import naming
 class BandInfo:
     """One band: sample type, radiometric domain, transform, special values, model and step in dB.
 
-    kind, certainty, reason: what compress took it for, '' where the file does not tell; a band of a model is
-    backscatter. treatment: lossy or exact.
+    kind, certainty, reason: what compress took it for, '' where the file does not tell. treatment: lossy,
+    exact, or 'within' a bound on the error of each measurement.
     """
 
     band: int
@@ -56,6 +57,11 @@ class FileInfo:
     summary: dict[str, Any] | None
 
 
+def _treatment(of: SetHeader) -> str:
+    bound = bound_of(of)
+    return f"within {bound}" if bound else "exact" if of.lossless else "lossy"
+
+
 def inspect(path: str | os.PathLike[str]) -> FileInfo:
     """Read header and index of a `.sarz`; a seekable file, no pixel is decoded.
 
@@ -91,7 +97,7 @@ def inspect(path: str | os.PathLike[str]) -> FileInfo:
                         kind=str(about.extra.get("kind", "" if each.model is None else "backscatter")),
                         certainty=str(about.extra.get("sure", "")),
                         reason=str(about.extra.get("why", "")),
-                        treatment="exact" if each.model is None else "lossy",
+                        treatment=_treatment(each),
                     )
                 )
         return FileInfo(

@@ -18,7 +18,8 @@ import math
 import struct
 import sys
 import tempfile
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 from zlib import crc32
@@ -44,7 +45,7 @@ from sarzip.container import (
 from sarzip.container.georeference import Gcps, Metadata, encode
 from sarzip.container.metadata_values import AttributeTable
 from sarzip.errors import ModelError
-from sarzip.pipeline.models import ModelStore
+from sarzip.pipeline.models import PIXEL_MODEL, ModelStore
 from sarzip.usecases.verify import verify
 
 HERE = Path(__file__).resolve().parent
@@ -62,6 +63,7 @@ class Scene:
     options: dict[str, Any] | None = None
     extra: str = ""
     group: int = 1024
+    promise: Mapping[str, Any] = field(default_factory=dict)
 
 
 SCENES = {
@@ -77,6 +79,15 @@ SCENES = {
     "u16-edges": Scene("uint16", (64, 96), nodata=0, extra="edges"),
     "u16-pair": Scene("uint16", (41, 75), 2, nodata=0),
 }
+PIXEL_SCENES = {
+    "u16": Scene("uint16", (16, 28), 2, nodata=0, promise={"lossless": True}),
+    "i16-db": Scene("int16", (16, 28), nodata=-32768, extra="db", promise={"lossless": True}),
+    "f32-power": Scene("float32", (16, 28), nodata=math.nan, extra="odd", promise={"lossless": True}),
+    "u16-within": Scene("uint16", (16, 28), nodata=0, promise={"max_error_db": 0.5}),
+    "f32-within": Scene("float32", (16, 28), nodata=math.nan, extra="odd", promise={"max_error_db": 0.25}),
+    "u8-units": Scene("uint8", (16, 28), promise={"max_error": 2}),
+}
+"""Of the coder of pixels: small, for the second reader takes its time."""
 
 
 def pixels(scene: Scene, rng: np.random.Generator) -> np.ndarray:
@@ -104,7 +115,7 @@ def pixels(scene: Scene, rng: np.random.Generator) -> np.ndarray:
         values[:, :, : columns // 8] = scene.nodata
         values[:, 5:9, -9:] = scene.nodata
     if scene.extra == "odd":
-        values[0, 20, 20:24] = [math.inf, -math.inf, 0, math.nan]
+        values[0, rows - 4, 20:24] = [math.inf, -math.inf, 0, math.nan]
     if scene.options:
         values[-1] = 255 * (x > 9)
     return values
@@ -113,7 +124,8 @@ def pixels(scene: Scene, rng: np.random.Generator) -> np.ndarray:
 def make_scenes(folder: Path, model: str) -> dict[str, Any]:
     """Files of one model; what golden.json says about them."""
     about = {}
-    for number, (name, scene) in enumerate(SCENES.items()):
+    scenes = PIXEL_SCENES if model == PIXEL_MODEL else SCENES
+    for number, (name, scene) in enumerate(scenes.items()):
         values = pixels(scene, np.random.default_rng(number))
         path = folder / f"{model}-{name}.sarz"
         with tempfile.TemporaryDirectory() as work:
@@ -129,10 +141,11 @@ def make_scenes(folder: Path, model: str) -> dict[str, Any]:
             options = sarzip.CompressOptions(
                 sarzip.Fidelity("quality", 20 if scene.extra == "coarse" else 70),
                 "db" if scene.extra == "db" else "auto",
-                model=model,
+                model="lapped16" if model == PIXEL_MODEL else model,
                 device="cpu",
                 force=True,
                 group=scene.group,
+                **scene.promise,
             )
             sarzip.compress(source, path, options)
             sarzip.decompress(path, back, sarzip.DecompressOptions("cpu", 1, True))

@@ -9,7 +9,7 @@ import numpy as np
 import zstandard
 from numpy.typing import NDArray
 
-from sarzip.codec.base import LATENTS, Quality, Streams
+from sarzip.codec.base import LATENTS, Quality, Streams, Worst
 from sarzip.codec.streams.framing import join_payloads, split_payloads
 from sarzip.errors import CorruptError
 
@@ -26,9 +26,9 @@ class ExactCodec:
         self.inputs = len(dtypes)
         self._dtypes = tuple(dtypes)
 
-    def encode(self, samples: Sequence[NDArray[Any]]) -> dict[int, bytes]:
+    def encode(self, samples: Sequence[NDArray[Any]]) -> tuple[dict[int, bytes], list[Worst]]:
         """Samples (rows, columns) of every band to one stream."""
-        return {LATENTS: join_payloads([encode_plane(each) for each in samples])}
+        return {LATENTS: join_payloads([encode_plane(each) for each in samples])}, []
 
     def decode(self, streams: Streams, shape: tuple[int, int], band: int) -> NDArray[Any]:
         """Samples (rows, columns) of the band at a position in the set; CorruptError if undecodable."""

@@ -28,11 +28,14 @@ class Bound:
             name = "max_error_db" if self.decibels else "max_error"
             raise UsageError(f"{name} {self.size:g}: must be a positive number")
 
+    def __str__(self) -> str:
+        return f"{self.size:g} dB" if self.decibels else f"{self.size:g}"
+
     def errors(
         self, original: NDArray[Any], decoded: NDArray[Any], radiometry: Radiometry
     ) -> NDArray[np.float64]:
-        """Errors of measurements in the bound's unit, float64 of their shape; 0 where both are equal, infinite
-        where one of the two has no decibels. The same on every processor.
+        """Errors of measurements in the bound's unit, float64 of their shape; 0 where both are equal,
+        infinite where one of the two has no decibels. The same on every processor.
         """
         before, after = original.astype(np.float64), decoded.astype(np.float64)
         with np.errstate(all="ignore"):

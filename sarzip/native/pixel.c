@@ -1,0 +1,295 @@
+/* The pixel coder: strips of cells by a causal network and interleaved rANS (codec/predictive/strip.py). */
+#include "pixel.h"
+
+enum { LANES = 4, REPEAT_CONTEXTS = 64, REPEAT_START = 2048, REPEAT_LEAST = 16, REPEAT_USED = 512 };
+
+#define TOTAL ((int64_t)1 << TOTAL_BITS)
+#define LOW_STATE ((uint64_t)1 << 31)
+
+/* Cells in ascending order. edges: in 1/64 of a unit, of cell c those at c and c + 1. found: the cell at
+   (distance - least) >> shift, roughly. */
+typedef struct {
+    const int32_t *levels, *edges, *found;
+    int64_t count, least, shift, entries;
+} pixel_cells;
+
+/* Chances in 1/65536 that a pixel repeats its neighbour, by whether those around it do; not used if `any` is
+   0. */
+typedef struct {
+    int32_t chance[REPEAT_CONTEXTS];
+    int any;
+} repeats;
+
+/* The distribution of one pixel. repeated: cell of the neighbour that it may repeat, or -1; extra: what that
+   cell has beside the network's share, of TOTAL. */
+typedef struct {
+    const int32_t *cumulative, *inverse;
+    int64_t multiplier, back, mean, spread, extra;
+    int64_t repeated, chance;
+    int32_t *learns;
+} distribution;
+
+INLINE distribution distribution_of(pixel_work *work, const pixel_model *model, const pixel_cells *cells,
+                                    repeats *repeat, int64_t t, int64_t row, int64_t r)
+{
+    int64_t scale = clamp(work->outputs[1][r] + 32, 0, SCALES - 1);
+    int64_t shape = clamp(work->outputs[2][r], 0, SHAPES - 1);
+    distribution of = {
+        .cumulative = model->cumulative + shape * (TABLE_STEPS + 1),
+        .inverse = model->inverse + shape * (INVERSE_STEPS + 1),
+        .multiplier = model->multiplier[scale],
+        .back = model->back[scale],
+        .mean = 64 * (int64_t)work->prediction[r] + 16 * (int64_t)work->outputs[0][r],
+        .spread = TOTAL - cells->count,
+        .repeated = -1,
+    };
+    if (!repeat->any) {
+        return of;
+    }
+    const pixel_rows *ring = work->cells;
+    int64_t here = row + MARGIN;
+    int32_t west = ring[(t - 1) & (RING - 1)][here], far = ring[(t - 2) & (RING - 1)][here];
+    int32_t north = ring[(t - SKEW) & (RING - 1)][here - 1];
+    int32_t north_west = ring[(t - SKEW - 1) & (RING - 1)][here - 1];
+    int32_t north_east = ring[(t - SKEW + 1) & (RING - 1)][here - 1];
+    int32_t above = ring[(t - 2 * SKEW) & (RING - 1)][here - 2];
+    int32_t above_west = ring[(t - 2 * SKEW - 1) & (RING - 1)][here - 2];
+    int32_t above_east = ring[(t - 2 * SKEW + 1) & (RING - 1)][here - 2];
+    int context = (west == far) | (north == north_west) << 1 | (north_east == north) << 2;
+    context |= (west == north_west) << 3 | (above == above_west) << 4 | (above_east == above) << 5;
+    of.repeated = (context & 10) == 8 ? north : west;
+    of.learns = repeat->chance + context;
+    of.chance = *of.learns;
+    if (of.repeated >= 0 && of.chance >= REPEAT_USED) {
+        of.extra = (of.spread * of.chance) >> 16;
+        of.spread -= of.extra;
+    }
+    return of;
+}
+
+/* Share of the cells before one, of TOTAL, without what a repeated cell has beside. */
+INLINE int64_t before(const distribution *of, const pixel_cells *cells, int64_t cell)
+{
+    if (cell <= 0) {
+        return 0;
+    }
+    int64_t share = (int64_t)1 << TABLE_BITS;
+    if (cell >= cells->count) {
+        return of->spread + cells->count;
+    }
+    int64_t at = (((cells->edges[cell] - of->mean) * of->multiplier) >> 12) - 256 * TABLE_LEAST;
+    if (at <= 0) {
+        share = 0;
+    } else if (at < 256 * TABLE_STEPS) {
+        const int32_t *two = of->cumulative + (at >> 8);
+        share = two[0] + (((two[1] - (int64_t)two[0]) * (at & 255)) >> 8);
+    }
+    return ((share * of->spread) >> TABLE_BITS) + cell;
+}
+
+/* Adapt the chance of a repeat, given the network's share of the cell that came. */
+INLINE void learn_repeat(const distribution *of, int64_t cell, int64_t share)
+{
+    if (of->repeated < 0) {
+        return;
+    }
+    int64_t chance = of->chance, towards = 0;
+    if (cell == of->repeated) {
+        towards = (chance << 16) / (chance + (share >> (TOTAL_BITS - 16)));
+    }
+    *of->learns = (int32_t)clamp(chance + ((towards - chance + 16) >> 5), REPEAT_LEAST, 65535 - REPEAT_LEAST);
+}
+
+/* Start and size of a cell's interval, of TOTAL. */
+INLINE int64_t interval(const distribution *of, const pixel_cells *cells, int64_t cell, int64_t *size)
+{
+    int64_t start = before(of, cells, cell), share = before(of, cells, cell + 1) - start;
+    learn_repeat(of, cell, share);
+    *size = share + (cell == of->repeated ? of->extra : 0);
+    return start + (of->repeated >= 0 && cell > of->repeated ? of->extra : 0);
+}
+
+/* The cell in whose share of the network `slot` lies. */
+INLINE int64_t cell_at(const distribution *of, const pixel_cells *cells, int64_t slot, int64_t *start,
+                       int64_t *end)
+{
+    /* The share is out of spread + count, near TOTAL where nothing repeats. */
+    int64_t scaled = of->extra ? slot * INVERSE_STEPS / (of->spread + cells->count)
+                               : slot >> (TOTAL_BITS - 10);
+    int64_t place = of->mean + (((of->inverse[scaled] + TABLE_LEAST) * of->back) >> 10);
+    int64_t cell = cells->found[clamp((place - cells->least) >> cells->shift, 0, cells->entries - 1)];
+    int64_t low = before(of, cells, cell);
+    while (low > slot) {
+        low = before(of, cells, --cell);
+    }
+    int64_t high = before(of, cells, cell + 1);
+    while (high <= slot) {
+        low = high;
+        high = before(of, cells, ++cell + 1);
+    }
+    *start = low;
+    *end = high;
+    return cell;
+}
+
+/* The cell of a slot out of TOTAL, and its interval. */
+INLINE int64_t decode_cell(const distribution *of, const pixel_cells *cells, int64_t slot, int64_t *start,
+                           int64_t *size)
+{
+    int64_t low, high, cell, shift = 0;
+    if (of->extra) {
+        low = before(of, cells, of->repeated);
+        high = before(of, cells, of->repeated + 1);
+        shift = slot >= high + of->extra ? of->extra : 0;
+    }
+    if (of->extra && slot >= low && !shift) {
+        cell = of->repeated;
+    } else {
+        cell = cell_at(of, cells, slot - shift, &low, &high);
+    }
+    learn_repeat(of, cell, high - low);
+    *start = low + shift;
+    *size = high - low + (cell == of->repeated ? of->extra : 0);
+    return cell;
+}
+
+/* Levels, edges and found one after the other, as Python builds them; sizes: count, least, shift, entries. */
+INLINE pixel_cells cells_of(const int32_t *arrays, const int64_t *sizes)
+{
+    pixel_cells cells = {arrays, arrays + sizes[0], arrays + 2 * sizes[0] + 1, sizes[0], sizes[1], sizes[2],
+                         sizes[3]};
+    return cells;
+}
+
+INLINE pixel_model model_of(const int16_t *weights, const int32_t *biases, const int32_t *coefficients,
+                            const int32_t *tables)
+{
+    const int32_t *inverse = tables + SHAPES * (TABLE_STEPS + 1);
+    const int32_t *multiplier = inverse + SHAPES * (INVERSE_STEPS + 1);
+    pixel_model model = {weights, biases,     coefficients, tables,
+                         inverse, multiplier, multiplier + SCALES};
+    return model;
+}
+
+INLINE repeats new_repeats(int64_t any)
+{
+    repeats of = {.any = any != 0};
+    for (int i = 0; i < REPEAT_CONTEXTS; i++) {
+        of.chance[i] = REPEAT_START;
+    }
+    return of;
+}
+
+/* Bytes of the buffer `work` of the kernels below. */
+int64_t KERNEL(pixel_work_size)(void) { return sizeof(pixel_work); }
+
+/* Interval (start, size) of every pixel of a strip in the order of coding, those left out whose cell is -1.
+   Returns how many. */
+int64_t KERNEL(pixel_intervals)(const int32_t *index, int64_t rows, int64_t width, const int16_t *weights,
+                                const int32_t *biases, const int32_t *coefficients, const int32_t *tables,
+                                const int32_t *arrays, const int64_t *sizes, int64_t repeating,
+                                int64_t start_error, uint8_t *memory, uint32_t *intervals)
+{
+    pixel_work *work = (pixel_work *)memory;
+    pixel_model model = model_of(weights, biases, coefficients, tables);
+    pixel_cells cells = cells_of(arrays, sizes);
+    repeats repeat = new_repeats(repeating);
+    start_strip(work, (int32_t)start_error);
+    int64_t done = 0;
+    for (int64_t t = 0; t < width + SKEW * (rows - 1); t++) {
+        int64_t first, n = wavefront(t, rows, width, &first);
+        if (n <= 0) {
+            continue;
+        }
+        gather(work, coefficients, t, first, n);
+        run_network(work, &model, n);
+        int32_t *level = work->ring[0][t & (RING - 1)] + first + MARGIN;
+        int32_t *cell = work->cells[t & (RING - 1)] + first + MARGIN;
+        for (int64_t r = 0; r < n; r++) {
+            cell[r] = index[(first + r) * width + t - SKEW * (first + r)];
+            if (cell[r] < 0) {
+                level[r] = work->reference[r];
+                continue;
+            }
+            distribution of = distribution_of(work, &model, &cells, &repeat, t, first + r, r);
+            int64_t size, start = interval(&of, &cells, cell[r], &size);
+            intervals[2 * done] = (uint32_t)start;
+            intervals[2 * done + 1] = (uint32_t)size;
+            done++;
+            level[r] = cells.levels[cell[r]];
+        }
+        learn_levels(work, t, first, n, width);
+    }
+    return done;
+}
+
+/* rANS of n intervals from the last to the first: words from the end of an array of n + 2 on, whose position
+   is returned, and four states. */
+int64_t KERNEL(pixel_rans)(const uint32_t *intervals, int64_t n, uint32_t *words, uint64_t *states)
+{
+    int64_t at = n + 2;
+    for (int k = 0; k < LANES; k++) {
+        states[k] = LOW_STATE;
+    }
+    for (int64_t i = n - 1; i >= 0; i--) {
+        uint64_t x = states[i & (LANES - 1)], size = intervals[2 * i + 1];
+        if (x >= size << (63 - TOTAL_BITS)) {
+            words[--at] = (uint32_t)x;
+            x >>= 32;
+        }
+        states[i & (LANES - 1)] = (x / size << TOTAL_BITS) + x % size + intervals[2 * i];
+    }
+    return at;
+}
+
+/* The cells of a strip: index is -1 where nothing is coded, and is filled elsewhere. Returns whether the words
+   end where the strip does, with the states that an encoder begins with. */
+int64_t KERNEL(pixel_decode)(int32_t *index, int64_t rows, int64_t width, const int16_t *weights,
+                             const int32_t *biases, const int32_t *coefficients, const int32_t *tables,
+                             const int32_t *arrays, const int64_t *sizes, int64_t repeating,
+                             int64_t start_error, uint8_t *memory, const uint32_t *words, int64_t count,
+                             uint64_t *states)
+{
+    pixel_work *work = (pixel_work *)memory;
+    pixel_model model = model_of(weights, biases, coefficients, tables);
+    pixel_cells cells = cells_of(arrays, sizes);
+    repeats repeat = new_repeats(repeating);
+    start_strip(work, (int32_t)start_error);
+    int64_t at = 0, lane = 0;
+    for (int64_t t = 0; t < width + SKEW * (rows - 1); t++) {
+        int64_t first, n = wavefront(t, rows, width, &first);
+        if (n <= 0) {
+            continue;
+        }
+        gather(work, coefficients, t, first, n);
+        run_network(work, &model, n);
+        int32_t *level = work->ring[0][t & (RING - 1)] + first + MARGIN;
+        int32_t *cell = work->cells[t & (RING - 1)] + first + MARGIN;
+        for (int64_t r = 0; r < n; r++) {
+            int32_t *to = index + (first + r) * width + t - SKEW * (first + r);
+            if (*to < 0) {
+                cell[r] = -1;
+                level[r] = work->reference[r];
+                continue;
+            }
+            distribution of = distribution_of(work, &model, &cells, &repeat, t, first + r, r);
+            uint64_t x = states[lane];
+            int64_t start, size, slot = (int64_t)(x & (TOTAL - 1));
+            cell[r] = *to = (int32_t)decode_cell(&of, &cells, slot, &start, &size);
+            level[r] = cells.levels[cell[r]];
+            x = (uint64_t)size * (x >> TOTAL_BITS) + (uint64_t)(slot - start);
+            if (x < LOW_STATE) {
+                x = x << 32 | (at < count ? words[at] : 0);
+                at++;
+            }
+            states[lane] = x;
+            lane = (lane + 1) & (LANES - 1);
+        }
+        learn_levels(work, t, first, n, width);
+    }
+    int clean = at == count;
+    for (int k = 0; k < LANES; k++) {
+        clean &= states[k] == LOW_STATE;
+    }
+    return clean;
+}
