@@ -82,7 +82,7 @@ def _same_models(header: Header, wanted: str) -> bool:
 
 
 def _same_fidelity(header: Header, summary: dict[str, object], options: CompressOptions) -> bool:
-    steps = [each.step for each in header.sets if each.step]
+    steps = [each.step for each in header.sets if each.step and bound_of(each) is None]
     if options.fidelity.kind != "quality":
         return summary.get("asked") == options.fidelity.option
     return "asked" not in summary and all(step == quality_to_step(options.fidelity.value) for step in steps)

@@ -104,11 +104,8 @@ def compress(
 
     refuse_both_on_stdout(output, json)
     given = {"quality": quality, "bpp": bpp, "ratio": ratio, "size": _bytes(size), "rmse_db": rmse_db}
-    promised = lossless or max_error_db is not None or max_error is not None
-    if promised and any(value is not None for value in given.values()):
-        raise UsageError(
-            "--lossless, --max-error-db and --max-error decide the size: leave the wanted one, or error, out"
-        )
+    if lossless and any(value is not None for value in given.values()):
+        raise UsageError("--lossless loses nothing: leave the wanted size or error out")
     options = CompressOptions(
         _fidelity(given),
         domain,
@@ -143,12 +140,13 @@ def _of_many(source: Path) -> bool:
 
 def _fidelity(given: dict[str, float | None]) -> Fidelity:
     from sarzip.pipeline.quality import Fidelity
+    from sarzip.usecases.compress import DEFAULT_FIDELITY
 
     chosen = [(kind, value) for kind, value in given.items() if value is not None]
     if len(chosen) > 1:
         names = " and ".join(f"--{kind.replace('_', '-')}" for kind, _ in chosen)
         raise UsageError(f"{names} exclude each other; give one of them")
-    return Fidelity(*chosen[0]) if chosen else Fidelity()
+    return Fidelity(*chosen[0]) if chosen else DEFAULT_FIDELITY
 
 
 def _bytes(text: str | None) -> float | None:

@@ -60,7 +60,7 @@ def build_codec(
     """
     if family == PREDICTIVE:
         raise ModelError(
-            f"family '{family}' codes pixels, bit for bit or within a bound, and comes in by itself where that "
+            f"family '{family}' codes pixels and comes in by itself where bit for bit or a bound "
             "is asked for; name a model of signals"
         )
     if family not in _BUILDERS:

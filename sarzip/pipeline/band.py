@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
+from sarzip.codec.predictive.pixels import Promise
 from sarzip.codec.signal import cell_power as power
+from sarzip.codec.signal.bounds import Bound
+from sarzip.codec.signal.boxes import box_classes, box_mean, box_median
 from sarzip.codec.signal.radiometry import DOMAINS, Radiometry
 from sarzip.codec.streams import class_map as validity
 from sarzip.codec.streams.outliers import Overlay
@@ -64,15 +67,40 @@ class BandTransform:
         of the dtype.
         """
         with np.errstate(all="ignore"):  # absurd parameters of a hostile file are clipped without a word
-            if cells is not None or literals is not None:
-                signal = np.array(signal, np.float32, order="C")
-            if cells is not None:
-                power.shift_cells(signal, self.radiometry.relative_floor, classes, cells)
-            if literals is not None:
-                signal[literals.marks] = literals.decibels
+            signal = self.corrected(signal, classes, cells, literals)
             values = self.radiometry.inverse(signal, self.dtype, classes, self.level)
             validity.restore(values, classes, self.specials, self.shared_zero)
         return values
+
+    def corrected(
+        self,
+        signal: NDArray[np.float32],
+        classes: NDArray[np.uint8] | None,
+        cells: NDArray[np.int16] | None = None,
+        literals: Overlay | None = None,
+    ) -> NDArray[np.float32]:
+        """The signal with its radiometric correction and literal pixels."""
+        if cells is not None or literals is not None:
+            signal = np.array(signal, np.float32, order="C")
+        if cells is not None:
+            power.shift_cells(signal, self.radiometry.relative_floor, classes, cells)
+        if literals is not None:
+            signal[literals.marks] = literals.decibels
+        return signal
+
+    def reduced(self, samples: NDArray[Any], scale: int) -> NDArray[Any]:
+        """Means in dB over boxes of scale × scale samples; medians of what is no backscatter."""
+        if scale == 1 or self.radiometry.domain not in DOMAINS:
+            return box_median(samples, scale)
+        classes = self.classify(samples)
+        signal = self.radiometry.forward(samples)
+        validity.fill(signal, classes != 0)
+        means = box_mean(signal, scale)
+        return replace(self, level=False).restore(means, box_classes(classes, scale))
+
+    def promise(self, bound: Bound) -> Promise:
+        """What its measurements keep within a bound."""
+        return Promise(self.radiometry, bound, specials=self.specials)
 
     def to_header(self, about: Mapping[str, Any] = {}) -> BandHeader:
         """Its form in the file. about: what else the header says of the band."""

@@ -47,33 +47,36 @@ def load_coders(
     """A coder for each of some sets of a file, by their numbers; a wrong or missing model is a ModelError."""
     if header.parts > 1:
         raise CorruptError("written by a newer sarzip: several data frames for a group of a set")
-    store, grid = ModelStore(), Grid(header.width, header.height, header.group)
-    built: dict[int, SignalCodec | PixelNetwork] = {}
+    store, grid = ModelStore(), header.grid
+    built: dict[tuple[int, str], SignalCodec | PixelNetwork] = {}
     found: dict[int, GroupCoder] = {}
     for number in numbers:
         each = header.sets[number]
         if each.model is None:
             found[number] = _sample_groups(header, number)
             continue
-        if each.model not in built:
+        bound = bound_of(each)
+        # Of another device the signal would differ in its last digits, and a bound hangs on these.
+        place = "cpu" if bound else device
+        key = each.model, place
+        if key not in built:
             wanted = header.models[each.model]
             path = options.model if _is_for(options.model, wanted, store) else None
             card, weights = store.load_for_file(wanted, path, options.trust_model)
-            built[each.model] = (
+            built[key] = (
                 PixelNetwork.from_weights(weights)
                 if card.family == PREDICTIVE
-                else build_codec(card.family, card.config, weights, Backing(device))
+                else build_codec(card.family, card.config, weights, Backing(place))
             )
-        model, transforms = built[each.model], _transforms(header, number)
+        model, transforms = built[key], _transforms(header, number)
         if isinstance(model, PixelNetwork):
-            bound = bound_of(each)
             bands = [PixelBand(band.dtype) for band in transforms.values()]
             found[number] = SampleGroups(
                 PredictiveCodec(model, bands, bound), Quality(bound=bound), transforms
             )
             continue
         codec = _fitting(model, len(each.bands))
-        found[number] = SignalGroups(codec, Quality(each.step), transforms, grid)
+        found[number] = SignalGroups(codec, Quality(each.step, bound), transforms, grid)
     return found
 
 

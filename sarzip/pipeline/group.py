@@ -45,6 +45,8 @@ class Prepared:
     mask: NDArray[np.uint8] | None = None
     thin: tuple[NDArray[Any], ...] = ()
     """The samples of each band as they are stored, of the rows and columns that doubt.Watch looks at."""
+    samples: tuple[NDArray[Any], ...] = ()
+    """All of them, where a bound has to be kept."""
 
     def tail(self, rows: int) -> Prepared | None:
         """Copies of the last rows of signal and flags, for those below; None where nobody looks at them."""
@@ -59,8 +61,8 @@ class Prepared:
 class AnalysedGroup:
     """A group before anything depends on the quality.
 
-    content: latents (C, h, w), or samples of each band. power: of every cell for each band. outliers: their
-    decibels for each band. streams: those that are complete.
+    content: latents (C, h, w), or samples of each band. power: of every cell for each band. streams: those
+    that are complete. thin, samples: see Prepared.
     """
 
     content: Any
@@ -68,6 +70,7 @@ class AnalysedGroup:
     validity: NDArray[np.uint8] | None = None
     power: tuple[NDArray[np.float64], ...] = ()
     thin: tuple[NDArray[Any], ...] = ()
+    samples: tuple[NDArray[Any], ...] = ()
 
 
 @dataclass(frozen=True)

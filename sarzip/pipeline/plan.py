@@ -29,6 +29,7 @@ from sarzip.grid import Grid, Window
 from sarzip.kinds import EXACT as KEPT
 from sarzip.kinds import BandKind, Certainty, Kind, SpecialValue, Verdict, detect, parse_band_kinds
 from sarzip.pipeline.band import EXACT_DOMAIN, BandTransform
+from sarzip.pipeline.base_step import BASE_STEPS, choose_base_step, sample_pieces
 from sarzip.pipeline.bounds import Achieved, bound_to_header
 from sarzip.pipeline.doubt import Objections, Watch
 from sarzip.pipeline.group import GroupCoder
@@ -52,6 +53,7 @@ LOSSY_DTYPES = ("int8", "uint8", "uint16", "int16", "float16", "float32", "float
 _SAMPLE_ALL = 1 << 20
 _SAMPLE_PIECES, _SAMPLE_ROWS, _SAMPLE_COLUMNS = 32, 4, 512
 _LEAST_MEASURED = 1 / 16
+_LEAST_BASED = 0.3  # dB: below that bound pixels were smaller on every scene that was tried
 _MOST_SPECIALS = 12  # of the 15 classes that a class map can hold
 
 
@@ -59,8 +61,9 @@ _MOST_SPECIALS = 12  # of the 15 classes that a class map can hold
 class PlanOptions:
     """What the user decides. domain: of bands of backscatter, 'auto' or one of DOMAINS. others: of OTHERS.
     band_kinds: texts like '3=phase', see kinds.parse_band_kinds. lossless: every band bit for bit. bound: of
-    bands of backscatter. exact: 0-based bands to keep, with the reason. fills: of bands, values that are no
-    measurements. group: side of a group in pixels.
+    bands of backscatter. base_steps: in dB, of the signal below a residual that keeps it. exact: 0-based
+    bands to keep, with the reason. fills: of bands, values that are no measurements. group: side of a group
+    in pixels.
     """
 
     domain: str = "auto"
@@ -68,6 +71,7 @@ class PlanOptions:
     band_kinds: tuple[str, ...] = ()
     lossless: bool = False
     bound: Bound | None = None
+    base_steps: tuple[float, ...] = BASE_STEPS
     exact: Mapping[int, str] = field(default_factory=dict)
     fills: Mapping[int, tuple[float | int, ...]] = field(default_factory=dict)
     group: int = 1024
@@ -102,6 +106,8 @@ class BandPlan:
     measured: NDArray[np.bool_] = field(repr=False, compare=False)
     bound: Bound | None = None
     """Of its measurements; None where it comes back bit for bit, or where the step decides."""
+    base_step: float | None = None
+    """In dB, of the signal below the residual that keeps the bound; None where pixels are coded directly."""
 
     @property
     def lossy(self) -> bool:
@@ -111,7 +117,7 @@ class BandPlan:
     @property
     def by_pixels(self) -> bool:
         """Whether each pixel is coded from its neighbours: bit for bit, or within a bound."""
-        return self.bound is not None or not self.lossy
+        return not self.lossy or (self.bound is not None and self.base_step is None)
 
     @property
     def pixels(self) -> PixelBand:
@@ -152,7 +158,7 @@ class SetPlan:
         bands = {band: transforms[band] for band in self.bands}
         if isinstance(self.codec, PredictiveCodec):
             return SampleGroups(self.codec, self.at(step_db), bands, watching.achieved)
-        return SignalGroups(self.codec, self.at(step_db), bands, grid, watching.watch)
+        return SignalGroups(self.codec, self.at(step_db), bands, grid, watching.watch, watching.achieved)
 
 
 @dataclass(frozen=True)
@@ -215,7 +221,7 @@ def plan_scene(
 
     Raises InputError, UsageError or ModelError.
     """
-    bands = tuple(plan_bands(source, options))
+    bands = _with_bases(source, tuple(plan_bands(source, options)), options, load)
     signals = [number for number, band in enumerate(bands) if not band.by_pixels]
     sets: list[SetPlan] = []
     models: list[ModelRef] = []
@@ -223,8 +229,13 @@ def plan_scene(
     if signals:
         model, whole = load()
         models.append(model)
-        sets += [SetPlan(each, for_bands(whole, len(each))) for each in _signal_sets(bands, signals, whole)]
-        headers += [SetHeader(each.bands, 0) for each in sets]
+        free = [number for number in signals if bands[number].bound is None]
+        sets += [SetPlan(each, for_bands(whole, len(each))) for each in _signal_sets(bands, free, whole)]
+        for number in signals:
+            if bands[number].bound is not None:
+                quality = Quality(bands[number].base_step, bands[number].bound)
+                sets.append(SetPlan((number,), whole, quality))
+        headers += [SetHeader(each.bands, 0, 0.0, bound_to_header(each.at(0).bound)) for each in sets]
     if len(signals) < len(bands):
         model, network = load_pixel_network()
         for number, band in enumerate(bands):
@@ -258,6 +269,30 @@ def about_verdict(band: BandPlan) -> dict[str, Any]:
     if verdict.certainty is Certainty.GUESS:
         about["sure"] = verdict.certainty.value
     return about
+
+
+def _with_bases(
+    source: Source,
+    bands: tuple[BandPlan, ...],
+    options: PlanOptions,
+    load: Callable[[], tuple[ModelRef, SignalCodec]],
+) -> tuple[BandPlan, ...]:
+    """Bands within a bound in dB with a step for the signal below a residual, where that is smaller."""
+    bound = options.bound
+    if bound is None or not bound.decibels or bound.size < _LEAST_BASED or not options.base_steps:
+        return bands
+    codec, found = load()[1], []
+    if not can_pair(codec):  # of other families the signal is not the same on every processor
+        return bands
+    network = load_pixel_network()[1]
+    for number, band in enumerate(bands):
+        step = None
+        if band.lossy:
+            direct = PredictiveCodec(network, [band.pixels], bound)
+            pieces = list(sample_pieces(source, number))
+            step = choose_base_step(pieces, options.base_steps, direct, (codec, band.transform, bound))
+        found.append(replace(band, base_step=step))
+    return tuple(found)
 
 
 def _signal_sets(

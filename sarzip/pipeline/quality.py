@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from sarzip.errors import TargetError, UsageError
 from sarzip.pipeline.step_search import Target
@@ -15,10 +15,14 @@ KINDS = ("quality", "bpp", "ratio", "size", "rmse_db")
 
 @dataclass(frozen=True)
 class Fidelity:
-    """What the user asks for: a kind of KINDS and a value in its unit (bytes, bpp of a band, dB)."""
+    """What the user asks for: a kind of KINDS and a value in its unit (bytes, bpp of a band, dB).
+
+    given: whether somebody asked for it, or it is only what there is by default.
+    """
 
     kind: str = "quality"
     value: float = 60.0
+    given: bool = field(default=True, compare=False)
 
     def __post_init__(self) -> None:
         if self.kind not in KINDS:

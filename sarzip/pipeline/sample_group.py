@@ -3,16 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import replace
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from sarzip.codec.base import Halo, Quality, SampleCodec, Worst
-from sarzip.codec.signal.boxes import box_classes, box_mean, box_median
-from sarzip.codec.signal.radiometry import DOMAINS
-from sarzip.codec.streams import class_map
 from sarzip.codec.streams.payloads import SideStreams
 from sarzip.container import require_known
 from sarzip.grid import Window
@@ -88,15 +84,5 @@ class SampleGroups:
         shape = window.rows, window.columns
         for position in view.positions:
             values = self.codec.decode(group.streams, shape, position)[view.inside.slices(window)]
-            yield position, self._reduced(values, self._transforms[position], view.scale)
+            yield position, self._transforms[position].reduced(values, view.scale)
         yield from dataset_mask(SideStreams(group.streams, len(self.bands), shape), window, view)
-
-    @staticmethod
-    def _reduced(values: NDArray[Any], transform: BandTransform, scale: int) -> NDArray[Any]:
-        if scale == 1 or transform.radiometry.domain not in DOMAINS:
-            return box_median(values, scale)
-        validity = transform.classify(values)
-        signal = transform.radiometry.forward(values)
-        class_map.fill(signal, validity != 0)
-        means = box_mean(signal, scale)
-        return replace(transform, level=False).restore(means, box_classes(validity, scale))

@@ -9,15 +9,24 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from sarzip.codec.base import HYPER_LATENTS, LATENTS, Quality, SignalCodec
+from sarzip.codec.base import HYPER_LATENTS, LATENTS, Quality, SignalCodec, Worst
+from sarzip.codec.predictive import residual
 from sarzip.codec.signal.boxes import box_classes, box_mean
 from sarzip.codec.signal.cell_power import CELL
 from sarzip.codec.streams import bias_correction, class_map
 from sarzip.codec.streams.outliers import find
-from sarzip.codec.streams.payloads import SideStreams, literals_stream, mask_stream, radiometry_stream
-from sarzip.container import require_known
+from sarzip.codec.streams.payloads import (
+    SideStreams,
+    literals_stream,
+    mask_stream,
+    radiometry_stream,
+    residual_stream,
+)
+from sarzip.container import StreamKind, require_known
 from sarzip.grid import STRIDE, Grid, Neighbourhood, Part, Window, in_latents
 from sarzip.pipeline.band import BandTransform
+from sarzip.pipeline.band_side import BandSide
+from sarzip.pipeline.bounds import Achieved
 from sarzip.pipeline.doubt import Watch
 from sarzip.pipeline.group import (
     KNOWN_STREAMS,
@@ -30,6 +39,8 @@ from sarzip.pipeline.group import (
     mask_streams,
 )
 
+BOUNDED_STREAMS = (*KNOWN_STREAMS, StreamKind.RESIDUAL)
+
 
 class SignalGroups:
     """Groups of measurements: signal to latents to streams, and beside them what must be exact."""
@@ -41,10 +52,14 @@ class SignalGroups:
         bands: Mapping[int, BandTransform],
         grid: Grid,
         watch: Watch | None = None,
+        achieved: Achieved | None = None,
     ) -> None:
-        """watch: is told what decoding will do to the samples, when encoding."""
+        """watch: is told what decoding will do to the samples, when encoding; achieved: the worst errors,
+        where there is a bound.
+        """
         self.codec = codec
-        self._watch = watch
+        self._watch = watch if quality.bound is None else None
+        self._achieved = achieved
         self.quality = quality
         self.bands = tuple(bands)
         self.halo = codec.halo
@@ -71,7 +86,8 @@ class SignalGroups:
             planes, marks = signals[0][None], maps[0][None]
         else:
             planes, marks = np.stack(signals), np.stack(maps)
-        return Prepared(place, planes, marks, tuple(found), empty, thin=thin)
+        samples = () if self.quality.bound is None else tuple(values)
+        return Prepared(place, planes, marks, tuple(found), empty, thin=thin, samples=samples)
 
     def _thinned(self, values: list[NDArray[Any]], maps: list[NDArray[np.uint8]]) -> tuple[NDArray[Any], ...]:
         """What is watched: all values below zero, and some of the others."""
@@ -107,7 +123,8 @@ class SignalGroups:
             streams |= literals_stream(literal, marks)
         every = self._watch.every if self._watch else 1
         thin = tuple(each[window.slices(own.place, every)] for each in own.thin)
-        return AnalysedGroup(latents, streams | mask_streams(own, inside), validity, powers, thin)
+        samples = tuple(each[inside] for each in own.samples)
+        return AnalysedGroup(latents, streams | mask_streams(own, inside), validity, powers, thin, samples)
 
     def encode(self, group: AnalysedGroup, window: Window, quality: Quality) -> EncodedGroup:
         """See GroupCoder."""
@@ -128,7 +145,31 @@ class SignalGroups:
         ]
         if self._watch is not None:
             self._look(self._watch, signal, group.analysed)
-        return group.streams | radiometry_stream(corrections)
+        streams = group.streams | radiometry_stream(corrections)
+        if self.quality.bound is None:
+            return streams
+        assert group.latents is not None
+        return streams | self._residuals(signal, streams, group.analysed, group.latents)
+
+    def _residuals(
+        self, signal: NDArray[np.float32], streams: dict[int, bytes], group: AnalysedGroup, latents: Part
+    ) -> dict[int, bytes]:
+        """What brings the samples of a group within the bound, given its decoded signal."""
+        assert self.quality.bound is not None
+        rows, columns = group.samples[0].shape
+        side, payloads = SideStreams(streams, len(self.bands), (rows, columns)), []
+        for at, (transform, samples) in enumerate(zip(self._transforms, group.samples, strict=True)):
+            here = BandSide.of(side, at, transform)
+            base = here.base(transform, signal[at, :rows, :columns])
+            promise = transform.promise(self.quality.bound)
+            payload, (error, row, column) = residual.encode(
+                base, samples, here.skip((rows, columns)), promise
+            )
+            payloads.append(payload)
+            if self._achieved is not None:
+                top, left = latents.row * STRIDE, latents.column * STRIDE
+                self._achieved.add(self.bands[at], Worst(error, top + row, left + column))
+        return residual_stream(payloads)
 
     def _look(self, watch: Watch, signal: NDArray[np.float32], group: AnalysedGroup) -> None:
         assert group.validity is not None
@@ -142,7 +183,7 @@ class SignalGroups:
 
     def decode(self, streams: Mapping[int, bytes], window: Window) -> DecodedGroup:
         """See GroupCoder."""
-        require_known(streams, KNOWN_STREAMS)
+        require_known(streams, KNOWN_STREAMS if self.quality.bound is None else BOUNDED_STREAMS)
         place = in_latents(window)
         latents = self.codec.decode(streams, (place.rows, place.columns), self.quality)
         rest = {kind: data for kind, data in streams.items() if kind not in (LATENTS, HYPER_LATENTS)}
@@ -161,6 +202,10 @@ class SignalGroups:
         """
         assert latents is not None
         side = SideStreams(group.streams, len(self.bands), (window.rows, window.columns))
+        if self.quality.bound is not None:
+            yield from self._within_bound(side, window, view, latents)
+            yield from dataset_mask(side, window, view)
+            return
         # Rounding to integers and the correction look at whole cells; of means of dB they do not.
         levelled = any(self._transforms[position].level for position in view.positions)
         whole = view.scale == 1 and (side.corrected or levelled)
@@ -187,6 +232,24 @@ class SignalGroups:
             values = transform.restore(signal[position], validity, cells, outliers)
             yield position, values if wide == view.inside else values[view.inside.slices(wide)]
         yield from dataset_mask(side, window, view)
+
+    def _within_bound(
+        self, side: SideStreams, window: Window, view: View, latents: NDArray[np.float32]
+    ) -> Iterator[tuple[int, NDArray[Any]]]:
+        """Samples that keep the bound; reduced ones are their means."""
+        assert self.quality.bound is not None
+        wide = view.inside.widened(CELL, window)
+        signal = self._signal(latents, window, View(wide, view.positions))
+        for position in view.positions:
+            transform = self._transforms[position]
+            here, dtype = BandSide.of(side, position, transform), np.dtype(transform.dtype)
+            skip = here.skip((window.rows, window.columns))
+            steps = residual.Residual(side.residual(position), skip, dtype)
+            part = here.window(wide, window)
+            base = part.base(transform, signal[position])
+            values = steps.add(base, wide.slices(window), transform.promise(self.quality.bound))
+            class_map.restore_specials(values, part.validity, transform.specials)
+            yield position, transform.reduced(values[view.inside.slices(wide)], view.scale)
 
     def _signal(self, latents: NDArray[np.float32], window: Window, view: View) -> NDArray[np.float32]:
         """Signal (bands, rows, columns) of a view, given the latents of whole cells about it."""

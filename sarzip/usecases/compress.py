@@ -14,6 +14,7 @@ from sarzip.codec.registry import EFFORTS, Backing, build_codec
 from sarzip.codec.signal.bounds import Bound
 from sarzip.container import ModelRef
 from sarzip.errors import InputError, UsageError
+from sarzip.pipeline.base_step import BASE_STEPS
 from sarzip.pipeline.bounds import KeptBound
 from sarzip.pipeline.models import ModelStore
 from sarzip.pipeline.plan import KEPT_AFTER_ALL, BandPlan, PlanOptions, ScenePlan, plan_scene
@@ -29,7 +30,7 @@ if TYPE_CHECKING:
     from sarzip.pipeline.measured_error import BandError
 
 DEFAULT_MODEL = "lapped16"
-DEFAULT_FIDELITY = Fidelity("quality", 60.0)
+DEFAULT_FIDELITY = Fidelity("quality", 60.0, given=False)
 
 
 @dataclass(frozen=True)
@@ -38,9 +39,10 @@ class CompressOptions:
 
     domain: of bands of backscatter. others: what is done with bands that are none (exact, bound or refuse).
     band_kinds: what certain bands hold, like '3=phase'. lossless: every band bit for bit. max_error_db,
-    max_error: bounds on the error of every measurement of backscatter, in dB or in stored units. group: side
-    of a group in pixels, a multiple of 256. verify: decode what was written, before it gets its final name.
-    strict: refuse (InputError) a raster that carries what a `.sarz` does not keep.
+    max_error: bounds on the error of every measurement of backscatter, in dB or in stored units; a quality
+    given with one is that of the signal it is put on. group: side of a group in pixels, a multiple of 256.
+    verify: decode what was written, before it gets its final name. strict: refuse (InputError) a raster that
+    carries what a `.sarz` does not keep.
     """
 
     fidelity: Fidelity = DEFAULT_FIDELITY
@@ -62,8 +64,15 @@ class CompressOptions:
     @property
     def plan(self) -> PlanOptions:
         """What of it the plan of a scene needs."""
+        bound, steps = self.bound, BASE_STEPS
+        if bound is not None and self.fidelity.given:
+            if self.fidelity.kind != "quality":
+                raise UsageError(
+                    f"{self.fidelity.option}: a bound decides the size; give quality with it, or none"
+                )
+            steps = (quality_to_step(self.fidelity.value),)
         return PlanOptions(
-            self.domain, self.others, self.band_kinds, self.lossless, self.bound, group=self.group
+            self.domain, self.others, self.band_kinds, self.lossless, bound, steps, group=self.group
         )
 
     @property
@@ -262,8 +271,10 @@ class _Job:
         options = self.options
         if options.effort not in EFFORTS:
             raise UsageError(f"--effort {options.effort}: expected {' or '.join(EFFORTS)}")
+        # Below a residual the signal must be the same wherever it is decoded.
+        device = "cpu" if options.bound else self.machine.device
         card, weights = ModelStore().load(options.model)
-        codec = build_codec(card.family, card.config, weights, Backing(self.machine.device, options.effort))
+        codec = build_codec(card.family, card.config, weights, Backing(device, options.effort))
         return ModelRef(card.id, card.sha256), codec
 
 

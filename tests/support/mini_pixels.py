@@ -1,4 +1,4 @@
-"""Section 9.11 of FORMAT.md, read by that page alone: pixels of the family `predictive`, one after the other."""
+"""Section 9.11 of FORMAT.md, by that page alone: pixels of the family `predictive`, one after the other."""
 
 from __future__ import annotations
 

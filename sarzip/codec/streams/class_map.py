@@ -117,6 +117,13 @@ def restore(
         clash = values == values.dtype.type(special)
         if clash.any():
             values[clash] = _neighbour(special, values.dtype)
+    restore_specials(values, classes, specials)
+
+
+def restore_specials(
+    values: NDArray[Any], classes: NDArray[np.uint8] | None, specials: Sequence[float | int]
+) -> None:
+    """Write the special values into `values` in place."""
     if classes is not None:
         for number, special in enumerate(specials, start=1):
             values[classes == number] = special

@@ -41,6 +41,7 @@ class SideStreams:
         self._masks = _payloads(streams, StreamKind.MASK, StreamKind.CODED_MASK, bands)
         self._cells = _payloads(streams, StreamKind.BIAS_CORRECTION, StreamKind.CODED_BIAS_CORRECTION, bands)
         self._literals = _payloads(streams, None, StreamKind.OUTLIERS, bands)
+        self._residuals = _payloads(streams, None, StreamKind.RESIDUAL, bands)
 
     @property
     def corrected(self) -> bool:
@@ -66,6 +67,10 @@ class SideStreams:
         if StreamKind.BIAS_CORRECTION in self._streams:
             return lock.decode_rice_cells(self._cells[position], self._shape)
         return lock.decode_cells(self._cells[position], self._shape)
+
+    def residual(self, position: int) -> bytes:
+        """What brings a band within its bound."""
+        return self._residuals[position]
 
     def dataset_mask(self) -> NDArray[np.uint8] | None:
         """Mask of the whole dataset in this group; None where the group has none."""
@@ -112,6 +117,11 @@ def dataset_mask_stream(mask: NDArray[np.uint8]) -> dict[int, bytes]:
     if (mask[~clear] == _OPAQUE).all():
         return {StreamKind.CODED_DATASET_MASK: validity.encode_classes(clear.astype(np.uint8))}
     return {StreamKind.DATASET_MASK: encode_plane(mask)}
+
+
+def residual_stream(payloads: list[bytes]) -> dict[int, bytes]:
+    """The stream of what brings the bands of a set within their bound."""
+    return _stream(StreamKind.RESIDUAL, payloads)
 
 
 def _stream(kind: StreamKind, payloads: list[bytes]) -> dict[int, bytes]:
