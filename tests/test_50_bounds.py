@@ -51,7 +51,11 @@ def based(path):
         ("uint16", {"max_error_db": 0.2}, False),
         ("float32", {"max_error_db": 0.2}, False),
         ("uint16", {"max_error_db": 3.0}, True),
-        ("float32", {"max_error_db": 8.0, "fidelity": sarzip.Fidelity("quality", 30)}, True),
+        (
+            "float32",
+            {"max_error_db": 3.0, "domain": "power", "fidelity": sarzip.Fidelity("quality", 30)},
+            True,
+        ),
         ("uint16", {"max_error": 5}, False),
         ("float32", {"max_error": 5}, False),
     ],

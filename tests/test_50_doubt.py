@@ -11,8 +11,8 @@ from support.scenes import speckled
 
 import sarzip
 from sarzip.grid import Grid
+from sarzip.pipeline.band_plan import PlanOptions
 from sarzip.pipeline.doubt import Objections, Watch
-from sarzip.pipeline.plan import PlanOptions
 
 
 @pytest.fixture

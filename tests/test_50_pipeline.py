@@ -19,9 +19,10 @@ from sarzip.codec.streams import bias_correction as lock
 from sarzip.container import ModelRef, Reader, StreamKind
 from sarzip.errors import InputError, ModelError, OutputError, TargetError, UsageError
 from sarzip.grid import STRIDE, Neighbourhood, Part, Window
+from sarzip.pipeline.band_plan import PlanOptions
 from sarzip.pipeline.encode import SceneEncoder
 from sarzip.pipeline.models import ModelStore
-from sarzip.pipeline.plan import PlanOptions, plan_scene
+from sarzip.pipeline.plan import plan_scene
 from sarzip.pipeline.quality import Fidelity, quality_to_step
 from sarzip.raster import RasterSource, compare_structure
 from sarzip.system.machine import Machine

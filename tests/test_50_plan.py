@@ -16,9 +16,10 @@ from sarzip.container import ModelRef, Reader
 from sarzip.container.georeference import Metadata, decode
 from sarzip.errors import InputError, UsageError
 from sarzip.grid import Window
+from sarzip.pipeline.band_plan import PlanOptions
 from sarzip.pipeline.coders import scene_decoder
 from sarzip.pipeline.models import ModelStore
-from sarzip.pipeline.plan import PlanOptions, plan_scene
+from sarzip.pipeline.plan import plan_scene
 from sarzip.pipeline.sources import ArraySource, Source
 from sarzip.pipeline.writer import SceneWriter
 from sarzip.raster import RasterSource

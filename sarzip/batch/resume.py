@@ -9,9 +9,9 @@ from pathlib import Path
 from sarzip.container import Header, Reader
 from sarzip.container.georeference import drop_statistics
 from sarzip.errors import CorruptError
+from sarzip.pipeline.band_plan import KEPT_AFTER_ALL, BandPlan, plan_bands
 from sarzip.pipeline.bounds import bound_of
 from sarzip.pipeline.models import PIXEL_MODEL, ModelStore
-from sarzip.pipeline.plan import KEPT_AFTER_ALL, BandPlan, plan_bands
 from sarzip.pipeline.quality import quality_to_step
 from sarzip.pipeline.sarzfile import open_input
 from sarzip.raster import RasterInfo, RasterSource

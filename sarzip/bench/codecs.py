@@ -27,7 +27,7 @@ from sarzip.errors import InputError, UsageError
 from sarzip.grid import Window
 from sarzip.measure import Domain, Quality, Strip, measure_quality, to_db
 from sarzip.measure.domains import log_floor, smallest_positive
-from sarzip.pipeline.plan import plan_bands
+from sarzip.pipeline.band_plan import plan_bands
 from sarzip.pipeline.quality import Fidelity
 from sarzip.raster import RasterSink, RasterSource
 from sarzip.system.outputs import naming

@@ -18,7 +18,7 @@ from sarzip.pipeline.band import BandTransform
 from sarzip.pipeline.signal_group import SignalGroups
 from sarzip.pipeline.sources import Source
 
-BASE_STEPS: tuple[float, ...] = (1.6, 2.5, 4.0, 6.3)
+BASE_STEPS: tuple[float, ...] = (1.6, 2.5, 4.0, 6.3, 10.0)
 """Steps in dB that are tried; between them sizes hardly differ."""
 _SIDE = 384
 _PLACES = ((0.6, 0.4), (0.2, 0.2), (0.4, 0.8), (0.85, 0.7))

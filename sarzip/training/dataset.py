@@ -27,7 +27,7 @@ from sarzip.codec.streams import class_map as validity
 from sarzip.errors import InputError, OutputError
 from sarzip.grid import Window
 from sarzip.kinds import BandKind, Kind, detect
-from sarzip.pipeline.plan import sample_of
+from sarzip.pipeline.band_plan import sample_of
 from sarzip.raster import RasterSource
 from sarzip.simulate import SceneConfig, simulate
 

@@ -22,9 +22,9 @@ from sarzip.measure import Domain, Quality, QualityAccumulator, Strip
 from sarzip.measure.domains import integer_floor, log_floor, smallest_positive
 from sarzip.measure.units import UnitErrors, UnitErrorSums
 from sarzip.pipeline.band import EXACT_DOMAIN
+from sarzip.pipeline.band_plan import PlanOptions, plan_bands
 from sarzip.pipeline.coders import scene_decoder
 from sarzip.pipeline.group import MASK_BAND
-from sarzip.pipeline.plan import PlanOptions, plan_bands
 from sarzip.pipeline.sarzfile import open_sarz
 from sarzip.raster import RasterSource, compare_structure
 from sarzip.system.machine import Machine, choose_machine

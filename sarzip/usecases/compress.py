@@ -14,10 +14,11 @@ from sarzip.codec.registry import EFFORTS, Backing, build_codec
 from sarzip.codec.signal.bounds import Bound
 from sarzip.container import ModelRef
 from sarzip.errors import InputError, UsageError
+from sarzip.pipeline.band_plan import KEPT_AFTER_ALL, BandPlan, PlanOptions
 from sarzip.pipeline.base_step import BASE_STEPS
 from sarzip.pipeline.bounds import KeptBound
 from sarzip.pipeline.models import ModelStore
-from sarzip.pipeline.plan import KEPT_AFTER_ALL, BandPlan, PlanOptions, ScenePlan, plan_scene
+from sarzip.pipeline.plan import ScenePlan, plan_scene
 from sarzip.pipeline.quality import Fidelity, Goal, quality_to_step
 from sarzip.pipeline.sarzfile import unchanged
 from sarzip.pipeline.writer import Progress, SceneWriter
