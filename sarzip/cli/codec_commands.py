@@ -72,8 +72,8 @@ def decompress(
     selection = selected(window, bbox, bbox_crs, band, scale)
     options = DecompressOptions(device, threads, force, model, trust_model, selection, cog, strict)
     if salvage:
-        if cog or strict or not selection.everything:
-            raise UsageError("--salvage: decodes the whole scene into a plain GeoTIFF; leave the rest out")
+        if cog or strict:
+            raise UsageError("--salvage: writes a plain GeoTIFF; leave --cog and --strict out")
         _salvage(source, output, options, salvage_mask, json or quiet, json)
         return
     if salvage_mask is not None:
