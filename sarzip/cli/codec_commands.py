@@ -159,7 +159,8 @@ def verify(
     """Check every checksum; with --deep, decode everything and give hashes of it (--json)."""
     from sarzip.usecases.verify import verify
 
-    report = verify(file, deep, device, threads, model, trust_model)
+    with render.progress_bar(f"verifying {Path(file).name}", quiet or json or not deep) as progress:
+        report = verify(file, deep, device, threads, model, trust_model, progress)
     if json:
         render.print_json(report)
         return

@@ -9,13 +9,10 @@ from __future__ import annotations
 import contextlib
 import math
 import os
-import shutil
-import tempfile
 import time
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import BinaryIO
 
 import numpy as np
 from numpy.typing import NDArray
@@ -29,11 +26,11 @@ from sarzip.pipeline.band import fill_value
 from sarzip.pipeline.coders import DecodeOptions, region_groups
 from sarzip.pipeline.decode import Decoder, Hooks, Key, LostFrame
 from sarzip.pipeline.group import MASK_BAND
-from sarzip.pipeline.sarzfile import open_input
+from sarzip.pipeline.sarzfile import open_seekable
 from sarzip.pipeline.selection import Region, resolve, whole_scene
 from sarzip.raster import RasterSink
 from sarzip.system.machine import choose_machine
-from sarzip.system.outputs import STANDARD_STREAM, atomic_path, check_destination, naming, refuse_same_file
+from sarzip.system.outputs import atomic_path, check_destination, naming, refuse_same_file
 from sarzip.usecases.decompress import DecompressOptions, Progress
 
 LOST, APPROXIMATE, INTACT = 0, 128, 255
@@ -120,7 +117,7 @@ def salvage(
     if mask is not None and Path(mask).resolve() == Path(destination).resolve():
         raise UsageError(f"{mask}: the mask and the raster need different names")
     machine = choose_machine(options.device, options.threads)
-    with _seekable(source) as file, naming(str(source)), contextlib.ExitStack() as outputs:
+    with open_seekable(source) as file, naming(str(source)), contextlib.ExitStack() as outputs:
         reader = SalvageReader(file)
         header = reader.header
         if all(reader.why_lost(ordinal) for ordinal in range(header.frame_count)):
@@ -206,18 +203,6 @@ def _frames(reader: SalvageReader, ordinals: Iterable[int]) -> Iterator[Mapping[
             yield reader.read_frame(ordinal)
         except CorruptError as error:
             yield LostFrame(str(error))
-
-
-@contextlib.contextmanager
-def _seekable(source: str | os.PathLike[str]) -> Iterator[BinaryIO]:
-    """The source itself, or a copy of what a pipe brings."""
-    with open_input(source) as file:
-        if str(source) != STANDARD_STREAM and file.seekable():
-            yield file
-            return
-        with tempfile.TemporaryFile() as spool:
-            shutil.copyfileobj(file, spool)
-            yield spool
 
 
 @dataclass(frozen=True)

@@ -97,6 +97,13 @@ class Lapped16Pair:
         return np.concatenate([factors.astype(np.int32), *found])
 
 
+def band_bytes(streams: Streams) -> tuple[int, int]:
+    """Bytes of both streams that each band takes; the factors serve the second. Raises CorruptError."""
+    _, first, _ = _split(streams)
+    own = sum(map(len, first.values()))
+    return own, len(streams[HYPER_LATENTS]) + len(streams[LATENTS]) - own
+
+
 def zones() -> NDArray[np.int64]:
     """The zone 0..15 of each channel (256,), ascending: the larger of its two frequencies."""
     return channel_order().max(1)
