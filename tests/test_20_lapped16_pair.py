@@ -71,6 +71,19 @@ def test_signal_goes_through_as_two_bands(pair, single):
     assert pair.mirror_signs.shape == (2, pair.channels) and pair.channels == 2 * single.channels
 
 
+@pytest.mark.parametrize("wanted", [(0,), (1,)])
+def test_one_band_alone(single, pair, wanted):
+    streams, _ = pair.encode(pair.analyse(_signal((4, 5))), Quality(2.0))
+    alone = Lapped16Pair(single, wanted)
+    latents, some = (each.decode(streams, (4, 5), Quality(2.0)) for each in (pair, alone))
+    wide, narrow = (pair.restore(latents), alone.restore(some))
+    np.testing.assert_array_equal(narrow[wanted[0]], wide[wanted[0]])
+    assert not narrow[1 - wanted[0]].any()
+    if wanted == (0,):  # whatever follows is not even looked at
+        cut = {kind: data[:-9] for kind, data in streams.items()}
+        np.testing.assert_array_equal(alone.decode(cut, (4, 5), Quality(2.0)), some)
+
+
 @pytest.mark.parametrize(("step", "least"), [(12.0, 0.1), (5.0, 0.035), (2.5, 0.015)])
 def test_alike_bands_take_less_together(pair, single, step, least):
     latents = pair.analyse(_signal((16, 20)))

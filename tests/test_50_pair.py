@@ -89,8 +89,6 @@ def test_together_is_smaller_than_apart(packed, tmp_path, monkeypatch):
     here, there = (sarzip.compare(source, path).bands for path in decoded)
     for one, other in zip(here, there, strict=True):
         assert one.quality.rmse_db < 1.02 * other.quality.rmse_db
-    # The index tells of frames only: bands of one set share its bytes.
-    assert together.bands[0].bytes == together.bands[1].bytes != together.bands[2].bytes
 
 
 @pytest.mark.parametrize("band", [0, 1])
@@ -255,3 +253,29 @@ def test_what_cannot_be_compared_stays_alone():
     assert not alike(flat[0], flat[1])
     nothing = _profiles(values, np.zeros(values.shape, bool))
     assert not alike(nothing[0], nothing[1])
+
+
+def test_info_tells_the_bytes_of_each_band(packed, tmp_path, monkeypatch):
+    source, file, _ = packed
+    first, second, third = sarzip.inspect(file).bands
+    with file.open("rb") as opened:
+        reader = Reader(opened)
+        both = sum(size for at, size in enumerate(reader.frame_sizes) if reader.header.address(at).set == 0)
+    assert first.bytes + second.bytes == pytest.approx(both, abs=1)
+    # Apart, the first takes what it takes here, and the second more.
+    monkeypatch.setattr(plan, "can_pair", lambda codec: False)
+    sarzip.compress(source, tmp_path / "apart.sarz", sarzip.CompressOptions(QUALITY, group=256))
+    apart = sarzip.inspect(tmp_path / "apart.sarz").bands
+    assert first.bytes == pytest.approx(apart[0].bytes, rel=0.01) and second.bytes < 0.95 * apart[1].bytes
+    monkeypatch.setattr("sys.stdin", io.TextIOWrapper(io.BytesIO(file.read_bytes())))
+    assert sarzip.inspect("-").bands == (first, second, third)
+    damaged = bytearray(file.read_bytes())
+    damaged[-200] ^= 1
+    (tmp_path / "damaged.sarz").write_bytes(damaged)
+    assert len(sarzip.inspect(tmp_path / "damaged.sarz").bands) == 3
+
+
+def test_verify_tells_its_progress(packed):
+    told = []
+    verify(packed[1], deep=True, progress=lambda done, total: told.append((done, total)))
+    assert told == sorted(told) and told[-1] == (3 * ROWS * COLUMNS, 3 * ROWS * COLUMNS)

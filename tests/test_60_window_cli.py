@@ -79,7 +79,7 @@ def test_window_and_bbox_report_what_they_took(packed, model, tmp_path, capsys):
         (["--bbox-crs", "EPSG:4326"], "--bbox"),
         (["--band", "3"], "2 bands"),
         (["--scale", "5"], "1, 2, 4, 8, 16"),
-        (["--window", "0,0,5,5", "--salvage"], "--salvage"),
+        (["--cog", "--salvage"], "--salvage"),
         (["--window", "0,0,5,5", "--bbox", "0,0,1,1"], "exclude"),
     ],
 )

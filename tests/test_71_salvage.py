@@ -323,3 +323,26 @@ def test_command_line(scene, tiny_model, tmp_path, capfd):
     with rasterio.open(mask) as dataset:
         assert dataset.crs.to_epsg() == 32633
     assert run([*command, "--salvage-mask", str(mask)]) == 2
+
+
+@pytest.mark.parametrize("scale", [1, 4])
+def test_a_part_of_a_damaged_file(scale, scene, tiny_model, tmp_path):
+    parts = parts_of(scene[0])
+    parts[2 + 8] = bytes(len(parts[10]))  # group 4, the one in the middle, band 1
+    path = tmp_path / "a.sarz"
+    path.write_bytes(b"".join(parts))
+    whole = salvage(path, tmp_path / "whole.tif", options(tiny_model), tmp_path / "whole-mask.tif")
+    wanted = sarzip.Selection(window=(200, 200, 120, 100), bands=(2, 1), scale=scale)
+    report = salvage(path, tmp_path / "a.tif", options(tiny_model, selection=wanted), tmp_path / "mask.tif")
+    inside = np.s_[200:300:scale, 200:320:scale]
+    found, mask = read_raster(tmp_path / "a.tif"), read_raster(tmp_path / "mask.tif")[0]
+    assert (report.width, report.height, report.bands, report.groups) == (120 // scale, 100 // scale, 2, 4)
+    assert report.lost == whole.lost and report.damaged
+    np.testing.assert_array_equal(mask, read_raster(tmp_path / "whole-mask.tif")[0][inside])
+    assert set(mask.flat) == {LOST, APPROXIMATE, INTACT}
+    assert (found[1][mask == LOST] == report.fill[1]).all()
+    if scale == 1:
+        np.testing.assert_array_equal(found[::-1], read_raster(tmp_path / "whole.tif")[:, 200:300, 200:320])
+    good = sarzip.Selection(bands=(2,), window=(0, 0, 100, 100))
+    report = salvage(path, tmp_path / "a.tif", options(tiny_model, selection=good))
+    assert report.damaged and not report.lost

@@ -203,7 +203,9 @@ def test_whole_files(write_raster, tiny_model, tmp_path, monkeypatch):
     meta, frames, _ = mini_reader.read(data)
     with (tmp_path / "a.sarz").open("rb") as file:
         header = Reader(file).header
-    family = load_coders(header, [0], options=DecodeOptions(model=str(tiny_model)))[0].codec
+    family = load_coders(header, range(len(header.bands)), options=DecodeOptions(model=str(tiny_model)))[
+        0
+    ].codec
     alpha, pixel_weights = np.zeros_like(back[1]), ModelStore().load(PIXEL_MODEL)[1]
     for ordinal, streams in enumerate(frames):
         rows, cols, number = mini_reader.group_shape(meta, ordinal)

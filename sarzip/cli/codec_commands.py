@@ -72,8 +72,8 @@ def decompress(
     selection = selected(window, bbox, bbox_crs, band, scale)
     options = DecompressOptions(device, threads, force, model, trust_model, selection, cog, strict)
     if salvage:
-        if cog or strict or not selection.everything:
-            raise UsageError("--salvage: decodes the whole scene into a plain GeoTIFF; leave the rest out")
+        if cog or strict:
+            raise UsageError("--salvage: writes a plain GeoTIFF; leave --cog and --strict out")
         _salvage(source, output, options, salvage_mask, json or quiet, json)
         return
     if salvage_mask is not None:
@@ -165,7 +165,8 @@ def verify(
     """Check every checksum; with --deep, decode everything and give hashes of it (--json)."""
     from sarzip.usecases.verify import verify
 
-    report = verify(file, deep, device, threads, model, trust_model)
+    with render.progress_bar(f"verifying {Path(file).name}", quiet or json or not deep) as progress:
+        report = verify(file, deep, device, threads, model, trust_model, progress)
     if json:
         render.print_json(report)
         return

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -36,19 +36,19 @@ def _lapped16(config: Mapping[str, Any], weights: Mapping[str, Any], backing: Ba
     return Lapped16(Lapped16Config(**config), weights, states, backing.device)
 
 
-def _lapped16_pair(single: SignalCodec) -> SignalCodec:
+def _lapped16_pair(single: SignalCodec, wanted: Collection[int]) -> SignalCodec:
     from sarzip.codec.lapped16.band_pair import Lapped16Pair
     from sarzip.codec.lapped16.codec import Lapped16
 
     assert isinstance(single, Lapped16)
-    return Lapped16Pair(single)
+    return Lapped16Pair(single, wanted)
 
 
 _BUILDERS: Mapping[str, Callable[[Mapping[str, Any], Mapping[str, Any], Backing], SignalCodec]] = {
     "ae16": _ae16,
     "lapped16": _lapped16,
 }
-_PAIRS: Mapping[str, Callable[[SignalCodec], SignalCodec]] = {"lapped16": _lapped16_pair}
+_PAIRS: Mapping[str, Callable[[SignalCodec, Collection[int]], SignalCodec]] = {"lapped16": _lapped16_pair}
 
 
 def build_codec(
@@ -73,12 +73,15 @@ def build_codec(
         raise ModelError(f"weights of family '{family}' do not fit their card ({error})") from error
 
 
-def for_bands(codec: SignalCodec, bands: int) -> SignalCodec:
-    """The codec of sets of so many bands with a model's weights; ModelError where there is none."""
+def for_bands(codec: SignalCodec, bands: int, wanted: Collection[int] | None = None) -> SignalCodec:
+    """The codec of sets of so many bands with a model's weights; ModelError where there is none.
+
+    wanted: positions in the set that are decoded (None: all); the others may come out as zeros.
+    """
     if codec.inputs == bands:
         return codec
     if bands == 2 and can_pair(codec):
-        return _PAIRS[codec.id](codec)
+        return _PAIRS[codec.id](codec, (0, 1) if wanted is None else wanted)
     raise ModelError(f"a model of family '{codec.id}' cannot code {bands} bands together")
 
 

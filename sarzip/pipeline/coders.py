@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Collection
 from dataclasses import dataclass
 
 from sarzip.codec.base import EXACT, Quality, SignalCodec
@@ -42,16 +42,20 @@ class DecodeOptions:
 
 
 def load_coders(
-    header: Header, numbers: Iterable[int], device: str = "cpu", options: DecodeOptions = DecodeOptions()
+    header: Header, bands: Collection[int], device: str = "cpu", options: DecodeOptions = DecodeOptions()
 ) -> dict[int, GroupCoder]:
-    """A coder for each of some sets of a file, by their numbers; a wrong or missing model is a ModelError."""
+    """A coder for each set of a file that has some of the 0-based `bands`, by number; others of its bands may
+    come out as zeros. A wrong or missing model is a ModelError.
+    """
     if header.parts > 1:
         raise CorruptError("written by a newer sarzip: several data frames for a group of a set")
     store, grid = ModelStore(), header.grid
     built: dict[tuple[int, str], SignalCodec | PixelNetwork] = {}
     found: dict[int, GroupCoder] = {}
-    for number in numbers:
-        each = header.sets[number]
+    for number, each in enumerate(header.sets):
+        positions = [at for at, band in enumerate(each.bands) if band in bands]
+        if not positions:
+            continue
         if each.model is None:
             found[number] = _sample_groups(header, number)
             continue
@@ -70,12 +74,12 @@ def load_coders(
             )
         model, transforms = built[key], _transforms(header, number)
         if isinstance(model, PixelNetwork):
-            bands = [PixelBand(band.dtype) for band in transforms.values()]
+            pixels = [PixelBand(band.dtype) for band in transforms.values()]
             found[number] = SampleGroups(
-                PredictiveCodec(model, bands, bound), Quality(bound=bound), transforms
+                PredictiveCodec(model, pixels, bound), Quality(bound=bound), transforms
             )
             continue
-        codec = _fitting(model, len(each.bands))
+        codec = _fitting(model, len(each.bands), positions)
         found[number] = SignalGroups(codec, Quality(each.step, bound), transforms, grid)
     return found
 
@@ -94,10 +98,10 @@ def _transforms(header: Header, number: int) -> dict[int, BandTransform]:
     return {band: BandTransform.from_header(header.bands[band]) for band in header.sets[number].bands}
 
 
-def _fitting(codec: SignalCodec, bands: int) -> SignalCodec:
+def _fitting(codec: SignalCodec, bands: int, wanted: Collection[int]) -> SignalCodec:
     """The codec of sets of so many bands; CorruptError where no writer makes such sets."""
     try:
-        return for_bands(codec, bands)
+        return for_bands(codec, bands, wanted)
     except ModelError as error:
         raise CorruptError(f"header does not fit its model: {error}") from error
 
@@ -106,8 +110,7 @@ def region_groups(
     header: Header, region: Region, device: str, options: DecodeOptions = DecodeOptions()
 ) -> RegionGroups:
     """What a region takes of a file, with its coders."""
-    wanted = [number for number, each in enumerate(header.sets) if set(each.bands) & set(region.bands)]
-    coders = load_coders(header, wanted, device, options)
+    coders = load_coders(header, region.bands, device, options)
     if header.raster.get("k") and 0 not in coders:  # its frames carry the mask; for that no model is needed
         coders[0] = _sample_groups(header, 0)
     return RegionGroups(header, region, coders)

@@ -5,7 +5,9 @@ from __future__ import annotations
 import contextlib
 import io
 import os
+import shutil
 import stat
+import tempfile
 from collections.abc import Collection, Iterator, Mapping
 from pathlib import Path
 from typing import BinaryIO, cast
@@ -118,6 +120,18 @@ def open_input(source: str | os.PathLike[str]) -> Iterator[BinaryIO]:
             file.check_unchanged()
             raise
         file.check_unchanged()
+
+
+@contextlib.contextmanager
+def open_seekable(source: str | os.PathLike[str]) -> Iterator[BinaryIO]:
+    """As open_input, or a copy of what a pipe brings."""
+    with open_input(source) as file:
+        if str(source) != STANDARD_STREAM and file.seekable():
+            yield file
+            return
+        with tempfile.TemporaryFile() as spool:
+            shutil.copyfileobj(file, spool)
+            yield spool
 
 
 @contextlib.contextmanager

@@ -46,23 +46,25 @@ def prepare_streams() -> None:
 
 def stdin() -> BinaryIO:
     """Standard input for bytes; UsageError where the caller has closed it."""
-    if sys.stdin is None or sys.stdin.closed or _opened(sys.stdin) == os.O_WRONLY:
+    if _closed(sys.stdin, os.O_WRONLY):
         raise UsageError("standard input is closed; pipe something in, or name a file")
     return sys.stdin.buffer
 
 
 def stdout() -> BinaryIO:
     """Standard output for bytes; UsageError where the caller has closed it."""
-    if sys.stdout is None or sys.stdout.closed or _opened(sys.stdout) == os.O_RDONLY:
+    if _closed(sys.stdout, os.O_RDONLY):
         raise UsageError("standard output is closed; give it somewhere to go, or write to a file")
     return sys.stdout.buffer
 
 
-def _opened(stream: TextIO) -> int | None:
+def _closed(stream: TextIO | None, wrong_way: int) -> bool:
+    if stream is None or stream.buffer.closed:
+        return True
     try:
-        return fcntl.fcntl(stream.fileno(), fcntl.F_GETFL) & os.O_ACCMODE
+        return fcntl.fcntl(stream.buffer.fileno(), fcntl.F_GETFL) & os.O_ACCMODE == wrong_way
     except (OSError, ValueError):  # not a file of the system
-        return None
+        return False
 
 
 def _use_utf_8_for_names() -> None:

@@ -9,8 +9,10 @@ from typing import Any
 from sarzip.container import Reader, SetHeader
 from sarzip.container.describe import describe
 from sarzip.pipeline.bounds import bound_of
-from sarzip.pipeline.sarzfile import open_input
+from sarzip.pipeline.sarzfile import open_seekable
+from sarzip.pipeline.shares import band_shares
 from sarzip.system.outputs import naming
+from sarzip.system.remote import is_url
 
 
 @dataclass(frozen=True)
@@ -63,24 +65,19 @@ def _treatment(of: SetHeader) -> str:
 
 
 def inspect(path: str | os.PathLike[str]) -> FileInfo:
-    """Read header and index of a `.sarz`; a seekable file, no pixel is decoded.
+    """Read header and index of a `.sarz` ('-' is standard input); no pixel is decoded.
 
     Raises InputError when it cannot be read and CorruptError when header or index are damaged.
     """
-    with open_input(path) as file, naming(str(path)):
+    with open_seekable(path) as file, naming(str(path)):
         reader = Reader(file)
         header = reader.header
         major, minor = reader.version
         pixels = header.width * header.height
         bands = []
         for number, each in enumerate(header.sets):
-            sizes = [
-                reader.frame_sizes[ordinal]
-                for ordinal in range(reader.frame_count)
-                if header.address(ordinal).set == number
-            ]
-            share = sum(sizes) / len(each.bands)
-            for band in each.bands:
+            shares = band_shares(reader, number, local=not is_url(str(path)))
+            for band, share in zip(each.bands, shares, strict=True):
                 about = header.bands[band]
                 bands.append(
                     BandInfo(

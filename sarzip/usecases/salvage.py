@@ -9,30 +9,28 @@ from __future__ import annotations
 import contextlib
 import math
 import os
-import shutil
-import tempfile
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import BinaryIO
 
 import numpy as np
+from numpy.typing import NDArray
 
 from sarzip.codec.signal.cell_power import CELL
 from sarzip.container import Header
 from sarzip.container.salvage import SalvageReader
 from sarzip.errors import CorruptError, UsageError
-from sarzip.grid import STRIDE, ceil_to
+from sarzip.grid import STRIDE, Window, ceil_to
 from sarzip.pipeline.band import fill_value
 from sarzip.pipeline.coders import DecodeOptions, region_groups
 from sarzip.pipeline.decode import Decoder, Hooks, Key, LostFrame
 from sarzip.pipeline.group import MASK_BAND
-from sarzip.pipeline.sarzfile import open_input
-from sarzip.pipeline.selection import whole_scene
+from sarzip.pipeline.sarzfile import open_seekable
+from sarzip.pipeline.selection import Region, resolve, whole_scene
 from sarzip.raster import RasterSink
 from sarzip.system.machine import choose_machine
-from sarzip.system.outputs import STANDARD_STREAM, atomic_path, check_destination, naming, refuse_same_file
+from sarzip.system.outputs import atomic_path, check_destination, naming, refuse_same_file
 from sarzip.usecases.decompress import DecompressOptions, Progress
 
 LOST, APPROXIMATE, INTACT = 0, 128, 255
@@ -105,7 +103,7 @@ def salvage(
     mask: str | os.PathLike[str] | None = None,
     progress: Progress | None = None,
 ) -> SalvageReport:
-    """Decompress the intact groups of `source` ('-' is standard input) into a GeoTIFF.
+    """Decompress the intact groups of `source` ('-' is standard input), or of a part of it, into a GeoTIFF.
 
     mask: a second GeoTIFF, uint8, with LOST, APPROXIMATE or INTACT for every pixel. The caller decides what a
     damaged file means (`SalvageReport.damaged`). CorruptError when not even one group or the metadata is
@@ -119,45 +117,46 @@ def salvage(
     if mask is not None and Path(mask).resolve() == Path(destination).resolve():
         raise UsageError(f"{mask}: the mask and the raster need different names")
     machine = choose_machine(options.device, options.threads)
-    with _seekable(source) as file, naming(str(source)), contextlib.ExitStack() as outputs:
+    with open_seekable(source) as file, naming(str(source)), contextlib.ExitStack() as outputs:
         reader = SalvageReader(file)
         header = reader.header
         if all(reader.why_lost(ordinal) for ordinal in range(header.frame_count)):
             raise CorruptError("no intact group: nothing can be salvaged")
         how = DecodeOptions(options.device, options.threads, options.model, options.trust_model)
-        groups, losses = region_groups(header, whole_scene(header), machine.device, how), _Losses()
+        region = resolve(options.selection, header)
+        groups, losses = region_groups(header, region, machine.device, how), _Losses()
         decoder = Decoder(groups, header, machine, Hooks(on_lost=losses.add))
         # Whole cells of the bias correction, which depends on all pixels of a cell.
-        halo = max(groups.coder(number).halo.latents for number in range(len(header.sets)))
+        halo = max(groups.coder(number).halo.latents for number in {tile.set for tile in groups.tiles})
         margin = ceil_to(STRIDE * halo, CELL)
         mask_part = outputs.enter_context(atomic_path(mask, options.force)) if mask is not None else None
         part = outputs.enter_context(atomic_path(destination, options.force))
-        dtypes = tuple(band.dtype for band in header.bands)
-        tags = whole_scene(header).raster_tags(header)
-        with RasterSink.create(part, header.width, header.height, dtypes, tags) as sink:
-            done, pixels = 0, header.width * header.height * len(header.bands)
-            for block in decoder.blocks(_frames(reader)):
+        dtypes = tuple(header.bands[band].dtype for band in region.bands)
+        tags = region.raster_tags(header)
+        with RasterSink.create(part, region.columns, region.rows, dtypes, tags) as sink:
+            done = 0
+            for block in decoder.blocks(_frames(reader, decoder.ordinals)):
                 if block.band == MASK_BAND:
                     sink.write_mask(block.window.row, block.window.column, block.values)
                     continue
                 sink.write(block.band, block.window.row, block.window.column, block.values)
                 done += block.values.size
                 if progress:
-                    progress(done, pixels)
-        lost = losses.windows(header)
+                    progress(done, region.samples)
+        lost = losses.windows(header, region)
         if mask_part is not None:
-            _write_mask(mask_part, header, lost, margin)
+            _write_mask(mask_part, header, region, _Near(losses.windows(header), margin))
     return SalvageReport(
         source=str(source),
         output=str(destination),
         mask=None if mask is None else str(mask),
-        width=header.width,
-        height=header.height,
-        bands=len(header.bands),
-        groups=header.group_count,
+        width=region.columns,
+        height=region.rows,
+        bands=len(region.bands),
+        groups=len(header.grid.covering(region.window)),
         lost=lost,
         approximate_margin=margin,
-        fill=tuple(_plain(fill_value(band)) for band in header.bands),
+        fill=tuple(_plain(fill_value(header.bands[band])) for band in region.bands),
         problems=reader.problems,
         device=machine.device,
         seconds=time.perf_counter() - started,
@@ -181,12 +180,15 @@ class _Losses:
         """A group that was lost; the first reason counts."""
         self._reasons.setdefault(key, reason)
 
-    def windows(self, header: Header) -> tuple[LostWindow, ...]:
-        """What was lost, in raster order."""
+    def windows(self, header: Header, region: Region | None = None) -> tuple[LostWindow, ...]:
+        """What was lost, in raster order; of a region only what it takes, not what it leans on."""
         grid, windows = header.grid, []
+        region = region or whole_scene(header)
         for key, reason in sorted(self._reasons.items()):
             place = grid.window(key.row, key.column)
-            bands = tuple(band + 1 for band in header.sets[key.set].bands)
+            bands = tuple(band + 1 for band in header.sets[key.set].bands if band in region.bands)
+            if not bands or not all(place.intersection(region.window)[2:]):
+                continue
             number = key.row * grid.columns + key.column
             windows.append(
                 LostWindow(number, place.column, place.row, place.columns, place.rows, bands, reason)
@@ -194,39 +196,41 @@ class _Losses:
         return tuple(windows)
 
 
-def _frames(reader: SalvageReader) -> Iterator[Mapping[int, bytes]]:
-    """Streams of every data frame in order, a LostFrame where there is none."""
-    for ordinal in range(reader.header.frame_count):
+def _frames(reader: SalvageReader, ordinals: Iterable[int]) -> Iterator[Mapping[int, bytes]]:
+    """Streams of some data frames in order, a LostFrame where there is none."""
+    for ordinal in ordinals:
         try:
             yield reader.read_frame(ordinal)
         except CorruptError as error:
             yield LostFrame(str(error))
 
 
-@contextlib.contextmanager
-def _seekable(source: str | os.PathLike[str]) -> Iterator[BinaryIO]:
-    """The source itself, or a copy of what a pipe brings."""
-    with open_input(source) as file:
-        if str(source) != STANDARD_STREAM and file.seekable():
-            yield file
-            return
-        with tempfile.TemporaryFile() as spool:
-            shutil.copyfileobj(file, spool)
-            yield spool
+@dataclass(frozen=True)
+class _Near:
+    """What was lost, and how far that reaches in pixels."""
+
+    lost: tuple[LostWindow, ...]
+    margin: int
+
+    def strip(self, place: Window, scale: int) -> NDArray[np.uint8]:
+        """The mask of some pixels, one for scale×scale of them: the worst of what a sample is made of."""
+        strip = np.full((-(-place.rows // scale), -(-place.columns // scale)), INTACT, np.uint8)
+        for value, grown in ((APPROXIMATE, self.margin), (LOST, 0)):
+            for each in self.lost:
+                top, left = each.row - grown - place.row, each.col - grown - place.column
+                bottom, right = top + each.height + 2 * grown, left + each.width + 2 * grown
+                rows = slice(max(0, top) // scale, max(0, -(-bottom // scale)))
+                strip[rows, max(0, left) // scale : max(0, -(-right // scale))] = value
+        return strip
 
 
-def _write_mask(path: Path, header: Header, lost: tuple[LostWindow, ...], margin: int) -> None:
+def _write_mask(path: Path, header: Header, region: Region, near: _Near) -> None:
     """The mask, one row of groups at a time."""
-    tags = {key: value for key, value in header.raster.items() if key in _GEOREFERENCING}
-    size = header.width, header.height
+    tags = {key: value for key, value in region.raster_tags(header).items() if key in _GEOREFERENCING}
+    window, scale = region.window, region.scale
+    size = region.columns, region.rows
     with RasterSink.create(path, *size, ("uint8",), tags, compress="DEFLATE") as sink:
-        for top in range(0, header.height, header.group):
-            rows = min(header.group, header.height - top)
-            strip = np.full((rows, header.width), INTACT, np.uint8)
-            near = [w for w in lost if w.row - margin < top + rows and top < w.row + w.height + margin]
-            for value, grown in ((APPROXIMATE, margin), (LOST, 0)):
-                for window in near:
-                    first, left = max(0, window.row - top - grown), max(0, window.col - grown)
-                    below = max(0, window.row - top + window.height + grown)
-                    strip[first:below, left : window.col + window.width + grown] = value
-            sink.write(0, top, 0, strip)
+        for top in range(0, window.rows, header.group):
+            rows = min(header.group, window.rows - top)
+            place = Window(window.row + top, window.column, rows, window.columns)
+            sink.write(0, top // scale, 0, near.strip(place, scale))

@@ -20,6 +20,7 @@ No hash depends on threads or on the order in which groups are decoded.
 from __future__ import annotations
 
 import os
+from collections.abc import Callable
 from dataclasses import dataclass
 
 from sarzip.errors import UsageError
@@ -28,6 +29,9 @@ from sarzip.system.machine import choose_machine
 from sarzip.system.outputs import naming
 
 TOLERANCE_DB = 0.01
+
+Progress = Callable[[int, int], None]
+"""Called with the number of pixels (bands counted) finished and their total."""
 
 
 @dataclass(frozen=True)
@@ -54,11 +58,13 @@ def verify(
     threads: int = 0,
     model: str | None = None,
     trust_model: bool = False,
+    progress: Progress | None = None,
 ) -> VerifyReport:
     """Verify a file or, for '-', standard input. Raises CorruptError naming the damaged part.
 
     deep: also decode every group, which needs the model: a released one, or the one in the folder `model`,
     whose hash must be the file's unless trust_model. Raises ModelError when it is missing or another.
+    progress: told of the pixels decoded.
     """
     if trust_model and model is None:
         raise UsageError("--trust-model: give the folder of the model with --model")
@@ -71,15 +77,20 @@ def verify(
         # Only a deep check runs a network; the plain one must not pay for importing it.
         from sarzip.pipeline.coders import DecodeOptions, region_groups
         from sarzip.pipeline.decode import Decoder, Hooks
+        from sarzip.pipeline.group import MASK_BAND
         from sarzip.pipeline.hashes import DecodedHashes, IntegerHashes
         from sarzip.pipeline.selection import whole_scene
 
         machine = choose_machine(device, threads)
         options = DecodeOptions(device, threads, model, trust_model)
         groups = region_groups(header, whole_scene(header), machine.device, options)
+        done = 0
         integers, hashes = IntegerHashes(header, groups), DecodedHashes(header, TOLERANCE_DB)
         for block in Decoder(groups, header, machine, Hooks(on_streams=integers.add)).blocks(frames):
             hashes.add(block)
+            done += block.values.size if block.band != MASK_BAND else 0
+            if progress:
+                progress(done, header.width * header.height * len(header.bands))
         return VerifyReport(
             *about,
             True,

@@ -12,7 +12,7 @@ band, each after its length, stand before those of the second.
 from __future__ import annotations
 
 import itertools
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 
 import numpy as np
 from numpy.typing import NDArray
@@ -42,9 +42,12 @@ class Lapped16Pair:
     separate = True
     halo = Lapped16.halo
 
-    def __init__(self, single: Lapped16) -> None:
-        """single: codes each of the bands."""
+    def __init__(self, single: Lapped16, wanted: Collection[int] = (0, 1)) -> None:
+        """single: codes each of the bands. wanted: those that are decoded; of the others restore gives zeros,
+        and no more is made than the wanted ones are predicted from.
+        """
         self._single = single
+        self._wanted = frozenset(wanted)
         self.mirror_signs = np.concatenate([single.mirror_signs] * 2, 1)
 
     def analyse(self, signal: NDArray[np.float32]) -> NDArray[np.float32]:
@@ -53,7 +56,12 @@ class Lapped16Pair:
 
     def restore(self, latents: NDArray[np.float32], scale: int = 1) -> NDArray[np.float32]:
         """Latents (512, h+2, w+2) to signal (2, 16h/scale, 16w/scale) in dB."""
-        return np.concatenate([self._single.restore(band, scale) for band in np.split(latents, 2)])
+        planes: list[NDArray[np.float32] | None] = [
+            self._single.restore(band, scale) if at in self._wanted else None
+            for at, band in enumerate(np.split(latents, 2))
+        ]
+        shape = next(plane.shape for plane in planes if plane is not None)
+        return np.concatenate([np.zeros(shape, np.float32) if plane is None else plane for plane in planes])
 
     def reduces(self, scale: int) -> bool:
         """As for one band."""
@@ -77,6 +85,8 @@ class Lapped16Pair:
         """Streams of one group to dequantised latents (512, h, w); CorruptError if undecodable."""
         factors, first, second = _split(streams)
         decoded = self._single.decode(first, shape, quality)
+        if 1 not in self._wanted:
+            return np.concatenate([decoded, np.zeros_like(decoded)])
         left = self._single.decode(second, shape, quality)
         return np.concatenate([decoded, _predict(decoded, factors) + left])
 
@@ -85,6 +95,13 @@ class Lapped16Pair:
         factors, *bands = _split(streams)
         found = [self._single.integers(band, shape, quality) for band in bands]
         return np.concatenate([factors.astype(np.int32), *found])
+
+
+def band_bytes(streams: Streams) -> tuple[int, int]:
+    """Bytes of both streams that each band takes; the factors serve the second. Raises CorruptError."""
+    _, first, _ = _split(streams)
+    own = sum(map(len, first.values()))
+    return own, len(streams[HYPER_LATENTS]) + len(streams[LATENTS]) - own
 
 
 def zones() -> NDArray[np.int64]:

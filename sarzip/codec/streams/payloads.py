@@ -44,6 +44,11 @@ class SideStreams:
         self._residuals = _payloads(streams, None, StreamKind.RESIDUAL, bands)
 
     @property
+    def band_bytes(self) -> list[int]:
+        """Bytes of masks, corrections and outliers of each band."""
+        return [sum(map(len, each)) for each in zip(self._masks, self._cells, self._literals, strict=True)]
+
+    @property
     def corrected(self) -> bool:
         """Whether the power of any cell is corrected."""
         return any(self._cells)
