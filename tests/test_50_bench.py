@@ -17,6 +17,7 @@ import rasterio
 from sarzip.bench import codecs as bench_codecs
 from sarzip.bench.codecs import BenchScene, Coded, SarzipCodec, choose_codecs, load_scene
 from sarzip.bench.peers import PEERS, PeerImage, find_peer
+from sarzip.bench.promises import bench_bounded, bench_lossless
 from sarzip.bench.run import BenchPoint, BenchReport, bench
 from sarzip.bench.summary import plot, summarise
 from sarzip.errors import SarzipError, UsageError
@@ -271,3 +272,20 @@ def test_bd_rates_of_the_pixels_leave_metadata_out() -> None:
     report = BenchReport(tuple(points), {"a": 8000}, {"openjpeg": "", "sarzip": ""}, {}, "")
     assert report.bd_rates("sarzip")["a"] > 0.1
     assert abs(report.bd_rates("sarzip", pixels_only=True)["a"]) < 1e-9
+
+
+def test_promises_are_kept_by_all_and_compared(files: dict[str, Path]) -> None:
+    pytest.importorskip("imagecodecs")
+    paths = [files["amplitude"], files["db"]]
+    bounded = bench_bounded(paths, (0.5, 3.0), CompressOptions(), 2)
+    codecs = {point.codec for point in bounded.points}
+    assert codecs == {"sarzip", "JPEG XL e7", "JPEG-LS", "SZ3", "SPERR", "LERC"}
+    assert all(point.kept for point in bounded.points) and not bounded.skipped
+    rows = list(bounded.rows())
+    assert [row.scenes for row in rows] == [2] * len(rows) and len(rows) == 12
+    best = min(row.bpp for row in rows if row.setting == 0.5)
+    assert next(row for row in rows if row.codec == "sarzip").bpp < 1.1 * best
+    lossless = bench_lossless(paths, CompressOptions(), 2)
+    assert all(point.kept for point in lossless.points)
+    assert {"sarzip", "JPEG XL e7", "PNG", "pcodec", "ZSTD GeoTIFF"} <= {p.codec for p in lossless.points}
+    assert json.loads(json.dumps(lossless.to_dict()))["rows"]

@@ -78,7 +78,7 @@ class Peer:
     decode: Decode
 
 
-def _imagecodecs() -> ModuleType:
+def load_imagecodecs() -> ModuleType:
     try:
         import imagecodecs
     except ImportError as error:
@@ -90,24 +90,24 @@ def _openjpeg_encode(image: PeerImage, error_db: float, threads: int) -> bytes:
     # Irreversible 9/7, one tile; the level is the PSNR at which the layer is cut. A raw codestream, no boxes.
     psnr = 20 * np.log10(max(image.range_db / error_db, 1.001))
     return bytes(
-        _imagecodecs().jpeg2k_encode(
+        load_imagecodecs().jpeg2k_encode(
             image.codes, level=psnr, reversible=False, codecformat="j2k", numthreads=threads
         )
     )
 
 
 def _openjpeg_decode(data: bytes, image: PeerImage, threads: int) -> NDArray:
-    return _imagecodecs().jpeg2k_decode(data, numthreads=threads)
+    return load_imagecodecs().jpeg2k_decode(data, numthreads=threads)
 
 
 def _htj2k_encode(image: PeerImage, error_db: float, threads: int) -> bytes:
     # Irreversible 9/7; the level is the quantisation step as a fraction of the range.
     step = min(2.5 * error_db / image.range_db, 0.5)
-    return bytes(_imagecodecs().htj2k_encode(image.codes, level=step, reversible=False))
+    return bytes(load_imagecodecs().htj2k_encode(image.codes, level=step, reversible=False))
 
 
 def _htj2k_decode(data: bytes, image: PeerImage, threads: int) -> NDArray:
-    return _imagecodecs().htj2k_decode(data)
+    return load_imagecodecs().htj2k_decode(data)
 
 
 # JPEG XL's lossy mode works on the cube root of linear light (XYB, opsin bias b). Handing it the linear light
@@ -125,7 +125,7 @@ def _jpegxl_encode(effort: int) -> Encode:
         light = (image.codes / np.float32(LEVELS) * np.float32(_SPAN) + np.float32(_ROOT)) ** 3 - _OPSIN_BIAS
         distance = min(_DISTANCE_PER_ERROR * error_db / image.range_db, _LARGEST_DISTANCE)
         return bytes(
-            _imagecodecs().jpegxl_encode(
+            load_imagecodecs().jpegxl_encode(
                 light.astype(np.float32), distance=distance, effort=effort, numthreads=threads
             )
         )
@@ -134,36 +134,36 @@ def _jpegxl_encode(effort: int) -> Encode:
 
 
 def _jpegxl_decode(data: bytes, image: PeerImage, threads: int) -> NDArray:
-    light = _imagecodecs().jpegxl_decode(data, numthreads=threads)
+    light = load_imagecodecs().jpegxl_decode(data, numthreads=threads)
     codes = (np.cbrt(light + np.float32(_OPSIN_BIAS)) - np.float32(_ROOT)) * np.float32(LEVELS / _SPAN)
     return np.clip(codes, 0, LEVELS)
 
 
 def _sperr_encode(image: PeerImage, error_db: float, threads: int) -> bytes:
     psnr = 20 * np.log10(max(image.range_db / error_db, 1.001))
-    return bytes(_imagecodecs().sperr_encode(image.above_low(), psnr, "psnr", numthreads=threads))
+    return bytes(load_imagecodecs().sperr_encode(image.above_low(), psnr, "psnr", numthreads=threads))
 
 
 def _sperr_decode(data: bytes, image: PeerImage, threads: int) -> NDArray:
-    return np.clip(_imagecodecs().sperr_decode(data, numthreads=threads) / image.step, 0, LEVELS)
+    return np.clip(load_imagecodecs().sperr_decode(data, numthreads=threads) / image.step, 0, LEVELS)
 
 
 def _sz3_encode(image: PeerImage, error_db: float, threads: int) -> bytes:
     # A bound on the error of every pixel; errors come out uniform, so the RMS is the bound over sqrt(3).
-    return bytes(_imagecodecs().sz3_encode(image.above_low(), "abs", abs=error_db * np.sqrt(3)))
+    return bytes(load_imagecodecs().sz3_encode(image.above_low(), "abs", abs=error_db * np.sqrt(3)))
 
 
 def _sz3_decode(data: bytes, image: PeerImage, threads: int) -> NDArray:
-    decoded = _imagecodecs().sz3_decode(data, image.codes.shape, np.dtype(np.float32))
+    decoded = load_imagecodecs().sz3_decode(data, image.codes.shape, np.dtype(np.float32))
     return np.clip(decoded / image.step, 0, LEVELS)
 
 
 def _lerc_encode(image: PeerImage, error_db: float, threads: int) -> bytes:
-    return bytes(_imagecodecs().lerc_encode(image.codes, level=error_db * np.sqrt(3) / image.step))
+    return bytes(load_imagecodecs().lerc_encode(image.codes, level=error_db * np.sqrt(3) / image.step))
 
 
 def _lerc_decode(data: bytes, image: PeerImage, threads: int) -> NDArray:
-    return _imagecodecs().lerc_decode(data)
+    return load_imagecodecs().lerc_decode(data)
 
 
 PEERS: tuple[Peer, ...] = (

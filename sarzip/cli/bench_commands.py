@@ -3,12 +3,16 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from sarzip.cli import render
 from sarzip.cli.options import Device, Force, Json, Quiet, Threads
+from sarzip.errors import UsageError
+
+if TYPE_CHECKING:
+    from sarzip.usecases.compress import CompressOptions
 
 
 def bench(
@@ -25,6 +29,15 @@ def bench(
         bool,
         typer.Option("--processes", help="Run sarzip as commands, whose start and end count in its speed."),
     ] = False,
+    bounded: Annotated[
+        str | None,
+        typer.Option(
+            "--bounded",
+            metavar="DB,...",
+            help="Bytes within bounds on the error of every measurement; 'all' for 0.1 to 3 dB.",
+        ),
+    ] = None,
+    lossless: Annotated[bool, typer.Option("--lossless", help="Bytes bit for bit.")] = False,
     plot: Annotated[str | None, typer.Option("--plot", metavar="PNG", help="Draw the curves.")] = None,
     curves: Annotated[bool, typer.Option("--curves", help="List every point, not only the summary.")] = False,
     device: Device = "auto",
@@ -44,6 +57,9 @@ def bench(
     names = list(DEFAULT_CODECS) if codecs == "all" else codecs.split(",")
     options = CompressOptions(device=device, threads=threads, effort=effort)
     paths = [str(path) for scene in scenes for path in _rasters(Path(scene))]
+    if bounded or lossless:
+        _promises(paths, bounded, lossless, options, json, quiet)
+        return
     settings = tuple(float(quality) for quality in qualities.split(",")) if qualities else QUALITIES
     chosen = choose_codecs(names, options, choose_machine("cpu", threads).threads, settings, processes)
     report = bench(paths, chosen, lambda text: render.say(text, quiet))
@@ -101,6 +117,56 @@ def bench(
         for row in summarise(report)
     ]
     render.print_table(f"{len(report.pixels)} images on {report.machine}", header, rows)
+
+
+def _promises(
+    paths: list[str], bounded: str | None, lossless: bool, options: CompressOptions, json: bool, quiet: bool
+) -> None:
+    from sarzip.bench.promises import BOUNDS_DB, bench_bounded, bench_lossless
+    from sarzip.system.machine import choose_machine
+
+    def tell(text: str) -> None:
+        render.say(text, quiet)
+
+    if bounded and lossless:
+        raise UsageError("--bounded and --lossless are two tables; ask for one at a time")
+    threads = choose_machine("cpu", options.threads).threads
+    if lossless:
+        report = bench_lossless(paths, options, threads, tell)
+    else:
+        bounds = BOUNDS_DB if bounded == "all" else tuple(float(each) for each in str(bounded).split(","))
+        report = bench_bounded(paths, bounds, options, threads, tell)
+    if json:
+        render.print_json(report.to_dict())
+        return
+    for name, reason in report.skipped.items():
+        render.say(f"left out {name}: {reason}", quiet)
+    header = [
+        "codec",
+        "bound dB",
+        "scenes",
+        "bpp",
+        "% of best peer",
+        "worst %",
+        "enc",
+        "dec MPix/s",
+        "broken",
+    ]
+    rows = [
+        [
+            row.codec,
+            "lossless" if lossless else f"{row.setting:g}",
+            str(row.scenes),
+            f"{row.bpp:.3f}",
+            f"{100 * row.change:+.1f}",
+            f"{100 * row.worst:+.1f}",
+            render.number(row.encode_mpix_s, 3),
+            render.number(row.decode_mpix_s, 3),
+            str(row.broken),
+        ]
+        for row in report.rows()
+    ]
+    render.print_table(f"{report.machine}, {threads} threads", header, rows)
 
 
 def _rasters(path: Path) -> list[Path]:
