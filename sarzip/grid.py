@@ -16,7 +16,6 @@ from typing import Any, NamedTuple, TypeVar
 import numpy as np
 from numpy.typing import NDArray
 
-PATCH = 256
 STRIDE = 16
 """Pixels along an axis for each latent."""
 T = TypeVar("T")
@@ -73,7 +72,7 @@ class Window(NamedTuple):
 
 @dataclass(frozen=True)
 class Grid:
-    """Groups of a scene in raster order. width, height, group: pixels; group is a multiple of PATCH."""
+    """Groups of a scene in raster order. width, height, group: pixels; group is a multiple of 256."""
 
     width: int
     height: int
@@ -131,6 +130,12 @@ class Part(NamedTuple):
     row: int
     column: int
     samples: NDArray[Any]
+
+
+def last_rows(part: Part, count: int) -> Part:
+    """Copies of the last rows of a part, so that the rest need not be kept."""
+    skip = max(0, part.samples.shape[1] - count)
+    return Part(part.row + skip, part.column, part.samples[:, skip:].copy())
 
 
 @dataclass(frozen=True)

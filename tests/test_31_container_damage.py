@@ -153,9 +153,8 @@ def test_damage_is_named() -> None:
     reader = Reader(io.BytesIO(data))
     for ordinal in (0, 1, 2, 3, 5):
         assert reader.read_frame(ordinal) == payloads(header)[ordinal]
-        reader.verify_frame(ordinal)
     with pytest.raises(CorruptError, match="group 4"):
-        reader.verify_frame(4)
+        reader.read_frame(4)
 
 
 @pytest.mark.parametrize(

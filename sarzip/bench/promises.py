@@ -1,8 +1,8 @@
 """sarzip beside its peers where a promise counts: bit for bit, or a bound on the error of every measurement.
 
 Within a bound of E dB the peers code the dB image, missing pixels filled smoothly and told by a deflated
-bitmap: JPEG XL and JPEG-LS its index in steps of 2·E, without loss; SZ3, SPERR and LERC the floats, with their
-own bound. Their results stay in dB: that integers would still have to be rounded is not counted against them.
+bitmap: JPEG XL and JPEG-LS its index in steps of 2·E, without loss; SZ3, SPERR and LERC the floats, with
+their own bound. Their results stay in dB: that integers would still have to be rounded is not counted.
 Lossless peers code the bands as they are. Everything is decoded and checked.
 """
 
@@ -232,7 +232,7 @@ def bench_bounded(
 
                 def kept(decoded: list[Any], bound: float = bound) -> bool:
                     worst = (np.abs(d - i.db)[i.valid].max() for d, i in zip(decoded, images, strict=True))
-                    return max(worst) <= bound * (1 + _SLACK)
+                    return bool(max(worst) <= bound * (1 + _SLACK))
 
                 yield _timed(scene, name, bound, [(coder(each), each) for each in images], masks, kept)
 

@@ -97,10 +97,6 @@ class Reader:
             frame = scan_frame(data, self.header.content_limit(ordinal))
             return unpack_data(frame, self._opening, ordinal)
 
-    def verify_frame(self, ordinal: int) -> None:
-        """Checks everything about a data frame but what its streams mean; raises as read_frame does."""
-        self.read_frame(ordinal)
-
     def __iter__(self) -> Iterator[tuple[int, dict[int, bytes]]]:
         """All data frames in order: ordinal and streams."""
         for ordinal in range(self.frame_count):

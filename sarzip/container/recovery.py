@@ -8,7 +8,7 @@ trailer or the data frames confirm.
 from __future__ import annotations
 
 import io
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from zlib import crc32
 
 from sarzip.container import limits
@@ -107,27 +107,27 @@ def _openings(frame: bytes) -> list[Opening]:
 def _confirmed(openings: list[Opening], read: Read, position: int, size: int) -> Opening:
     """The one whose tag trailer or data frames carry; where neither tells, the newest."""
     trailer = _trailer(read, size)
-    tags = list(_tags(read, position))
+    content = _first_content(read, position)
     for opening in openings:
         at = 0 if opening.head.compact else 1
         mark = opening.tag.to_bytes(4, "little")
-        if _ends(trailer, opening.tag) or any(content[at : at + 4] == mark for content in tags):
+        if _ends(trailer, opening.tag) or content[at : at + 4] == mark:
             return opening
     return openings[0]
 
 
-def _tags(read: Read, position: int) -> Iterator[bytes]:
-    """The first bytes of the content of the first intact frames from a position on."""
+def _first_content(read: Read, position: int) -> bytes:
+    """The first bytes of the content of the first intact frame from a position on; none without one."""
     piece = read(position, _LARGEST_FRAME)
     at = piece.find(MAGIC)
     for _ in range(_MOST_FRAMES):
         if at < 0:
-            return
+            break
         try:
-            yield decompress_frame(take_frame(_exactly(read, position + at), limits.MAX_FRAME_CONTENT))[:8]
-            return
+            return decompress_frame(take_frame(_exactly(read, position + at), limits.MAX_FRAME_CONTENT))[:8]
         except CorruptError:
             at = piece.find(MAGIC, at + 1)
+    return b""
 
 
 def _trailer(read: Read, size: int) -> bytes:

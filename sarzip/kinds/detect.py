@@ -24,6 +24,7 @@ from sarzip.kinds.statistics import ValueStatistics, measure
 from sarzip.kinds.treat import bounded, objection_to, span
 from sarzip.kinds.units import read_unit
 from sarzip.kinds.values import (
+    Finding,
     amplitude_or_power,
     db_shaped,
     decibels,
@@ -111,10 +112,9 @@ class _Judge:
             return self._backscatter(named, strong=False)
         if named is not None:
             self._against.append(f"{named} says backscatter, but {found.reason}")
-        return self._unnamed()
+        return self._unnamed(found)
 
-    def _unnamed(self) -> Verdict:
-        found = from_values(self._stats, self._evidence.dtype)
+    def _unnamed(self, found: Finding) -> Verdict:
         certainty = found.certainty.weaker if self._against else found.certainty
         if found.kind is Kind.BACKSCATTER:
             if self._evidence.packed and found.domain != "db":
@@ -197,12 +197,9 @@ class _Judge:
         if not evidence.packed and evidence.dtype in ("uint8", "int8"):
             self._against.append(f"{source} says dB, but {evidence.dtype} without a scale is a picture of it")
             return self._exact(Kind.PICTURE, Certainty.GUESS, "8-bit values of an unknown stretch")
-        if not evidence.packed and stats.integer and stats.minimum < -120:
-            scale = next((s for s in _PACKED_STEPS if stats.p01 * s >= -70 and stats.p99 * s <= 50), 1.0)
-            if scale != 1.0:
-                self._against.append(
-                    f"integers to {stats.minimum:.6g} cannot be dB; taken as steps of {scale} dB"
-                )
+        if not evidence.packed and (step := _decibel_step(stats)) != 1.0:
+            scale = step
+            self._against.append(_stepped(stats, step))
         linear = not evidence.packed and stats.negative == 0 and looks_linear(stats)
         fits = decibels(stats, scale, offset) and not linear
         # Names of files hold for all their bands: an angle beside dB is positive and noisy, too.

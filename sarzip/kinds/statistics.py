@@ -24,7 +24,7 @@ _MOST_DISTINCT = 1 << 15
 class ValueStatistics:
     """What the measured values of a band look like; NaN where the sample does not tell.
 
-    count: measured pixels looked at. distinct: different values among at most 32768 of them, distinct_of.
+    count: measured pixels looked at. distinct: different values among at most 32768 of them.
     negative, zero: shares. steps: ratio of the squared difference of horizontal neighbours to the variance
     within windows: 2 for white noise, towards 0 for smooth fields. equal: share of horizontal neighbours with
     one value. noise: median standard deviation within windows. noise_slope: growth of the logarithm of that
@@ -42,7 +42,6 @@ class ValueStatistics:
     negative: float = 0.0
     zero: float = 0.0
     distinct: int = 0
-    distinct_of: int = 0
     integer: bool = False
     steps: float = math.nan
     equal: float = 0.0
@@ -92,7 +91,6 @@ def _measure(sample: NDArray[Any], measured: NDArray[np.bool_]) -> ValueStatisti
         negative=float(np.mean(wide < 0)),
         zero=float(np.mean(wide == 0)),
         distinct=1 + int(np.count_nonzero(np.diff(wide))),
-        distinct_of=wide.size,
         integer=bool(sample.dtype.kind in "iu" or np.array_equal(wide, np.rint(wide))),
         **_local(windows),
     )

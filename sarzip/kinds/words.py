@@ -114,8 +114,8 @@ _LONGEST = max(map(len, _TABLE))
 class Words:
     """What a text says. other: a kind that is not backscatter, or None. echo: it names backscatter.
 
-    domain: 'amplitude', 'power', 'db' or None; implied: only because calibrated coefficients (sigma0) usually
-    are power. other_text, echo_text: the words.
+    domain: 'amplitude', 'power', 'db' or None; calibrated coefficients (sigma0) usually are power.
+    other_text, echo_text: the words.
     """
 
     other: Kind | None = None
@@ -123,7 +123,6 @@ class Words:
     echo: bool = False
     echo_text: str = ""
     domain: str | None = None
-    implied: bool = False
 
     def claim(self, source: str) -> Claim | None:
         """The claim of these words: a kind other than backscatter before backscatter."""
@@ -163,7 +162,6 @@ def read_words(text: str, matrices: bool = True) -> Words:
         echo=echo is not None,
         echo_text=echo[3] if echo else "",
         domain=("power" if best[2] == "sigma" else best[2]) if best else None,
-        implied=bool(best and best[2] == "sigma"),
     )
 
 

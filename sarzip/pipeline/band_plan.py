@@ -227,7 +227,7 @@ def _with_found(specials: tuple[float | int, ...], verdict: Verdict, dtype: str)
     found = list(specials)
     for each in verdict.specials:
         value = int(each.value) if np.dtype(dtype).kind in "iu" else float(each.value)
-        if not any(value == other or (value != value and other != other) for other in found):
+        if not any(class_map.same_value(value, other) for other in found):
             found.append(value)
     return tuple(found[:_MOST_SPECIALS])
 

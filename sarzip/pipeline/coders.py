@@ -13,7 +13,6 @@ from sarzip.codec.predictive.plane import PixelBand
 from sarzip.codec.registry import PREDICTIVE, Backing, build_codec, for_bands
 from sarzip.container import Header, ModelRef
 from sarzip.errors import CorruptError, ModelError
-from sarzip.grid import Grid
 from sarzip.pipeline.band import BandTransform
 from sarzip.pipeline.bounds import bound_of
 from sarzip.pipeline.decode import Decoder, Hooks, RegionGroups
@@ -124,9 +123,8 @@ def region_decoder(
     A few groups, or a reduced resolution, are read on the CPU unless a GPU is asked for by name: starting one
     takes longer. Raises ModelError, UsageError or InputError.
     """
-    grid = Grid(header.width, header.height, header.group)
     part = region != whole_scene(header)
-    light = part and (len(grid.covering(region.window)) <= _FEW_GROUPS or region.scale > 1)
+    light = part and (len(header.grid.covering(region.window)) <= _FEW_GROUPS or region.scale > 1)
     device = "cpu" if light and options.device == "auto" else options.device
     machine = choose_machine(device, options.threads)
     return Decoder(region_groups(header, region, machine.device, options), header, machine, hooks), machine

@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 
 from sarzip.container import Header
 from sarzip.errors import CorruptError
-from sarzip.grid import STRIDE, Grid, Neighbourhood, Part, Window, in_latents, mirrored_beside
+from sarzip.grid import STRIDE, Neighbourhood, Part, Window, in_latents, last_rows, mirrored_beside
 from sarzip.pipeline.band import fill_value
 from sarzip.pipeline.group import MASK_BAND, DecodedGroup, GroupCoder, View
 from sarzip.pipeline.memory import check_need
@@ -70,7 +70,7 @@ class RegionGroups:
 
     def __init__(self, header: Header, region: Region, coders: Mapping[int, GroupCoder]) -> None:
         """coders: of the sets that the region takes bands of, by number."""
-        self.grid = Grid(header.width, header.height, header.group)
+        self.grid = header.grid
         self._header = header
         self._region = region
         self._coders = coders
@@ -227,9 +227,7 @@ class Decoder:
         group = ready()
         if group.latents is None or not halo:
             return lambda: group
-        row, column, latents = group.latents
-        skip = max(0, latents.shape[1] - halo)
-        tail = DecodedGroup(latents=Part(row + skip, column, latents[:, skip:].copy()))
+        tail = DecodedGroup(latents=last_rows(group.latents, halo))
         return lambda: tail
 
     def _decode(self, key: Key, streams: Mapping[int, bytes]) -> DecodedGroup:

@@ -10,7 +10,7 @@ import contextlib
 from collections.abc import Callable, Generator, Iterable, Iterator, Sequence
 from dataclasses import replace
 
-from sarzip.grid import Grid, Neighbourhood, Part, in_latents, with_neighbours
+from sarzip.grid import Grid, Neighbourhood, in_latents, last_rows, with_neighbours
 from sarzip.pipeline.group import EncodedGroup, GroupCoder, Prepared
 from sarzip.pipeline.sources import Source
 from sarzip.system.machine import Machine, math_threads
@@ -129,7 +129,5 @@ def _of_set(
 def _tail(group: EncodedGroup, halo: int) -> Pending:
     if group.latents is None or not halo:
         return lambda: EncodedGroup({})
-    row, column, latents = group.latents
-    skip = max(0, latents.shape[1] - halo)
-    tail = EncodedGroup({}, Part(row + skip, column, latents[:, skip:].copy()))
+    tail = EncodedGroup({}, last_rows(group.latents, halo))
     return lambda: tail

@@ -11,7 +11,6 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from sarzip.codec.streams import class_map as validity
 from sarzip.container import Header
 from sarzip.errors import CorruptError
 from sarzip.grid import Window
@@ -84,7 +83,7 @@ class _Check:
         original = self._raster.read([block.band], window)[0]
         special = np.ones(original.shape, bool)
         if block.band in self._measured:
-            special = self._classes(block.band, original) != 0
+            special = self._bands[block.band].classify(original) != 0
             self._measured[block.band].add(original, block.values, ~special)
         if not _same(original[special], block.values[special]):
             raise CorruptError(f"band {block.band + 1} does not decode to the original's values ({place})")
@@ -92,10 +91,6 @@ class _Check:
     def result(self) -> tuple[BandError, ...]:
         """The errors of the bands that hold measurements."""
         return tuple(errors.result(band + 1) for band, errors in self._measured.items())
-
-    def _classes(self, band: int, values: NDArray[np.generic]) -> NDArray[np.uint8]:
-        coding = self._bands[band]
-        return validity.classify(values, coding.specials, coding.shared_zero)
 
     def _floor(self, band: int) -> float:
         """The clamp of the logarithm: of its dtype, or the smallest positive value in an extra pass."""
@@ -109,7 +104,7 @@ class _Check:
         info = self._raster.info
         for top in range(0, info.height, _ROWS):
             values = self._raster.read([band], Window(top, 0, min(_ROWS, info.height - top), info.width))[0]
-            yield smallest_positive(values, self._classes(band, values) == 0)
+            yield smallest_positive(values, self._bands[band].classify(values) == 0)
 
 
 class _Errors:

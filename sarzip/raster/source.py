@@ -155,8 +155,8 @@ def _cache_bytes(info: RasterInfo) -> int:
 def _notes(dataset: Any, xml: VrtDescription | None) -> tuple[str, ...]:
     """What of the source is not kept; what a copy cannot hold is the sink's to report."""
     notes = []
-    if "per_band" in mask_kinds(dataset):
-        bands = [f"{band}" for band, kind in enumerate(mask_kinds(dataset), start=1) if kind == "per_band"]
+    bands = [f"{band}" for band, kind in enumerate(mask_kinds(dataset), start=1) if kind == "per_band"]
+    if bands:
         notes.append(
             f"the masks of bands {', '.join(bands)} are not kept: they differ between bands; mark missing "
             "pixels with nodata, or give one mask for all bands"

@@ -12,10 +12,9 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from sarzip.codec.signal.radiometry import DOMAINS
 from sarzip.codec.streams import class_map as validity
 from sarzip.container import BandHeader, Reader
-from sarzip.errors import InputError, UsageError
+from sarzip.errors import InputError
 from sarzip.grid import Window
 from sarzip.kinds import Certainty, Kind, Verdict
 from sarzip.measure import Domain, Quality, QualityAccumulator, Strip
@@ -106,14 +105,13 @@ def compare(
     domain: how the reference's values are to be read; 'auto' decides as compress does. Raises InputError,
     UsageError or CorruptError.
     """
-    if domain not in ("auto", *DOMAINS):
-        raise UsageError(f"--domain {domain}: expected auto, {', '.join(DOMAINS)}")
+    reading = PlanOptions(domain=domain)
     if _is_sarz(reference) or _is_sarz(decoded):
         machine, structure = choose_machine(device, threads), None
     else:
         machine = choose_machine("cpu", threads)
         structure = tuple(compare_structure(str(reference), str(decoded)))
-    readings = _readings(reference, domain)
+    readings = _readings(reference, reading)
     with _open_image(reference, machine) as first, _open_image(decoded, machine) as second:
         if first.size != second.size:
             raise InputError(f"{decoded}: has {second.size}, {reference} has {first.size}: not comparable")
@@ -146,12 +144,12 @@ class _Reading:
         return stored * np.float64(self.unit) + self.offset
 
 
-def _readings(path: str | os.PathLike[str], domain: str) -> list[_Reading]:
+def _readings(path: str | os.PathLike[str], options: PlanOptions) -> list[_Reading]:
     if _is_sarz(path):
         with open_sarz(path) as (header, _):
-            return [_reading_of_header(band, domain) for band in header.bands]
+            return [_reading_of_header(band, options.domain) for band in header.bands]
     with naming(str(path)), RasterSource.open(str(path)) as raster:
-        plans = list(plan_bands(raster, PlanOptions(domain=domain)))
+        plans = list(plan_bands(raster, options))
     return [_reading(plan.verdict) for plan in plans]
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import os
 import time
 from collections.abc import Mapping
@@ -251,9 +252,9 @@ class _Job:
 
     def write(self, sink: BinaryIO) -> _Written:
         """Plan and write; bands that turn out to be no backscatter are kept exactly in a second go."""
-        how = self.options.plan
+        how, load = self.options.plan, functools.cache(self._load)
         while True:
-            plan = plan_scene(self.raster, how, self._load)
+            plan = plan_scene(self.raster, how, load)
             writer = SceneWriter(self.raster, plan, self.machine, self.progress)
             fidelity = self.options.fidelity
             if fidelity.kind == "quality":

@@ -7,7 +7,7 @@ from __future__ import annotations
 import contextlib
 import os
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -48,6 +48,11 @@ class DecompressOptions:
     selection: Selection = EVERYTHING
     cog: bool = False
     strict: bool = False
+
+    @property
+    def decoding(self) -> DecodeOptions:
+        """What of it decoding needs."""
+        return DecodeOptions(self.device, self.threads, self.model, self.trust_model)
 
     def __post_init__(self) -> None:
         if self.trust_model and self.model is None:
@@ -103,7 +108,7 @@ def decompress(
             tags = region.raster_tags(header)
             with _removed(plain, options.cog):
                 with RasterSink.create(plain, region.columns, region.rows, dtypes, tags) as sink:
-                    _write(work, sink, progress)
+                    write_blocks(work.blocks, sink, region.samples, progress)
                 warnings, notes = sink.warnings, sink.notes
                 if options.cog:
                     sidecar_of(plain).unlink(missing_ok=True)
@@ -147,21 +152,23 @@ class _Work:
 
 def _plan(part: SarzPart, options: DecompressOptions) -> _Work:
     region = resolve(options.selection, part.header)
-    how = DecodeOptions(options.device, options.threads, options.model, options.trust_model)
-    decoder, machine = region_decoder(part.header, region, how)
+    decoder, machine = region_decoder(part.header, region, options.decoding)
     return _Work(region, machine, decoder.blocks(part.frames(decoder.ordinals)))
 
 
-def _write(work: _Work, sink: RasterSink, progress: Progress | None) -> None:
+def write_blocks(
+    blocks: Iterable[DecodedBlock], sink: RasterSink, samples: int, progress: Progress | None
+) -> None:
+    """Write decoded blocks where they belong. samples: of all bands, for progress."""
     done = 0
-    for block in work.blocks:
+    for block in blocks:
         if block.band == MASK_BAND:
             sink.write_mask(block.window.row, block.window.column, block.values)
             continue
         sink.write(block.band, block.window.row, block.window.column, block.values)
         done += block.values.size
         if progress:
-            progress(done, work.region.samples)
+            progress(done, samples)
 
 
 @contextlib.contextmanager

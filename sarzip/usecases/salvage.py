@@ -23,15 +23,14 @@ from sarzip.container.salvage import SalvageReader
 from sarzip.errors import CorruptError, UsageError
 from sarzip.grid import STRIDE, Window, ceil_to
 from sarzip.pipeline.band import fill_value
-from sarzip.pipeline.coders import DecodeOptions, region_groups
+from sarzip.pipeline.coders import region_groups
 from sarzip.pipeline.decode import Decoder, Hooks, Key, LostFrame
-from sarzip.pipeline.group import MASK_BAND
 from sarzip.pipeline.sarzfile import open_seekable
 from sarzip.pipeline.selection import Region, resolve, whole_scene
 from sarzip.raster import RasterSink
 from sarzip.system.machine import choose_machine
 from sarzip.system.outputs import atomic_path, check_destination, naming, refuse_same_file
-from sarzip.usecases.decompress import DecompressOptions, Progress
+from sarzip.usecases.decompress import DecompressOptions, Progress, write_blocks
 
 LOST, APPROXIMATE, INTACT = 0, 128, 255
 """Values of the mask. Masks of GDAL call 0 invalid, everything else valid."""
@@ -122,9 +121,8 @@ def salvage(
         header = reader.header
         if all(reader.why_lost(ordinal) for ordinal in range(header.frame_count)):
             raise CorruptError("no intact group: nothing can be salvaged")
-        how = DecodeOptions(options.device, options.threads, options.model, options.trust_model)
         region = resolve(options.selection, header)
-        groups, losses = region_groups(header, region, machine.device, how), _Losses()
+        groups, losses = region_groups(header, region, machine.device, options.decoding), _Losses()
         decoder = Decoder(groups, header, machine, Hooks(on_lost=losses.add))
         # Whole cells of the bias correction, which depends on all pixels of a cell.
         halo = max(groups.coder(number).halo.latents for number in {tile.set for tile in groups.tiles})
@@ -134,15 +132,8 @@ def salvage(
         dtypes = tuple(header.bands[band].dtype for band in region.bands)
         tags = region.raster_tags(header)
         with RasterSink.create(part, region.columns, region.rows, dtypes, tags) as sink:
-            done = 0
-            for block in decoder.blocks(_frames(reader, decoder.ordinals)):
-                if block.band == MASK_BAND:
-                    sink.write_mask(block.window.row, block.window.column, block.values)
-                    continue
-                sink.write(block.band, block.window.row, block.window.column, block.values)
-                done += block.values.size
-                if progress:
-                    progress(done, region.samples)
+            blocks = decoder.blocks(_frames(reader, decoder.ordinals))
+            write_blocks(blocks, sink, region.samples, progress)
         lost = losses.windows(header, region)
         if mask_part is not None:
             _write_mask(mask_part, header, region, _Near(losses.windows(header), margin))

@@ -64,14 +64,6 @@ class Quantised:
     bits: float
 
 
-@dataclass(frozen=True)
-class Estimate:
-    """bits: estimated length of the stream; sse: sum of squared errors in squared steps."""
-
-    bits: float
-    sse: float
-
-
 @dataclass(frozen=True, eq=False)
 class EntropyModel:
     """Everything static that coding a group needs; immutable, shared between threads.
@@ -107,17 +99,6 @@ class EntropyModel:
         bits = plan(index, order.classes, self.tables, self.n_states).bits + 8 * 19
         bits += EXCEPTION_BITS * len(exceptions)
         return Quantised(index, self._place(index, cls, order, exceptions), bits)
-
-    def estimate(
-        self, coef: NDArray[np.float32], cls: NDArray[np.uint8], lam: float | None = None
-    ) -> Estimate:
-        """Rate and distortion of coding coef without writing a stream: what a search of the step
-        evaluates."""
-        order = self._order(cls)
-        index, exceptions = self._search(coef, cls, order, self.lam if lam is None else lam)
-        bits = plan(index, order.classes, self.tables, self.n_states).bits + 8 * 19
-        error = self._reconstruct(index, cls, order, exceptions, 1.0) - coef
-        return Estimate(bits + EXCEPTION_BITS * len(exceptions), float(np.dot(error, error)))
 
     def encode(self, coef: NDArray[np.float32], cls: NDArray[np.uint8], lam: float | None = None) -> bytes:
         """Quantise and code coef float32 (n,) in steps with classes uint8 (n,); b'' when n is 0."""

@@ -50,7 +50,7 @@ def special_values(dtype: np.dtype[Any] | str, nodata: float | int | None) -> tu
     if nodata is not None and _representable(nodata, kind):
         specials.append(kind.type(nodata).item())
     candidates = (math.nan, math.inf, -math.inf, 0.0) if kind.kind == "f" else (0,)
-    specials += [value for value in candidates if not any(_same(value, other) for other in specials)]
+    specials += [value for value in candidates if not any(same_value(value, other) for other in specials)]
     return tuple(specials)
 
 
@@ -61,7 +61,8 @@ def _representable(value: float | int, kind: np.dtype[Any]) -> bool:
     return math.isfinite(value) and float(value).is_integer() and info.min <= value <= info.max
 
 
-def _same(a: float | int, b: float | int) -> bool:
+def same_value(a: float | int, b: float | int) -> bool:
+    """Whether two samples are the same special value; all NaNs are."""
     return a == b or (a != a and b != b)
 
 
