@@ -1,7 +1,8 @@
 /* The pixel coder: strips of cells by a causal network and interleaved rANS (codec/predictive/strip.py). */
 #include "pixel.h"
 
-enum { LANES = 4, REPEAT_CONTEXTS = 64, REPEAT_START = 2048, REPEAT_LEAST = 16, REPEAT_USED = 512 };
+enum { LANES = 4, REPEAT_CONTEXTS = 64, REPEAT_START = 2048, REPEAT_LEAST = 16, REPEAT_USED = 512,
+       SCALE_RATE = 8, SCALE_FIRST = 8, SCALE_LAST = 120 };
 
 #define TOTAL ((int64_t)1 << TOTAL_BITS)
 #define LOW_STATE ((uint64_t)1 << 31)
@@ -13,26 +14,28 @@ typedef struct {
     int64_t count, least, shift, entries;
 } pixel_cells;
 
-/* Chances in 1/65536 that a pixel repeats its neighbour, by whether those around it do; not used if `any` is
-   0. */
+/* What a strip learns on its way. chance: in 1/65536, that a pixel repeats its neighbour, by whether those
+   around it do; not used if `repeats` is 0. offset: in 1/65536 of a class, what the network's scale classes lack
+   here; seen: pixels that said so, as far as they count. */
 typedef struct {
-    int32_t chance[REPEAT_CONTEXTS];
-    int any;
-} repeats;
+    int32_t chance[REPEAT_CONTEXTS], offset[SCALES], seen[SCALES];
+    int repeats;
+} learned;
 
 /* The distribution of one pixel. repeated: cell of the neighbour that it may repeat, or -1; extra: what that
-   cell has beside the network's share, of TOTAL. */
+   cell has beside the network's share, of TOTAL; chance: of that, told by `learns`. scale: class after `offset`
+   of the network's class. */
 typedef struct {
-    const int32_t *cumulative, *inverse;
-    int64_t multiplier, back, mean, spread, extra;
-    int64_t repeated, chance;
-    int32_t *learns;
+    const int32_t *cumulative, *inverse, *multipliers;
+    int64_t multiplier, back, mean, spread, extra, repeated, chance, scale;
+    int32_t *learns, *offset, *seen;
 } distribution;
 
 INLINE distribution distribution_of(pixel_work *work, const pixel_model *model, const pixel_cells *cells,
-                                    repeats *repeat, int64_t t, int64_t row, int64_t r)
+                                    learned *so_far, int64_t t, int64_t row, int64_t r)
 {
-    int64_t scale = clamp(work->outputs[1][r] + 32, 0, SCALES - 1);
+    int64_t raw = clamp(work->outputs[1][r] + 32, 0, SCALES - 1);
+    int64_t scale = clamp(((raw << 16) + so_far->offset[raw] + 32768) >> 16, 0, SCALES - 1);
     int64_t shape = clamp(work->outputs[2][r], 0, SHAPES - 1);
     distribution of = {
         .cumulative = model->cumulative + shape * (TABLE_STEPS + 1),
@@ -42,8 +45,12 @@ INLINE distribution distribution_of(pixel_work *work, const pixel_model *model, 
         .mean = 64 * (int64_t)work->prediction[r] + 16 * (int64_t)work->outputs[0][r],
         .spread = TOTAL - cells->count,
         .repeated = -1,
+        .scale = scale,
+        .offset = so_far->offset + raw,
+        .seen = so_far->seen + raw,
+        .multipliers = model->multiplier,
     };
-    if (!repeat->any) {
+    if (!so_far->repeats) {
         return of;
     }
     const pixel_rows *ring = work->cells;
@@ -58,7 +65,7 @@ INLINE distribution distribution_of(pixel_work *work, const pixel_model *model, 
     int context = (west == far) | (north == north_west) << 1 | (north_east == north) << 2;
     context |= (west == north_west) << 3 | (above == above_west) << 4 | (above_east == above) << 5;
     of.repeated = (context & 10) == 8 ? north : west;
-    of.learns = repeat->chance + context;
+    of.learns = so_far->chance + context;
     of.chance = *of.learns;
     if (of.repeated >= 0 && of.chance >= REPEAT_USED) {
         of.extra = (of.spread * of.chance) >> 16;
@@ -98,6 +105,28 @@ INLINE void learn_repeat(const distribution *of, int64_t cell, int64_t share)
         towards = (chance << 16) / (chance + (share >> (TOTAL_BITS - 16)));
     }
     *of->learns = (int32_t)clamp(chance + ((towards - chance + 16) >> 5), REPEAT_LEAST, 65535 - REPEAT_LEAST);
+}
+
+/* Share of a cell at another scale class. */
+INLINE int64_t share_at(const distribution *of, const pixel_cells *cells, int64_t cell, int64_t scale)
+{
+    distribution other = *of;
+    other.multiplier = of->multipliers[clamp(scale, 0, SCALES - 1)];
+    return before(&other, cells, cell + 1) - before(&other, cells, cell);
+}
+
+/* Adapt what the scale class lacks, by whether a wider or a narrower one had told the cell better. What may be
+   a repeat says nothing of it. */
+INLINE void learn_scale(const distribution *of, const pixel_cells *cells, int64_t cell)
+{
+    if (of->extra && cell == of->repeated) {
+        return;
+    }
+    int64_t wider = share_at(of, cells, cell, of->scale + 1), n = *of->seen;
+    int64_t narrower = share_at(of, cells, cell, of->scale - 1);
+    int64_t change = 65536 * (wider - narrower) / (wider + narrower);
+    *of->offset += (int32_t)(change * SCALE_RATE / (n + SCALE_FIRST));
+    *of->seen = (int32_t)least(n + 1, SCALE_LAST);
 }
 
 /* Start and size of a cell's interval, of TOTAL. */
@@ -171,9 +200,9 @@ INLINE pixel_model model_of(const int16_t *weights, const int32_t *biases, const
     return model;
 }
 
-INLINE repeats new_repeats(int64_t any)
+INLINE learned new_strip(int64_t repeats)
 {
-    repeats of = {.any = any != 0};
+    learned of = {.repeats = repeats != 0};
     for (int i = 0; i < REPEAT_CONTEXTS; i++) {
         of.chance[i] = REPEAT_START;
     }
@@ -193,7 +222,7 @@ int64_t KERNEL(pixel_intervals)(const int32_t *index, int64_t rows, int64_t widt
     pixel_work *work = (pixel_work *)memory;
     pixel_model model = model_of(weights, biases, coefficients, tables);
     pixel_cells cells = cells_of(arrays, sizes);
-    repeats repeat = new_repeats(repeating);
+    learned so_far = new_strip(repeating);
     start_strip(work, (int32_t)start_error);
     int64_t done = 0;
     for (int64_t t = 0; t < width + SKEW * (rows - 1); t++) {
@@ -211,8 +240,11 @@ int64_t KERNEL(pixel_intervals)(const int32_t *index, int64_t rows, int64_t widt
                 level[r] = work->reference[r];
                 continue;
             }
-            distribution of = distribution_of(work, &model, &cells, &repeat, t, first + r, r);
+            distribution of = distribution_of(work, &model, &cells, &so_far, t, first + r, r);
             int64_t size, start = interval(&of, &cells, cell[r], &size);
+            if (t & 1) { /* every second wavefront is enough, and sooner done */
+                learn_scale(&of, &cells, cell[r]);
+            }
             intervals[2 * done] = (uint32_t)start;
             intervals[2 * done + 1] = (uint32_t)size;
             done++;
@@ -253,7 +285,7 @@ int64_t KERNEL(pixel_decode)(int32_t *index, int64_t rows, int64_t width, const 
     pixel_work *work = (pixel_work *)memory;
     pixel_model model = model_of(weights, biases, coefficients, tables);
     pixel_cells cells = cells_of(arrays, sizes);
-    repeats repeat = new_repeats(repeating);
+    learned so_far = new_strip(repeating);
     start_strip(work, (int32_t)start_error);
     int64_t at = 0, lane = 0;
     for (int64_t t = 0; t < width + SKEW * (rows - 1); t++) {
@@ -272,10 +304,13 @@ int64_t KERNEL(pixel_decode)(int32_t *index, int64_t rows, int64_t width, const 
                 level[r] = work->reference[r];
                 continue;
             }
-            distribution of = distribution_of(work, &model, &cells, &repeat, t, first + r, r);
+            distribution of = distribution_of(work, &model, &cells, &so_far, t, first + r, r);
             uint64_t x = states[lane];
             int64_t start, size, slot = (int64_t)(x & (TOTAL - 1));
             cell[r] = *to = (int32_t)decode_cell(&of, &cells, slot, &start, &size);
+            if (t & 1) {
+                learn_scale(&of, &cells, cell[r]);
+            }
             level[r] = cells.levels[cell[r]];
             x = (uint64_t)size * (x >> TOTAL_BITS) + (uint64_t)(slot - start);
             if (x < LOW_STATE) {

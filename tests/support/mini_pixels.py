@@ -30,6 +30,11 @@ def clip(value: Any, low: Any, high: Any) -> Any:
     return min(max(value, low), high)
 
 
+def divide(a: int, b: int) -> int:
+    """Towards zero."""
+    return abs(a) // b * (1 if a >= 0 else -1)
+
+
 class Bytes:
     def __init__(self, data: bytes) -> None:
         self.data, self.at = data, 0
@@ -222,7 +227,7 @@ def make_cells(values: Values, least: int, greatest: int, fine: int, unit: float
                 bias = BIAS[values.kind.itemsize]
                 parts.append((first, last, clip(fine - max(e, 1) + bias + size, 0, size)))
     runs = [(n << b, b) for first, last, b in parts for n in range(first >> b, (last >> b) + 1)]
-    tiny = 0.5 if whole or values.number == 2 else 2.0**-1022
+    tiny = 0.5 if values.kind.kind in "iu" or values.number == 2 else 2.0**-1022
 
     def f(real: float) -> float:
         return 4.342944819032518 * log(max(real, tiny)) + 0.0 if values.ratios else real
@@ -287,6 +292,7 @@ def strip(data: bytes, coded: Any, net: Net, cells: Cells, repeats: bool) -> Any
     states = list(struct.unpack("<4Q", data[:32]))
     words = [int(each) for each in np.frombuffer(data[32:], "<u4")]
     chances, done, count, used = [2048] * 64, 0, len(cells.levels), 0
+    offsets, seen = [0] * 48, [0] * 48
     order = sorted(np.ndindex(rows, width), key=lambda p: (p[1] + 4 * p[0], p[0]))
     for i, j in order:
         taps = [at(0, i + di, j + dj) for di, dj in TAPS]
@@ -306,7 +312,8 @@ def strip(data: bytes, coded: Any, net: Net, cells: Cells, repeats: bool) -> Any
                 planes[k + 1][i, j] = mu[k]
             continue
         out = net.outputs(x)
-        mean, c, h = 64 * pi + 16 * out[0], clip(out[1] + 32, 0, 47), clip(out[2], 0, 11)
+        mean, raw, h = 64 * pi + 16 * out[0], clip(out[1] + 32, 0, 47), clip(out[2], 0, 11)
+        c = clip(((raw << 16) + offsets[raw] + 32768) >> 16, 0, 47)
         candidate, context, extra = -1, 0, 0
         if repeats:
             w, ww, n = at(5, i, j - 1), at(5, i, j - 2), at(5, i - 1, j)
@@ -319,7 +326,7 @@ def strip(data: bytes, coded: Any, net: Net, cells: Cells, repeats: bool) -> Any
                 extra = ((TOTAL - count) * chances[context]) >> 16
         spread = TOTAL - count - extra
 
-        def part(k: int) -> int:
+        def part(k: int, c: int = c) -> int:
             if k == 0 or k == count:
                 return 0 if k == 0 else spread + count  # noqa: B023
             z = ((cells.edges[k - 1] - mean) * int(net.factors[c]) >> 12) + 114688  # noqa: B023
@@ -346,6 +353,12 @@ def strip(data: bytes, coded: Any, net: Net, cells: Cells, repeats: bool) -> Any
             p = chances[context]
             r = (p << 16) // (p + (own >> 6)) if k == candidate else 0
             chances[context] = clip(p + ((r - p + 16) >> 5), 16, 65519)
+        if (j + 4 * i) % 2 and not (extra and k == candidate):
+            wider, narrower = (
+                part(k + 1, clip(c + d, 0, 47)) - part(k, clip(c + d, 0, 47)) for d in (1, -1)
+            )
+            offsets[raw] += divide(divide(65536 * (wider - narrower), wider + narrower) * 8, seen[raw] + 8)
+            seen[raw] = min(seen[raw] + 1, 120)
         y = cells.levels[k]
         planes[0][i, j], planes[5][i, j] = y, k
         e = min(abs(y - pi), 255)

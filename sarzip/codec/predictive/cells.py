@@ -89,7 +89,9 @@ def fineness(numbering: Numbering, deviation: float, least: int, greatest: int) 
     else:
         spacing = _spacing(numbering, least, greatest)
         found, step = math.floor(math.log2(wanted / spacing)), 1
-        if not numbering.octaves:
+        if numbering.octaves is None and numbering.logarithmic:
+            found = 0  # numbers that are not equally far apart: where they are sparse, each one counts
+        elif not numbering.octaves:
             found = max(found, 0)
     while build_count(numbering, found, least, greatest) > MOST_CELLS:
         found += step

@@ -25,6 +25,7 @@ from sarzip.native import maths
 Numbers = NDArray[np.int64]
 _DB = 10.0 / math.log(10.0)
 _MOST_TABLE = 1 << 16
+_LARGEST_RATIO = 1e9
 
 
 class Numbering(Protocol):
@@ -70,7 +71,8 @@ def signal(numbering: Numbering, reals: NDArray[np.float64]) -> NDArray[np.float
     """Reals on the scale that the network looks at; integers below one count as a half."""
     if not numbering.logarithmic:
         return reals
-    least = 0.5 if numbering.octaves == 0 else np.finfo(np.float64).tiny
+    whole = numbering.dtype.kind in "iu" or numbering.octaves == 0
+    least = 0.5 if whole else np.finfo(np.float64).tiny
     return maths.log(np.ascontiguousarray(np.maximum(reals, least)), _DB)
 
 
@@ -240,7 +242,7 @@ class Ratios:
         ratio, greatest = _unpack("<dQ", data)
         most = np.iinfo(dtype).max if dtype.kind in "iu" else -1
         # Intervals: some of one integer each, then their number grows with the logarithm.
-        few = ratio > 1 and math.log(greatest + 1) / math.log(ratio) + 1 / (ratio - 1) < _MOST_TABLE
+        few = 1 < ratio < _LARGEST_RATIO and math.log(greatest + 1) / math.log(ratio) + 1 / (ratio - 1) < _MOST_TABLE
         if not few or greatest > most:
             raise CorruptError("pixels have a numbering that no encoder writes")
         return cls(dtype, ratio, greatest)

@@ -113,7 +113,10 @@ def encode(
     reals = np.zeros(samples.shape)
     reals[inside] = signal(found, found.reals(numbers))
     coded = inside.view(np.uint8)
-    model = fit(reals, coded)
+    with np.errstate(over="ignore"):
+        model = fit(reals, coded)
+    if not np.isfinite(model.deviation):
+        return None
     fine = fineness(found, model.deviation, least, greatest)
     cells = build(found, fine, least, greatest)
     if int(cells.bits.max()) > _MOST_BITS:
