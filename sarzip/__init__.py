@@ -33,6 +33,8 @@ _WHERE = {
     "Comparison": "sarzip.usecases.compare",
     "compare": "sarzip.usecases.compare",
     "inspect": "sarzip.usecases.inspect",
+    "VerifyOptions": "sarzip.usecases.verify",
+    "VerifyReport": "sarzip.usecases.verify",
     "verify": "sarzip.usecases.verify",
     "SarzipError": "sarzip.errors",
     "Selection": "sarzip.pipeline.selection",
@@ -51,7 +53,7 @@ if TYPE_CHECKING:
     from sarzip.usecases.decompress import DecompressOptions, DecompressReport, decompress
     from sarzip.usecases.inspect import inspect
     from sarzip.usecases.preview import PreviewOptions, preview
-    from sarzip.usecases.verify import verify
+    from sarzip.usecases.verify import VerifyOptions, VerifyReport, verify
 
 __all__ = [
     "BatchOptions",
@@ -65,6 +67,8 @@ __all__ = [
     "PreviewOptions",
     "SarzipError",
     "Selection",
+    "VerifyOptions",
+    "VerifyReport",
     "__version__",
     "compare",
     "compress",

@@ -79,7 +79,7 @@ def test_plans_that_cannot_be(tmp_path):
         plan_jobs([a, a], str(tmp_path))
     with pytest.raises(UsageError, match="end its name with '/'"):
         plan_jobs([a], str(tmp_path / "new"))
-    with pytest.raises(UsageError, match="single scene"):
+    with pytest.raises(UsageError, match="single file"):
         plan_jobs([a, "-"], str(tmp_path))
     with pytest.raises(InputError, match=r"no raster there \(\.tif"):
         plan_jobs([str(tmp_path / "empty")], str(tmp_path))

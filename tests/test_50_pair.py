@@ -25,7 +25,7 @@ from sarzip.pipeline.sarzfile import open_part
 from sarzip.pipeline.selection import Selection, resolve
 from sarzip.system.machine import Machine
 from sarzip.usecases.salvage import salvage
-from sarzip.usecases.verify import verify
+from sarzip.usecases.verify import VerifyOptions, verify
 
 ROWS, COLUMNS = 395, 570
 BANDS = ((0, 1), (2,))
@@ -165,7 +165,7 @@ def test_targets_count_pairs(packed, tmp_path):
 
 def test_deep_verification_hashes_pairs(packed):
     _, file, _ = packed
-    here, there = verify(file, deep=True, threads=1), verify(file, deep=True, threads=2)
+    here, there = (verify(file, VerifyOptions(True, threads=count)) for count in (1, 2))
     assert here == there and len(here.decoded_sha256) == 3
     assert len(here.integers_sha256) == 2 and None not in here.integers_sha256
 
@@ -277,5 +277,5 @@ def test_info_tells_the_bytes_of_each_band(packed, tmp_path, monkeypatch):
 
 def test_verify_tells_its_progress(packed):
     told = []
-    verify(packed[1], deep=True, progress=lambda done, total: told.append((done, total)))
+    verify(packed[1], VerifyOptions(True), lambda done, total: told.append((done, total)))
     assert told == sorted(told) and told[-1] == (3 * ROWS * COLUMNS, 3 * ROWS * COLUMNS)

@@ -19,7 +19,7 @@ from sarzip.cli import run
 from sarzip.container import ModelRef
 from sarzip.errors import ModelError, UsageError
 from sarzip.pipeline.models import ModelStore
-from sarzip.usecases.verify import verify
+from sarzip.usecases.verify import VerifyOptions, verify
 
 
 class Trap:
@@ -65,20 +65,20 @@ def options(model: Path | None, trust: bool = False) -> sarzip.DecompressOptions
 
 def test_a_path_needs_the_hash_of_the_file(packed, tiny_model, tmp_path):
     sarzip.decompress(packed, tmp_path / "a.tif", options(tiny_model))
-    assert verify(packed, True, model=str(tiny_model)).deep
+    assert verify(packed, VerifyOptions(True, model=str(tiny_model))).deep
 
 
 def test_another_model_is_refused_unless_trusted(packed, other_model, tiny_model, tmp_path):
     for call in (
         lambda: sarzip.decompress(packed, tmp_path / "b.tif", options(other_model)),
-        lambda: verify(packed, True, model=str(other_model)),
+        lambda: verify(packed, VerifyOptions(True, model=str(other_model))),
     ):
         with pytest.raises(ModelError, match=r"the file was made with \w{12}.*--trust-model"):
             call()
     assert not (tmp_path / "b.tif").exists()
     sarzip.decompress(packed, tmp_path / "b.tif", options(other_model, trust=True))
     sarzip.decompress(packed, tmp_path / "a.tif", options(tiny_model))
-    assert verify(packed, True, model=str(other_model), trust_model=True).deep
+    assert verify(packed, VerifyOptions(True, model=str(other_model), trust_model=True)).deep
     trusted, right = read_raster(tmp_path / "b.tif").astype(int), read_raster(tmp_path / "a.tif")
     assert np.abs(trusted - right).max() <= 0.1 * right.max()
 
@@ -103,7 +103,7 @@ def test_trust_needs_a_path(packed, tmp_path):
     with pytest.raises(UsageError, match="--model"):
         options(None, trust=True)
     with pytest.raises(UsageError, match="--model"):
-        verify(packed, True, trust_model=True)
+        verify(packed, VerifyOptions(True, trust_model=True))
 
 
 def test_an_id_in_a_file_is_never_a_path(packed, tiny_model, tmp_path, monkeypatch):
@@ -113,7 +113,7 @@ def test_an_id_in_a_file_is_never_a_path(packed, tiny_model, tmp_path, monkeypat
     with pytest.raises(ModelError, match=r"needs model tiny with hash .* --model"):
         sarzip.decompress(packed, tmp_path / "a.tif", options(None))
     with pytest.raises(ModelError):
-        verify(packed, True)
+        verify(packed, VerifyOptions(True))
 
 
 def test_a_released_model_is_found_by_its_hash(tiny_model, tmp_path):

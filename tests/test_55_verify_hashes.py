@@ -19,7 +19,7 @@ from sarzip.pipeline.coders import DecodeOptions, scene_decoder
 from sarzip.pipeline.decode import DecodedBlock
 from sarzip.pipeline.hashes import DecodedHashes
 from sarzip.system.machine import Machine
-from sarzip.usecases.verify import TOLERANCE_DB, verify
+from sarzip.usecases.verify import TOLERANCE_DB, VerifyOptions, verify
 
 
 @pytest.fixture
@@ -48,7 +48,7 @@ def test_hashes_are_those_of_the_decompressed_raster(dtype, packed, tiny_model):
     values = np.stack([speckled(300, 600, dtype, seed) for seed in range(2)])
     values[:, 10:40, 200:300] = -9999 if dtype == "float32" else 0
     path, raster = packed(values, nodata=-9999 if dtype == "float32" else 0)
-    report = verify(path, True, model=str(tiny_model))
+    report = verify(path, VerifyOptions(True, model=str(tiny_model)))
     assert report.decoded_sha256 == tuple(sha256(band) for band in raster)
     assert report.tolerance_db == TOLERANCE_DB and report.mask_sha256 is None
     if dtype == "uint16":
@@ -65,7 +65,7 @@ def test_hashes_are_those_of_the_decompressed_raster(dtype, packed, tiny_model):
 
 def test_threads_change_nothing(packed, tiny_model):
     path, _ = packed(speckled(300, 600)[None])
-    reports = {verify(path, True, "cpu", threads, str(tiny_model)) for threads in (1, 2, 5)}
+    reports = {verify(path, VerifyOptions(True, "cpu", threads, str(tiny_model))) for threads in (1, 2, 5)}
     assert len(reports) == 1
 
 
@@ -90,7 +90,7 @@ def test_order_of_the_groups_in_a_row_changes_nothing(packed, tiny_model):
 def test_exact_bands_and_masks_have_hashes(packed, tiny_model):
     values = np.stack([speckled(90, 80, "uint8"), (speckled(90, 80, "uint8", 5) > 80) * np.uint8(255)])
     path, raster = packed(values, photometric="MINISBLACK", alpha="YES")
-    report = verify(path, True, model=str(tiny_model))
+    report = verify(path, VerifyOptions(True, model=str(tiny_model)))
     assert report.decoded_sha256 == tuple(sha256(band) for band in raster)
     assert report.rounded_sha256 == (None, None) and report.mean_db[1] is None
     assert report.integers_sha256[1] is None

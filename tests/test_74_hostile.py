@@ -279,7 +279,7 @@ def test_rows_of_groups_that_do_not_fit_into_memory(good, tiny_model, tmp_path, 
     for call in (
         lambda: sarzip.decompress(path, tmp_path / "a.tif", options),
         lambda: sarzip.usecases.salvage.salvage(path, tmp_path / "a.tif", options),
-        lambda: sarzip.verify(path, True, "cpu", 1, str(tiny_model)),
+        lambda: sarzip.verify(path, sarzip.VerifyOptions(True, "cpu", 1, str(tiny_model))),
     ):
         with pytest.raises(InputError, match=r"needs about 0.3 GB of memory .* --window"):
             call()

@@ -23,7 +23,7 @@ from sarzip.cli import run
 from sarzip.container import FORMAT_MAJOR, FORMAT_MINOR, Reader, StreamReader
 from sarzip.container.salvage import SalvageReader
 from sarzip.pipeline.models import ModelStore
-from sarzip.usecases.verify import TOLERANCE_DB, verify
+from sarzip.usecases.verify import TOLERANCE_DB, VerifyOptions, verify
 
 FOLDER = Path(__file__).parent / "golden"
 GOLDEN = {path.parent.name: json.loads(path.read_text()) for path in sorted(FOLDER.glob("*/golden.json"))}
@@ -52,7 +52,7 @@ def test_they_decode_to_what_they_always_did(version, name, tmp_path):
     assert [model["sha256"] for model in about.models] == expected["models"]
     bands = [[band.dtype, band.domain, [repr(value) for value in band.specials]] for band in about.bands]
     assert bands == expected["bands"]
-    report = verify(path, True, "cpu", 1)
+    report = verify(path, VerifyOptions(True, "cpu", 1))
     assert list(report.integers_sha256) == expected["integers_sha256"]
     assert report.mask_sha256 == expected["mask_sha256"]
     sarzip.decompress(path, tmp_path / "a.tif", sarzip.DecompressOptions("cpu", 1))

@@ -49,12 +49,15 @@ def run_on_cluster(
     Raises UsageError without the extra or without a GPU worker where one is needed, SarzipError when the
     scheduler cannot be reached.
     """
+    each = options.each
+    if not isinstance(each, CompressOptions):
+        raise UsageError("a cluster only compresses; leave the scheduler out")
     client = _connect(options.scheduler or "")
     import distributed
 
     try:
-        resources = _resources(client, options.compress.device)
-        compress = replace(options.compress, model=_model(options.compress.model))
+        resources = _resources(client, each.device)
+        compress = replace(each, model=_model(each.model))
         leftovers = {job: Leftovers(job) for job in jobs}
         tally, run, tasks = Tally(len(jobs), progress), uuid.uuid4().hex[:8], {}
         for number, job in enumerate(jobs):

@@ -1,4 +1,4 @@
-"""One scene of a batch: the job, its outcome, and what runs it, whoever calls."""
+"""One file of a batch: the job, its outcome, and what runs it, whoever calls."""
 
 from __future__ import annotations
 
@@ -6,19 +6,27 @@ import contextlib
 from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 from pathlib import Path
+from typing import TypeVar
 
 from sarzip.batch.resume import why_not_done
 from sarzip.errors import SarzipError, UsageError
 from sarzip.system.machine import cores
 from sarzip.system.parts import is_part_of
 from sarzip.usecases.compress import CompressOptions, CompressReport, Progress, compress
+from sarzip.usecases.decompress import DecompressOptions, DecompressReport, decompress
+from sarzip.usecases.inspect import FileInfo, InspectOptions, inspect
+from sarzip.usecases.verify import VerifyOptions, VerifyReport, verify
 
 OK, FAILED, SKIPPED = "ok", "failed", "skipped"
+Options = CompressOptions | DecompressOptions | VerifyOptions | InspectOptions
+"""Of one file; their type says what is done with it."""
+T = TypeVar("T", bound=Options)
+Report = CompressReport | DecompressReport | VerifyReport | FileInfo
 
 
 @dataclass(frozen=True)
 class Job:
-    """One scene: the raster's path or URL and the path of its `.sarz`."""
+    """One file: its path or URL, and the path of what is made of it ('' for nothing)."""
 
     source: str
     output: str
@@ -28,13 +36,13 @@ class Job:
 class BatchOptions:
     """How to run a batch.
 
-    compress: as for one scene; its threads are those of the whole machine and shared among the `jobs` (on a
-    cluster: those of each scene). resume: skip scenes whose output is there and complete. jobs: worker
-    processes. scheduler: address of a Dask scheduler, whose workers then do the work. retries: of a scene on
-    the cluster that failed for no fault of its own.
+    each: as for one file; its threads are those of the whole machine and shared among the `jobs` (on a
+    cluster: those of each scene). resume: skip scenes whose `.sarz` is there and complete. jobs: worker
+    processes. scheduler: address of a Dask scheduler, whose workers then do the work (of compressing only).
+    retries: of a scene on the cluster that failed for no fault of its own.
     """
 
-    compress: CompressOptions = field(default_factory=CompressOptions)
+    each: Options = field(default_factory=CompressOptions)
     resume: bool = False
     jobs: int = 1
     scheduler: str | None = None
@@ -43,24 +51,24 @@ class BatchOptions:
 
 @dataclass(frozen=True)
 class Outcome:
-    """What became of a scene. status: ok, failed or skipped. exit_code: what compressing it alone gives."""
+    """What became of a file. status: ok, failed or skipped. exit_code: what doing it alone gives."""
 
     source: str
     output: str
     status: str
     exit_code: int = 0
     error: str | None = None
-    report: CompressReport | None = None
+    report: Report | None = None
 
 
 BatchProgress = Callable[[float, int, int], None]
 """Called with the scenes finished (with fractions), all scenes, and the pixels coded so far."""
 
 
-def run_job(job: Job, options: CompressOptions, resume: bool, progress: Progress | None = None) -> Outcome:
-    """Compress one scene; any error becomes its outcome."""
+def run_job(job: Job, options: Options, resume: bool, progress: Progress | None = None) -> Outcome:
+    """Do one file; any error becomes its outcome."""
     try:
-        if resume and Path(job.output).exists():
+        if resume and isinstance(options, CompressOptions) and Path(job.output).exists():
             reason = why_not_done(job.source, job.output, options)
             if reason is None:
                 return Outcome(job.source, job.output, SKIPPED)
@@ -68,9 +76,26 @@ def run_job(job: Job, options: CompressOptions, resume: bool, progress: Progress
                 raise UsageError(
                     f"{job.output}: already exists, but {reason}; use --force to replace such outputs"
                 )
-        return Outcome(job.source, job.output, OK, report=compress(job.source, job.output, options, progress))
+        return Outcome(job.source, job.output, OK, report=_do(job, options, progress))
     except Exception as error:  # the other scenes go on whatever happened to this one
         return failure(job, error)
+
+
+def _do(job: Job, options: Options, progress: Progress | None) -> Report:
+    if isinstance(options, CompressOptions):
+        return compress(job.source, job.output, options, progress)
+    if isinstance(options, DecompressOptions):
+        return decompress(job.source, job.output, options, progress)
+    if isinstance(options, VerifyOptions):
+        return verify(job.source, options, progress)
+    return inspect(job.source)
+
+
+def pixels_of(report: Report | None) -> int:
+    """Pixels that were coded for a report, bands counted."""
+    if isinstance(report, CompressReport | DecompressReport):
+        return report.width * report.height * report.bands
+    return 0
 
 
 def failure(job: Job, error: BaseException) -> Outcome:
@@ -81,7 +106,7 @@ def failure(job: Job, error: BaseException) -> Outcome:
     return Outcome(job.source, job.output, FAILED, SarzipError.exit_code, text)
 
 
-def with_threads(options: CompressOptions, processes: int) -> CompressOptions:
+def with_threads(options: T, processes: int) -> T:
     """Options of one of several processes on this machine, which share its cores or the threads given."""
     threads = options.threads or cores()
     return replace(options, threads=max(1, threads // processes)) if options.threads >= 0 else options
@@ -105,7 +130,8 @@ class Leftovers:
 
     def _found(self) -> list[Path]:
         with contextlib.suppress(OSError):
-            return [path for path in self._output.parent.iterdir() if is_part_of(path, self._output)]
+            if self._output.name:
+                return [path for path in self._output.parent.iterdir() if is_part_of(path, self._output)]
         return []
 
 
@@ -127,8 +153,7 @@ class Tally:
         """The scene is done with; returns the outcome."""
         self._running.pop(Job(outcome.source, outcome.output), None)
         self._finished += 1
-        if outcome.report:
-            self._pixels += outcome.report.width * outcome.report.height * outcome.report.bands
+        self._pixels += pixels_of(outcome.report)
         self._tell()
         return outcome
 

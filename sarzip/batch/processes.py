@@ -27,6 +27,7 @@ from sarzip.batch.job import (
     BatchProgress,
     Job,
     Leftovers,
+    Options,
     Outcome,
     Tally,
     failure,
@@ -35,7 +36,6 @@ from sarzip.batch.job import (
 )
 from sarzip.errors import OutputError
 from sarzip.system.machine import cuda_devices, keep_memory
-from sarzip.usecases.compress import CompressOptions
 
 _SECONDS_TO_STOP = 20.0
 _SECONDS_BETWEEN_MESSAGES = 0.2
@@ -46,7 +46,7 @@ def run_in_processes(
 ) -> Generator[Outcome, None, None]:
     """Outcomes of all scenes in the order in which they finish. Closing the generator stops all workers."""
     count = min(options.jobs, len(jobs))
-    options = replace(options, compress=with_threads(options.compress, count))
+    options = replace(options, each=with_threads(options.each, count))
     tally, waiting = Tally(len(jobs), progress), deque(jobs)
     workers: list[_Worker] = []
     try:
@@ -159,10 +159,10 @@ def _work(connection: Connection, number: int, options: BatchOptions) -> None:
     threading.Thread(target=_end_with_parent, daemon=True).start()
     keep_memory()
     with contextlib.suppress(_Stopped, EOFError, OSError):
-        compress = replace(options.compress, device=_own_device(options.compress, number))
+        each = replace(options.each, device=_own_device(options.each, number))
         while True:
             job = connection.recv()
-            connection.send(run_job(job, compress, options.resume, _Messages(connection)))
+            connection.send(run_job(job, each, options.resume, _Messages(connection)))
 
 
 def _end_with_parent() -> None:
@@ -172,7 +172,7 @@ def _end_with_parent() -> None:
         os.kill(os.getpid(), signal.SIGTERM)
 
 
-def _own_device(options: CompressOptions, number: int) -> str:
+def _own_device(options: Options, number: int) -> str:
     """Where there are several GPUs and none was chosen, each worker has its own."""
     if options.device not in ("auto", "cuda"):
         return options.device

@@ -1,4 +1,4 @@
-"""Many scenes into a folder: what goes where, one outcome a scene, and going on after an error.
+"""Many files: what goes where, one outcome a file, and going on after an error.
 
 A destination is a folder when it exists as one or ends with '/' (it is then created). The rasters of a source
 folder are the files with a suffix of RASTER_SUFFIXES, and ENVI's with a header beside; with `recursive` those
@@ -9,14 +9,15 @@ from __future__ import annotations
 
 import contextlib
 import re
-from collections.abc import Generator, Iterator, Sequence
+from collections.abc import Callable, Generator, Iterator, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from urllib.parse import unquote, urlsplit
 
 from sarzip.batch.job import BatchOptions, BatchProgress, Job, Outcome, Tally, run_job
 from sarzip.errors import InputError, OutputError, UsageError
 from sarzip.raster.folders import is_dataset
-from sarzip.system.outputs import STANDARD_STREAM
+from sarzip.system.outputs import STANDARD_STREAM, is_folder
 from sarzip.system.remote import is_url
 
 RASTER_SUFFIXES = (".tif", ".tiff", ".btf", ".img", ".vrt", ".jp2", ".ntf", ".nitf")
@@ -25,46 +26,57 @@ _NO_DATA = (".hdr", ".xml", ".txt", ".png", ".bmp", ".ovr", ".sarz")
 SUFFIX = ".sarz"
 
 
-def is_folder(destination: str) -> bool:
-    """Whether outputs go into it rather than by its name."""
-    return destination.endswith("/") or Path(destination).is_dir()
+@dataclass(frozen=True)
+class Direction:
+    """wanted: which files of a folder are taken. suffix: of what is made of them. none: what to say where
+    there is none of them.
+    """
+
+    wanted: Callable[[Path], bool]
+    suffix: str
+    none: str
 
 
-def plan_jobs(sources: Sequence[str], folder: str, recursive: bool = False) -> tuple[Job, ...]:
-    """The scenes of files, URLs and folders, each with its output in `folder`; nothing is created yet.
+def plan_jobs(
+    sources: Sequence[str], folder: str | None, recursive: bool = False, direction: Direction | None = None
+) -> tuple[Job, ...]:
+    """The files among files, URLs and folders, each with its output in `folder` (None: they have none);
+    nothing is created yet. direction: PACK without it.
 
     Raises UsageError when two scenes would have the same output, or `folder` is none; InputError when there
     is no raster at all.
     """
-    if not is_folder(folder):
+    direction = direction or PACK
+    if folder is not None and not is_folder(folder):
         raise UsageError(f"{folder}: is not a folder; create it, or end its name with '/'")
     if STANDARD_STREAM in sources:
-        raise UsageError("'-' is a single scene: give the name of its output")
+        raise UsageError("'-' is a single file, and goes alone")
     planned: dict[str, str] = {}
-    for source, inside in _scenes(sources, recursive):
-        output = str(Path(folder) / inside)
+    jobs = []
+    for source, inside in _files(sources, recursive, direction):
+        output = source if folder is None else str(Path(folder) / inside)
         if output in planned:
             other = "given twice" if planned[output] == source else f"and {planned[output]}: the same output"
-            raise UsageError(f"{source}: {other} {output}; compress into different folders")
+            raise UsageError(f"{source}: {other} {output}; use different folders")
         planned[output] = source
-    if not planned:
-        kinds = ", ".join(RASTER_SUFFIXES)
-        raise InputError(f"{', '.join(sources)}: no raster there ({kinds}, or ENVI data with a .hdr beside)")
-    return tuple(Job(source, output) for output, source in planned.items())
+        jobs.append(Job(source, "" if folder is None else output))
+    if not jobs:
+        raise InputError(f"{', '.join(sources)}: {direction.none}")
+    return tuple(jobs)
 
 
-def _scenes(sources: Sequence[str], recursive: bool) -> Iterator[tuple[str, Path]]:
-    """Each raster and the place of its output within the folder of all outputs."""
+def _files(sources: Sequence[str], recursive: bool, direction: Direction) -> Iterator[tuple[str, Path]]:
+    """Each file and the place of its output within the folder of all outputs."""
     for source in sources:
         top = Path(source)
-        if is_url(source) or not top.is_dir() or is_dataset(top):
+        if is_url(source) or not top.is_dir() or (direction is PACK and is_dataset(top)):
             name = unquote(urlsplit(source).path) if is_url(source) else source
-            yield source, Path(_stem(name) + SUFFIX)
+            yield source, Path(_stem(name) + direction.suffix)
             continue
         for path in sorted(top.rglob("*") if recursive else top.iterdir()):
             hidden = any(part.startswith(".") for part in path.relative_to(top).parts)
-            if not hidden and _is_raster(path) and path.is_file():
-                yield str(path), path.relative_to(top).with_suffix(SUFFIX)
+            if not hidden and direction.wanted(path) and path.is_file():
+                yield str(path), path.relative_to(top).with_suffix(direction.suffix)
 
 
 def _is_raster(path: Path) -> bool:
@@ -77,6 +89,16 @@ def _is_raster(path: Path) -> bool:
     )
 
 
+def _is_packed(path: Path) -> bool:
+    return path.suffix.lower() == SUFFIX
+
+
+PACK = Direction(
+    _is_raster, SUFFIX, f"no raster there ({', '.join(RASTER_SUFFIXES)}, or ENVI data with a .hdr beside)"
+)
+UNPACK = Direction(_is_packed, ".tif", f"no {SUFFIX} file there")
+
+
 def _stem(name: str) -> str:
     """Of a file; of a part of one as GDAL names it, like NETCDF:a.nc:VV, all that tells it from others."""
     if ":" not in name or Path(name).exists():
@@ -87,7 +109,7 @@ def _stem(name: str) -> str:
 def run_batch(
     jobs: Sequence[Job], options: BatchOptions, progress: BatchProgress | None = None
 ) -> Generator[Outcome, None, None]:
-    """Compress every scene and yield its outcome as soon as it is known, in whatever order.
+    """Do every file and yield its outcome as soon as it is known, in whatever order.
 
     Close the generator (contextlib.closing) to stop early: nothing unfinished stays behind. Raises UsageError
     or OutputError before any work; errors of single scenes are outcomes.
@@ -122,11 +144,11 @@ def _run_here(
             def watch(done: int, pixels: int, job: Job = job) -> None:
                 tally.advance(job, done, pixels)
 
-        yield tally.finish(run_job(job, options.compress, options.resume, watch))
+        yield tally.finish(run_job(job, options.each, options.resume, watch))
 
 
 def _create_folders(jobs: Sequence[Job]) -> None:
-    for folder in dict.fromkeys(Path(job.output).parent for job in jobs):
+    for folder in dict.fromkeys(Path(job.output).parent for job in jobs if job.output):
         try:
             folder.mkdir(parents=True, exist_ok=True)
         except OSError as error:

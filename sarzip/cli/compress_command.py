@@ -7,9 +7,10 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from sarzip.cli import batch_view, render
-from sarzip.cli.options import Device, Force, Json, Quiet, Threads, refuse_both_on_stdout
+from sarzip.cli import compress_view, render
+from sarzip.cli.options import Device, Force, Jobs, Json, Quiet, Recursive, Threads, refuse_both_on_stdout
 from sarzip.errors import UsageError
+from sarzip.system.outputs import is_folder
 
 if TYPE_CHECKING:
     from sarzip.pipeline.quality import Fidelity
@@ -84,12 +85,8 @@ def compress(
     resume: Annotated[
         bool, typer.Option("--resume", help="Skip scenes whose output is there, complete and up to date.")
     ] = False,
-    recursive: Annotated[
-        bool, typer.Option("--recursive", help="Rasters in subfolders too; DST gets the same subfolders.")
-    ] = False,
-    jobs: Annotated[
-        int, typer.Option("--jobs", metavar="N", help="Scenes at a time; they share the threads.")
-    ] = 1,
+    recursive: Recursive = False,
+    jobs: Jobs = 1,
     scheduler: Annotated[
         str | None,
         typer.Option("--scheduler", metavar="ADDRESS", help="Let the workers of this Dask cluster do it."),
@@ -98,8 +95,6 @@ def compress(
     quiet: Quiet = False,
 ) -> int:
     """Compress rasters into .sarz files."""
-    from sarzip.batch.job import BatchOptions, Job
-    from sarzip.batch.run import is_folder, plan_jobs
     from sarzip.usecases.compress import CompressOptions
 
     refuse_both_on_stdout(output, json)
@@ -128,8 +123,12 @@ def compress(
         return 0
     if "-" in (*sources, output):
         raise UsageError("'-' is for a single scene, without --resume and --scheduler")
+    from sarzip.batch.job import BatchOptions, Job
+    from sarzip.batch.run import plan_jobs
+    from sarzip.cli import batch_view
+
     many = (Job(sources[0], output),) if single else plan_jobs(sources, output, recursive)
-    return batch_view.run(many, BatchOptions(options, resume, jobs, scheduler), json, quiet)
+    return batch_view.run(many, BatchOptions(options, resume, jobs, scheduler), "compressing", json, quiet)
 
 
 def _of_many(source: Path) -> bool:
@@ -171,5 +170,5 @@ def _compress_one(source: str, target: str, options: CompressOptions, json: bool
     for note in report.notes:
         render.say(f"{source}: {note}", quiet)
     for band in report.plan:
-        render.say(f"{source}: {batch_view.describe_band(band)}", quiet)
-    render.say(batch_view.describe(report), quiet)
+        render.say(f"{source}: {compress_view.describe_band(band)}", quiet)
+    render.say(compress_view.describe(report), quiet)

@@ -24,9 +24,9 @@ _TERMINATED = 143
 
 _COMMANDS = {
     "compress": "compress_command",
-    "decompress": "codec_commands",
-    "info": "codec_commands",
-    "verify": "codec_commands",
+    "decompress": "decompress_command",
+    "info": "info_command",
+    "verify": "verify_command",
     "preview": "view_commands",
     "compare": "quality_commands",
     "sample": "quality_commands",

@@ -16,6 +16,10 @@ N = TypeVar("N")
 Device = Annotated[str, typer.Option("--device", help="auto, cpu, cuda or cuda:N.")]
 Threads = Annotated[int, typer.Option("--threads", metavar="N", help="Threads; 0 for all cores.")]
 Force = Annotated[bool, typer.Option("--force", help="Replace an output that exists.")]
+Recursive = Annotated[
+    bool, typer.Option("--recursive", help="What lies in subfolders too; outputs get the same subfolders.")
+]
+Jobs = Annotated[int, typer.Option("--jobs", metavar="N", help="Files at a time; they share the threads.")]
 Json = Annotated[bool, typer.Option("--json", help="Print the report as JSON on stdout.")]
 Quiet = Annotated[bool, typer.Option("--quiet", "-q", help="Print nothing but errors.")]
 ForeignModel = Annotated[

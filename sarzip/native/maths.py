@@ -11,6 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from sarzip.native.library import Kernel, kernel
+from sarzip.system import buffers
 
 _ARGUMENTS = "(const {0}[::1], int64, float64, float64, {0}[::1])"
 
@@ -88,6 +89,6 @@ def _apply(
     kernels: dict[np.dtype[Any], Kernel], values: NDArray[Any], scale: float, offset: float
 ) -> NDArray[Any]:
     flat = np.ascontiguousarray(values).reshape(-1)
-    out = np.empty_like(flat)
+    out = buffers.empty(flat.shape, flat.dtype)
     kernels[flat.dtype](flat, flat.size, scale, offset, out)
     return out.reshape(values.shape)

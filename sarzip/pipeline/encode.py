@@ -13,6 +13,7 @@ from dataclasses import replace
 from sarzip.grid import Grid, Neighbourhood, in_latents, last_rows, with_neighbours
 from sarzip.pipeline.group import EncodedGroup, GroupCoder, Prepared
 from sarzip.pipeline.sources import Source
+from sarzip.system import buffers
 from sarzip.system.machine import Machine, math_threads
 from sarzip.system.work_pool import WorkPool, prefetch
 
@@ -44,7 +45,12 @@ class SceneEncoder:
         inner = max(1, self._machine.threads // workers)
         rows = with_neighbours(self._prepared_rows(), self._prepared_tail)
         # Closed here and now when the caller stops early: the source must not close under the reading thread.
-        with math_threads(inner), WorkPool(workers) as pool, contextlib.closing(prefetch(rows)) as ahead:
+        with (
+            buffers.reused(),
+            math_threads(inner),
+            WorkPool(workers) as pool,
+            contextlib.closing(prefetch(rows)) as ahead,
+        ):
             # One sequence of tasks for the whole scene: the next row is begun while this one is finished.
             yield from pool.map(lambda task: self._finish(*task), self._finishing(ahead, pool))
 

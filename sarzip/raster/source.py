@@ -21,6 +21,7 @@ from sarzip.raster.gdal import CACHE_BYTES, cause_of, gdal_env, opening
 from sarzip.raster.info import RasterInfo, describe
 from sarzip.raster.metadata import mask_kinds, read_metadata
 from sarzip.raster.vrt import VrtDescription, describe_as_vrt
+from sarzip.system import buffers
 
 _ROWS = 1024
 _CREDENTIALS = ("AWS_", "InvalidAccessKey", "AccessDenied", "403", "401", "GS_", "AZURE_")
@@ -80,7 +81,12 @@ class RasterSource:
         self._check(window)
         try:
             with self._env():
-                pixels: NDArray[Any] = self._dataset.read([b + 1 for b in bands], window=_gdal_window(window))
+                shape = (len(bands), window.rows, window.columns)
+                name = self.info.dtypes[bands[0]]  # GDAL's complex integers are not of numpy
+                out = buffers.empty(shape, name) if name in np.sctypeDict else None
+                pixels: NDArray[Any] = self._dataset.read(
+                    [b + 1 for b in bands], window=_gdal_window(window), out=out
+                )
         except (RasterioError, OSError) as error:
             raise InputError(self._cannot_read(window, error)) from error
         return pixels

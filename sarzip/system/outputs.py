@@ -88,6 +88,11 @@ def check_destination(destination: str | os.PathLike[str], force: bool) -> None:
         )
 
 
+def is_folder(name: str) -> bool:
+    """Whether outputs go into it, or inputs lie in it, rather than by its name."""
+    return name.endswith("/") or Path(name).is_dir()
+
+
 def refuse_same_file(source: str | os.PathLike[str], *destinations: str | os.PathLike[str]) -> None:
     """UsageError where an output is the input itself, under whatever name."""
     for destination in destinations:

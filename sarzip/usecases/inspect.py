@@ -16,6 +16,14 @@ from sarzip.system.remote import is_url
 
 
 @dataclass(frozen=True)
+class InspectOptions:
+    """What a batch of files needs to know; nothing is computed."""
+
+    device: str = "cpu"
+    threads: int = 1
+
+
+@dataclass(frozen=True)
 class BandInfo:
     """One band: sample type, radiometric domain, transform, special values, model and step in dB.
 

@@ -51,26 +51,35 @@ class VerifyReport:
     tolerance_db: float = TOLERANCE_DB
 
 
+@dataclass(frozen=True)
+class VerifyOptions:
+    """deep: also decode every group, which needs the model: a released one, or the one in the folder `model`,
+    whose hash must be the file's unless trust_model. device, threads: as for decompress.
+    """
+
+    deep: bool = False
+    device: str = "auto"
+    threads: int = 0
+    model: str | None = None
+    trust_model: bool = False
+
+    def __post_init__(self) -> None:
+        if self.trust_model and self.model is None:
+            raise UsageError("--trust-model: give the folder of the model with --model")
+
+
 def verify(
     path: str | os.PathLike[str],
-    deep: bool = False,
-    device: str = "auto",
-    threads: int = 0,
-    model: str | None = None,
-    trust_model: bool = False,
+    options: VerifyOptions = VerifyOptions(),
     progress: Progress | None = None,
 ) -> VerifyReport:
-    """Verify a file or, for '-', standard input. Raises CorruptError naming the damaged part.
+    """Verify a file or, for '-', standard input; progress is told of the pixels decoded.
 
-    deep: also decode every group, which needs the model: a released one, or the one in the folder `model`,
-    whose hash must be the file's unless trust_model. Raises ModelError when it is missing or another.
-    progress: told of the pixels decoded.
+    Raises CorruptError naming the damaged part, ModelError where a deep check has no model or another one.
     """
-    if trust_model and model is None:
-        raise UsageError("--trust-model: give the folder of the model with --model")
     with open_sarz(path) as (header, frames), naming(str(path)):
         about = str(path), header.group_count, header.frame_count, len(header.bands)
-        if not deep:
+        if not options.deep:
             for _ in frames:
                 pass
             return VerifyReport(*about, False)
@@ -81,9 +90,9 @@ def verify(
         from sarzip.pipeline.hashes import DecodedHashes, IntegerHashes
         from sarzip.pipeline.selection import whole_scene
 
-        machine = choose_machine(device, threads)
-        options = DecodeOptions(device, threads, model, trust_model)
-        groups = region_groups(header, whole_scene(header), machine.device, options)
+        machine = choose_machine(options.device, options.threads)
+        how = DecodeOptions(options.device, options.threads, options.model, options.trust_model)
+        groups = region_groups(header, whole_scene(header), machine.device, how)
         done = 0
         integers, hashes = IntegerHashes(header, groups), DecodedHashes(header, TOLERANCE_DB)
         for block in Decoder(groups, header, machine, Hooks(on_streams=integers.add)).blocks(frames):

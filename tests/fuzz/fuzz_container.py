@@ -28,6 +28,7 @@ import numpy as np
 import zstandard
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
+sys.path.insert(0, str(Path(__file__).resolve().parent))
 
 try:
     import atheris
@@ -40,6 +41,7 @@ with atheris.instrument_imports(include=["sarzip.container"]) if atheris else nu
     from sarzip.container.packing import pack_metadata
     from sarzip.container.salvage import SalvageReader
 
+import coder_targets
 from support import mini_reader, mini_streams
 from support.formats_1_0 import rice_cells, zstd_classes
 
@@ -188,6 +190,7 @@ KINDS: list[Callable[[bytes], None]] = [
     check_coded_mask,
     check_coded_cells,
     check_gcps,
+    *coder_targets.TARGETS,
 ]
 
 
@@ -254,7 +257,11 @@ def seeds() -> dict[str, bytes]:
         lock.encode_cells(np.array([[1, -3, 0], [250, 2, 1]], np.int16)),
         columns.pack(ground_control_points(), 4),
     ]
-    return {f"{kind:02d}": bytes([kind]) + content for kind, content in enumerate(contents)}
+    found = {f"{kind:02d}": bytes([kind]) + content for kind, content in enumerate(contents)}
+    for number, (target, content) in enumerate(coder_targets.seeds()):
+        kind = len(contents) + target
+        found[f"{kind:02d}-{number}"] = bytes([kind]) + content
+    return found
 
 
 _PIECES = (b"\xff\xff\xff\xff\x7f", b"\x80\x80\x80\x80\x01", b"\xff" * 8, bytes(8))
@@ -304,12 +311,36 @@ def mutations(seed: int) -> Iterator[bytes]:
         yield mutate(source.choice(corpus), corpus, source)
 
 
-def loop(seconds: float, count: int, seed: int) -> int:
+Outcomes = dict[tuple[object, ...], int]
+"""How often each way out was taken: the target, and where and as what a refusal was raised."""
+
+
+def outcome(data: bytes) -> tuple[object, ...]:
+    """Run one input; which way it went."""
+    kind = data[0] % len(KINDS)
+    try:
+        KINDS[kind](bytes(data[1:]))
+    except (CorruptError, ValueError) as error:
+        if isinstance(error, ValueError) and KINDS[kind] is not check_gcps:
+            raise
+        places, trace = [], error.__traceback__
+        while trace is not None:
+            places.append(trace.tb_lineno)
+            trace = trace.tb_next
+        return kind, *places
+    return (kind,)
+
+
+def loop(seconds: float, count: int, seed: int, outcomes: Outcomes | None = None) -> int:
     """Run mutations for so long or so many; how many were run. A failing input is kept in `crash.bin`."""
     end, done = time.monotonic() + seconds, 0
     for data in mutations(seed):
         try:
-            run_one(data)
+            if outcomes is None:
+                run_one(data)
+            else:
+                way = outcome(data)
+                outcomes[way] = outcomes.get(way, 0) + 1
         except BaseException:
             Path("crash.bin").write_bytes(data)
             raise
@@ -337,7 +368,9 @@ def main() -> None:
         for name, data in seeds().items():
             (CORPUS / name).write_bytes(data)
         return
-    print(loop(options.seconds, options.count, options.seed), "inputs, no failure")
+    outcomes: Outcomes = {}
+    done = loop(options.seconds, options.count, options.seed, outcomes)
+    print(f"{done} inputs, {len(outcomes)} different ways out, no failure")
 
 
 if __name__ == "__main__":

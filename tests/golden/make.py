@@ -46,7 +46,7 @@ from sarzip.container.georeference import Gcps, Metadata, encode
 from sarzip.container.metadata_values import AttributeTable
 from sarzip.errors import ModelError
 from sarzip.pipeline.models import PIXEL_MODEL, ModelStore
-from sarzip.usecases.verify import verify
+from sarzip.usecases.verify import VerifyOptions, verify
 
 HERE = Path(__file__).resolve().parent
 PLACE = {"crs": "EPSG:32633", "transform": rasterio.Affine(10, 0, 5e5, 0, -10, 5e6)}
@@ -157,7 +157,7 @@ def make_scenes(folder: Path, model: str) -> dict[str, Any]:
 def describe(path: Path) -> dict[str, Any]:
     """Facts of a file that every later version has to find again."""
     header = sarzip.inspect(path)
-    report = verify(path, True, "cpu", 1)
+    report = verify(path, VerifyOptions(True, "cpu", 1))
     return {
         "sha256": hashlib.sha256(path.read_bytes()).hexdigest(),
         "models": [model["sha256"] for model in header.models],

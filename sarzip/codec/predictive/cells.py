@@ -23,6 +23,7 @@ _FINENESS = 10  # cells in a deviation of the noise, or more
 _MOST_LEVEL = 1 << 18
 _LOOKUP = 1 << 14
 _DB_PER_OCTAVE = 10 * math.log10(2)
+_MOST_SHIFT = 62
 
 
 @dataclass(frozen=True)
@@ -133,12 +134,14 @@ def _runs(numbering: Numbering, fine: int, least: int, greatest: int) -> list[tu
     """First and last number of the parts that have cells of one size, and their raw bits, in order."""
     octaves = numbering.octaves
     if octaves is None or (octaves == 0 and not numbering.logarithmic):
-        return [(least, greatest, min(max(fine, 0), 62))]
+        return [(least, greatest, min(max(fine, 0), _MOST_SHIFT))]
     runs = []
     offset = int(np.finfo(numbering.dtype).maxexp) - 1 + octaves if octaves else 0
     for first, last, size, power in _octaves(octaves, least, greatest):
         linear = min(max(fine - power + offset, 0), size)
-        runs.append((first, last, max(0, size - fine) if numbering.logarithmic else linear))
+        # More raw bits than a number has are as good as any: nobody codes such cells.
+        leading = min(max(0, size - fine), _MOST_SHIFT)
+        runs.append((first, last, leading if numbering.logarithmic else linear))
     return runs
 
 

@@ -172,7 +172,8 @@ class Grid:
             return np.clip(values, -limit, limit).astype(self.dtype)
 
     def reals(self, numbers: Numbers) -> NDArray[np.float64]:
-        return numbers.astype(np.float64) * self.step
+        with np.errstate(over="ignore"):  # of steps that no encoder writes
+            return numbers.astype(np.float64) * self.step
 
     @property
     def _per_neper(self) -> float:
@@ -309,6 +310,14 @@ def unpack(data: bytes, dtype: np.dtype[Any]) -> Numbering:
         raise CorruptError("pixels have an unknown numbering")
     found: Numbering = kind.unpack(data[1:], dtype, bool(data[0] & 1))  # type: ignore[attr-defined]
     return found
+
+
+def reaches(numbering: Numbering, least: int, greatest: int) -> bool:
+    """Whether floats numbered by octaves can have these numbers; of others too many are harmless."""
+    if not numbering.octaves:
+        return True
+    bits = 8 * numbering.dtype.itemsize - 1 - (np.finfo(numbering.dtype).nmant - numbering.octaves)
+    return -(1 << bits) <= least <= greatest < 1 << bits
 
 
 def _unpack(form: str, data: bytes) -> Any:

@@ -151,6 +151,8 @@ def decode(
     origin, repeats = reading.number(), reading.take(1)[0]
     if not 0 <= span < _WIDEST or not -_FARTHEST <= least <= _FARTHEST - span or repeats > 1:
         raise CorruptError("pixels have parameters that no encoder writes")
+    if not numberings.reaches(found, least, least + span):
+        raise CorruptError("pixels have numbers beyond those of their type")
     if build_count(found, fine, least, least + span) > MOST_CELLS:
         raise CorruptError("pixels have too many cells")
     if not 0 < unit < np.inf:

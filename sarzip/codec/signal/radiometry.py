@@ -22,6 +22,7 @@ from numpy.typing import NDArray
 
 from sarzip.codec.signal.integer_rounding import level_round
 from sarzip.native import kernel, maths
+from sarzip.system import buffers
 
 DOMAINS = ("amplitude", "power", "db")
 
@@ -69,7 +70,8 @@ class Radiometry:
             return (values * np.float64(self.unit) - self.centre).astype(np.float32, copy=False)
         wide = values.dtype.itemsize > 4 or (values.size and float(np.max(np.abs(values))) > _SAFE_AMPLITUDE)
         with np.errstate(all="ignore"):
-            work = np.maximum(values, 0).astype(np.float64 if wide else np.float32)
+            work = buffers.empty(values.shape, np.float64 if wide else np.float32)
+            np.maximum(values, 0, out=work, casting="same_kind")
             if self.domain == "amplitude":
                 np.multiply(work, work, out=work)
             work += work.dtype.type(self._power_floor)
@@ -129,7 +131,7 @@ class Radiometry:
 
 def _look_up(table: NDArray[np.float32], values: NDArray[Any]) -> NDArray[np.float32]:
     """table[values] of integers of 8 or 16 bits; numpy would widen every index to 64 bits."""
-    found = np.empty(values.shape, np.float32)
+    found: NDArray[np.float32] = buffers.empty(values.shape, np.float32)
     flat = np.ascontiguousarray(values).reshape(-1).view(f"u{values.dtype.itemsize}")
     take = _take_bytes if values.dtype.itemsize == 1 else _take_words
     take(np.ascontiguousarray(table), flat, flat.size, found.reshape(-1))
