@@ -73,3 +73,7 @@ def test_repeats_are_used_where_columns_repeat():
     payload = encode_band(samples, PixelBand("uint16", Radiometry("amplitude")), Bound(0.5), NETWORK).payload
     expected = decode_band(payload, samples.shape, "uint16", NETWORK)
     np.testing.assert_array_equal(mini_pixels.band(payload, *samples.shape, "uint16", TENSORS), expected)
+    floats = samples * np.float32(1.1)
+    payload = encode_band(floats + np.float32(0.1), PixelBand("float32"), None, NETWORK).payload
+    found = mini_pixels.band(payload, *floats.shape, "float32", TENSORS)
+    assert found.tobytes() == (floats + np.float32(0.1)).tobytes()

@@ -1,5 +1,5 @@
-/* What a group tells the pixel coder about itself, the contexts of its training, and low bits
-   (codec/predictive/fit.py, contexts.py, payload.py). */
+/* What a group tells the pixel coder about itself, and the contexts of its training (codec/predictive/fit.py,
+   contexts.py). */
 #include "pixel.h"
 
 /* What the network would see at every pixel of a strip, for its training: inputs (rows, width, INPUTS), and
@@ -102,38 +102,5 @@ void KERNEL(pixel_statistics)(const int32_t *levels, const uint8_t *coded, int64
                 sums[10] += k == 2 ? d * d : 0;
             }
         }
-    }
-}
-
-/* The low bits of n values one after the other, the lowest first, in zeros. Returns how many. */
-int64_t KERNEL(pixel_put_low)(const int64_t *values, const uint8_t *bits, int64_t n, uint8_t *out)
-{
-    int64_t at = 0;
-    for (int64_t i = 0; i < n; i++) {
-        uint64_t word = (uint64_t)values[i] & (((uint64_t)1 << bits[i]) - 1);
-        int64_t end = at + bits[i];
-        while (at < end) {
-            int64_t room = least(8 - (at & 7), end - at);
-            out[at >> 3] |= (uint8_t)(word << (at & 7));
-            word >>= room;
-            at += room;
-        }
-    }
-    return at;
-}
-
-/* Adds them to the values, which have zeros there. */
-void KERNEL(pixel_take_low)(int64_t *values, const uint8_t *bits, int64_t n, const uint8_t *data)
-{
-    int64_t at = 0;
-    for (int64_t i = 0; i < n; i++) {
-        uint64_t word = 0;
-        for (int64_t got = 0; got < bits[i];) {
-            int64_t room = least(8 - (at & 7), bits[i] - got);
-            word |= (((uint64_t)data[at >> 3] >> (at & 7)) & (((uint64_t)1 << room) - 1)) << got;
-            got += room;
-            at += room;
-        }
-        values[i] |= (int64_t)word;
     }
 }

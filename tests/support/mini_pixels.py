@@ -13,6 +13,7 @@ import zstandard
 
 from support.mini_reader import need
 from support.mini_streams import coded_mask, exact_plane
+from support.reference_binary import Decoder, Model
 
 TAPS = [
     *((-3, c) for c in range(-1, 2)),
@@ -103,20 +104,40 @@ def network(data: Bytes, rows: int, columns: int, kind: Any, model: dict[str, An
     index = np.full((rows, columns), -1)
     for top in range(0, rows, 128):
         coded = classes[top : top + 128] == 0
-        index[top : top + 128] = strip(data.block(), coded, net, cells, bool(repeats))
-    low = int.from_bytes(data.data[data.at :], "little")
+        index[top : top + 128] = strip(data.block(), coded, net, cells, bool(repeats & 1))
+    numbers = with_low_bits(data, index, cells, bool(repeats & 2))
     bits = np.zeros((rows, columns), unsigned)
-    for i, j in np.ndindex(rows, columns):
-        if classes[i, j] == 0:
-            first, wide = cells.runs[index[i, j]]
-            number = clip(first + (low & ((1 << wide) - 1)), least, greatest)
-            low >>= wide
-            bits[i, j] = values.sample(number)
-    need(low == 0, "low bits")
+    for place, number in numbers.items():
+        bits[place] = values.sample(clip(number, least, greatest))
     for number, pattern in enumerate(patterns, start=1):
         bits[classes == number] = pattern
     bits[classes == count + 1] = raw_samples
     return bits.view(kind.newbyteorder("<"))
+
+
+def with_low_bits(data: Bytes, index: Any, cells: Cells, repeats: bool) -> dict[tuple[int, ...], int]:
+    some = any(wide for _, wide in cells.runs)
+    decisions = Decoder(data.block()) if some and repeats else None
+    low = int.from_bytes(data.data[data.at :], "little")
+    model, last = Model(8, 255), [0, 0]
+    numbers: dict[tuple[int, ...], int] = {}
+    for i, j in np.ndindex(index.shape):
+        if index[i, j] < 0:
+            continue
+        first, wide = cells.runs[index[i, j]]
+        near = [(i, j - 1), (i - 1, j)]
+        same = [min(p) >= 0 and index[p] == index[i, j] for p in near]
+        if wide and decisions and any(same):
+            kind = same.index(True)
+            bit = decisions.bit(model, 4 * kind + last[kind])
+            last[kind] = (2 * last[kind] + bit) % 4
+            if bit:
+                numbers[i, j] = numbers[near[kind]]
+                continue
+        numbers[i, j] = first + (low & ((1 << wide) - 1))
+        low >>= wide
+    need(low == 0, "low bits")
+    return numbers
 
 
 @dataclass
@@ -354,9 +375,7 @@ def strip(data: bytes, coded: Any, net: Net, cells: Cells, repeats: bool) -> Any
             r = (p << 16) // (p + (own >> 6)) if k == candidate else 0
             chances[context] = clip(p + ((r - p + 16) >> 5), 16, 65519)
         if (j + 4 * i) % 2 and not (extra and k == candidate):
-            wider, narrower = (
-                part(k + 1, clip(c + d, 0, 47)) - part(k, clip(c + d, 0, 47)) for d in (1, -1)
-            )
+            wider, narrower = (part(k + 1, clip(c + d, 0, 47)) - part(k, clip(c + d, 0, 47)) for d in (1, -1))
             offsets[raw] += divide(divide(65536 * (wider - narrower), wider + narrower) * 8, seen[raw] + 8)
             seen[raw] = min(seen[raw] + 1, 120)
         y = cells.levels[k]

@@ -37,6 +37,12 @@ class Cells:
     levels: NDArray[np.float64]
     edges: NDArray[np.float64]
 
+    @property
+    def ordered(self) -> bool:
+        """Whether they lie where they should; not so for numbers that stand for no finite value."""
+        ascending = (np.diff(self.levels) >= 0).all() and (np.diff(self.edges) >= 0).all()
+        return bool(ascending and np.isfinite(self.levels).all())
+
     def index(self, numbers: Numbers) -> NDArray[np.int32]:
         """The cell of each number."""
         if not self.bits.any():
@@ -89,7 +95,7 @@ def fineness(numbering: Numbering, deviation: float, least: int, greatest: int) 
         step = -1
     else:
         spacing = _spacing(numbering, least, greatest)
-        found, step = math.floor(math.log2(wanted / spacing)), 1
+        found, step = math.floor(math.log2(wanted) - math.log2(spacing)), 1
         if numbering.octaves is None and numbering.logarithmic:
             found = 0  # numbers that are not equally far apart: where they are sparse, each one counts
         elif not numbering.octaves:

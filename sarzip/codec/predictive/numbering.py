@@ -243,7 +243,10 @@ class Ratios:
         ratio, greatest = _unpack("<dQ", data)
         most = np.iinfo(dtype).max if dtype.kind in "iu" else -1
         # Intervals: some of one integer each, then their number grows with the logarithm.
-        few = 1 < ratio < _LARGEST_RATIO and math.log(greatest + 1) / math.log(ratio) + 1 / (ratio - 1) < _MOST_TABLE
+        few = (
+            1 < ratio < _LARGEST_RATIO
+            and math.log(greatest + 1) / math.log(ratio) + 1 / (ratio - 1) < _MOST_TABLE
+        )
         if not few or greatest > most:
             raise CorruptError("pixels have a numbering that no encoder writes")
         return cls(dtype, ratio, greatest)

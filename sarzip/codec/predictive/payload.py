@@ -1,17 +1,11 @@
-"""Bytes of a payload: numbers and blocks one after the other, and bits that are sent as they are."""
+"""Bytes of a payload: numbers and blocks one after the other."""
 
 from __future__ import annotations
 
-import numpy as np
-from numpy.typing import NDArray
-
 from sarzip.container.layout import varint
 from sarzip.errors import CorruptError
-from sarzip.native import kernel
 
 _MOST_BYTES = 10
-_put_low = kernel("pixel_put_low", "int64(const int64[::1], const uint8[::1], int64, uint8[::1])")
-_take_low = kernel("pixel_take_low", "void(int64[::1], const uint8[::1], int64, const uint8[::1])")
 
 
 def block(data: bytes) -> bytes:
@@ -67,19 +61,3 @@ class Reading:
     def rest(self) -> bytes:
         """All that is left."""
         return self.take(len(self._payload) - self._at)
-
-
-def pack_low(values: NDArray[np.int64], bits: NDArray[np.uint8]) -> bytes:
-    """The low `bits` bits (at most 56) of each value, the lowest first."""
-    size = (int(bits.sum(dtype=np.int64)) + 7) // 8
-    out = np.zeros(size, np.uint8)
-    _put_low(values, bits, values.size, out)
-    return out.tobytes()
-
-
-def add_low(values: NDArray[np.int64], bits: NDArray[np.uint8], data: bytes) -> None:
-    """Adds to each value its low bits. CorruptError where `data` is not as long as they are."""
-    size = int(bits.sum(dtype=np.int64))
-    if len(data) != (size + 7) // 8 or (size % 8 and data[-1] >> size % 8):
-        raise CorruptError("the low bits of pixels have a wrong size")
-    _take_low(values, bits, values.size, np.frombuffer(data, np.uint8))

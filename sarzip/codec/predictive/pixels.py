@@ -14,13 +14,14 @@ import zstandard
 from numpy.typing import NDArray
 
 from sarzip.codec.base import Worst
+from sarzip.codec.predictive import low_bits
 from sarzip.codec.predictive import numbering as numberings
 from sarzip.codec.predictive.cells import MOST_CELLS, build, build_count, fineness
 from sarzip.codec.predictive.contexts import STRIP_ROWS
 from sarzip.codec.predictive.fit import STATISTICS, TAPS, Fit, fit
 from sarzip.codec.predictive.network import PixelNetwork
 from sarzip.codec.predictive.numbering import Every, Numbering, Table, ordinals, signal
-from sarzip.codec.predictive.payload import Reading, add_low, block, number, pack_low
+from sarzip.codec.predictive.payload import Reading, block, number
 from sarzip.codec.predictive.strips import StripCoder
 from sarzip.codec.signal.bounds import Bound
 from sarzip.codec.signal.radiometry import DOMAINS, Radiometry
@@ -34,6 +35,7 @@ _MOST_BITS = 56
 _SPREAD = 4.0  # between the fifth and the 95th percentile: where ratios count
 _TRIED_ROWS = 64
 _MODEL_LIMIT = 1 << 15
+_LARGEST = 1e30  # of the signal: sums of it stay finite, in float32, too
 _WIDEST, _FARTHEST = 1 << 61, (1 << 63) - (1 << 57)  # of numbers: sums of them stay within 64 bits
 _FIT = struct.Struct(f"<f{TAPS}h{STATISTICS}b")
 
@@ -91,7 +93,7 @@ def encode(
     logarithmic = _logarithmic(samples[measured], promise.radiometry)
     inside = measured & _ordinary(samples, logarithmic, bound)
     values = samples[inside]
-    if not values.size:
+    if not values.size or (values.dtype == np.uint64 and values.max() > np.iinfo(np.int64).max):
         return None
     worst = Worst(0.0, 0, 0)
     if bound is None:
@@ -113,27 +115,29 @@ def encode(
     reals = np.zeros(samples.shape)
     reals[inside] = signal(found, found.reals(numbers))
     coded = inside.view(np.uint8)
-    with np.errstate(over="ignore"):
-        model = fit(reals, coded)
-    if not np.isfinite(model.deviation):
+    if float(np.abs(reals).max()) > _LARGEST:
         return None
+    model = fit(reals, coded)
     fine = fineness(found, model.deviation, least, greatest)
     cells = build(found, fine, least, greatest)
-    if int(cells.bits.max()) > _MOST_BITS:
+    if int(cells.bits.max()) > _MOST_BITS or not cells.ordered:
         return None
     index = np.full(samples.shape, -1, np.int32)
     index[inside] = within = cells.index(numbers)
     origin = int(np.partition(within, within.size // 2)[within.size // 2])
     model = model.with_step(cells.width(origin))
     coder = _coder(StripCoder(network, model, cells.tables(model.unit, origin), False), index)
+    plane = np.zeros(samples.shape, np.int64)
+    plane[inside] = numbers
+    again = low_bits.repeated(plane, index, cells)
     parts = (
         _pack_cut(_cut(samples, inside)),
         block(numberings.pack(found)),
         number(least) + number(greatest - least) + struct.pack("<h", fine),
         _FIT.pack(model.unit, *model.coefficients, *model.statistics),
-        number(origin) + bytes([coder.repeats]),
+        number(origin) + bytes([coder.repeats + 2 * again]),
         *map(block, coder.encode(index)),
-        pack_low(numbers - cells.first[within], cells.bits[within]) if cells.bits.any() else b"",
+        low_bits.encode(plane, index, cells, again),
     )
     return CodedPixels(b"".join(parts), worst)
 
@@ -149,7 +153,7 @@ def decode(
     (fine,) = struct.unpack("<h", reading.take(2))
     unit, *rest = _FIT.unpack(reading.take(_FIT.size))
     origin, repeats = reading.number(), reading.take(1)[0]
-    if not 0 <= span < _WIDEST or not -_FARTHEST <= least <= _FARTHEST - span or repeats > 1:
+    if not 0 <= span < _WIDEST or not -_FARTHEST <= least <= _FARTHEST - span or repeats > 3:
         raise CorruptError("pixels have parameters that no encoder writes")
     if not numberings.reaches(found, least, least + span):
         raise CorruptError("pixels have numbers beyond those of their type")
@@ -158,18 +162,15 @@ def decode(
     if not 0 < unit < np.inf:
         raise CorruptError("pixels have a unit that no encoder writes")
     cells = build(found, fine, least, least + span)
-    levels_known = np.isfinite(cells.levels).all() and not np.isnan(cells.edges).any()
-    if not 0 <= origin < cells.levels.size or not levels_known or int(cells.bits.max()) > _MOST_BITS:
+    if not 0 <= origin < cells.levels.size or not cells.ordered or int(cells.bits.max()) > _MOST_BITS:
         raise CorruptError("pixels have cells that no encoder writes")
     model = Fit(unit, np.array(rest[:TAPS], np.int32), np.array(rest[TAPS:], np.int32))
-    coder = StripCoder(network, model, cells.tables(unit, origin), bool(repeats))
+    coder = StripCoder(network, model, cells.tables(unit, origin), bool(repeats & 1))
     inside = cut.classes == 0
     index = np.where(inside, 0, -1).astype(np.int32)
     for top in range(0, shape[0], STRIP_ROWS):
         coder.decode(reading.block(), index[top : top + STRIP_ROWS])
-    within = index[inside]
-    numbers = cells.first[within]
-    add_low(numbers, cells.bits[within], reading.rest())
+    numbers = low_bits.decode(reading, index, cells, bool(repeats & 2))[inside]
     bits = np.empty(shape, f"u{dtype.itemsize}")
     bits[inside] = found.samples(np.clip(numbers, least, least + span)).view(bits.dtype)
     for place, pattern in enumerate(cut.patterns, start=1):
