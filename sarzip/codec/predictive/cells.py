@@ -89,7 +89,7 @@ def fineness(numbering: Numbering, deviation: float, least: int, greatest: int) 
         step = -1
     else:
         spacing = _spacing(numbering, least, greatest)
-        found, step = math.floor(math.log2(wanted / spacing)), 1
+        found, step = math.floor(math.log2(min(wanted / spacing, 2.0**1000))), 1
         if not numbering.octaves:
             found = max(found, 0)
     while build_count(numbering, found, least, greatest) > MOST_CELLS:

@@ -35,6 +35,7 @@ _SPREAD = 4.0  # between the fifth and the 95th percentile: where ratios count
 _TRIED_ROWS = 64
 _MODEL_LIMIT = 1 << 15
 _WIDEST, _FARTHEST = 1 << 61, (1 << 63) - (1 << 57)  # of numbers: sums of them stay within 64 bits
+_MOST_SIGNAL = 1e30  # what a group is told of itself is float32
 _FIT = struct.Struct(f"<f{TAPS}h{STATISTICS}b")
 
 
@@ -112,6 +113,8 @@ def encode(
         return None
     reals = np.zeros(samples.shape)
     reals[inside] = signal(found, found.reals(numbers))
+    if np.abs(reals).max() > _MOST_SIGNAL:
+        return None
     coded = inside.view(np.uint8)
     model = fit(reals, coded)
     fine = fineness(found, model.deviation, least, greatest)
