@@ -171,6 +171,8 @@ def test_name_that_is_not_utf8(scene: Path) -> None:
     ("name", "said"),
     [
         ("https://localhost:1/a.tif", r"cannot be fetched \(CURL error.*check the address and the network"),
+        ("/vsizip/missing.zip/a.tif", "nothing is there; check the name of the archive"),
+        ("NETCDF:missing.nc:x", "no such file"),
         ("/vsicurl/https://localhost:1/a.tif", "cannot be fetched"),
         ("s3://bucket/a.tif", r"without credentials \(.*AWS_NO_SIGN_REQUEST"),
     ],

@@ -28,6 +28,8 @@ def test_sources_by_url(lapped_model, write_raster, tmp_path):
         read(tmp_path / "remote.tif"), part_of(packed, lapped_model, window=(7, 9, 200, 100))
     )
     assert sarzip.inspect("memory://store/a.sarz").width == 520
+    with pytest.raises(InputError, match=r"cannot be reached .*check the address and the network"):
+        sarzip.inspect("http://127.0.0.1:9/a.sarz")
     with pytest.raises(InputError, match="nothing is there"):
         sarzip.inspect("memory://store/missing.sarz")
     with pytest.raises(InputError, match="nonsense"):

@@ -25,6 +25,7 @@ from sarzip.system import buffers
 
 _ROWS = 1024
 _CREDENTIALS = ("AWS_", "InvalidAccessKey", "AccessDenied", "403", "401", "GS_", "AZURE_")
+_NETWORK = tuple(f"/vsi{kind}" for kind in ("curl", "s3", "gs", "az", "adls", "oss", "swift", "webhdfs"))
 _LEAST_CACHE = 16 << 20
 
 
@@ -195,9 +196,12 @@ def _cannot_open(name: str, error: Exception) -> str:
         return f"{name}: the file name is not UTF-8, which GDAL needs; rename the file"
     path = Path(name)
     cause = cause_of(error)
-    remote = "://" in name or name.startswith("/vsi")
-    if not remote and ":" not in name and not path.exists():
+    remote = "://" in name or name.startswith(_NETWORK)
+    virtual = name.startswith("/vsi")
+    if not (remote or virtual or ":" in name or path.exists()) or "No such file or directory" in cause:
         return f"{name}: no such file; check the path"
+    if virtual and not remote and "does not exist" in cause:
+        return f"{name}: nothing is there; check the name of the archive and of the file in it"
     if path.is_dir():
         return (
             f"{name}: a folder, not a raster in a format GDAL knows; name a file in it, or end the output's "

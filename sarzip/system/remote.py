@@ -33,7 +33,13 @@ def open_url(url: str) -> Iterator[BinaryIO]:
         try:
             system, path = fsspec.core.url_to_fs(url, **_system_options(url))
             file = stack.enter_context(system.open(path, "rb", **_file_options(url)))
-        except FileNotFoundError:
+        except FileNotFoundError as error:
+            # fsspec calls a server that does not answer a file that is not there.
+            cause = error.__cause__
+            if isinstance(cause, OSError):
+                raise InputError(
+                    f"{url}: cannot be reached ({cause.strerror or cause}); check the address and the network"
+                ) from error
             raise InputError(f"{url}: nothing is there; check the address") from None
         except ImportError as error:
             raise InputError(f"{url}: this kind of URL needs another package ({error})") from error
