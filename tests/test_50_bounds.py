@@ -8,19 +8,24 @@ import rasterio
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from support.damage import read_raster
+from support.levels import assert_same_on_every_level
 from support.scenes import speckled
 
 import sarzip
 from sarzip.codec.base import Quality
-from sarzip.codec.predictive import residual
+from sarzip.codec.predictive import pixels, residual
 from sarzip.codec.predictive.pixels import Promise
+from sarzip.codec.predictive.tuning import tuned
 from sarzip.codec.signal.bounds import Bound
 from sarzip.codec.signal.radiometry import Radiometry
-from sarzip.container import Reader
+from sarzip.container import Reader, SetHeader
 from sarzip.errors import CorruptError, UsageError
 from sarzip.pipeline.bounds import bound_of
 from sarzip.pipeline.coders import load_coders
+from sarzip.pipeline.own_weights import network_of
+from sarzip.pipeline.plan import load_pixel_network
 from sarzip.pipeline.signal_group import SignalGroups
+from sarzip.usecases.sample import SampleOptions, sample
 
 DTYPES = ("uint8", "uint16", "int16", "int32", "float16", "float32", "float64")
 
@@ -194,3 +199,40 @@ def test_phase_is_kept_within_its_own_bound_where_that_is_allowed(write_raster, 
 
 def test_quality_of_a_set():
     assert Quality().exact and not Quality(bound=Bound(1)).exact and not Quality(2.0).exact
+
+
+def test_large_scenes_get_weights_of_their_own(tmp_path):
+    """Eight bits of amplitude, unlike what the network was trained on; effort fast does without."""
+    scene = tmp_path / "scene.tif"
+    sample(scene, SampleOptions(size=1500, seed=3))
+    with rasterio.open(scene) as dataset:
+        values = np.clip(dataset.read(1) // 3, 0, 255).astype(np.uint8)
+        profile = dataset.profile | {"dtype": "uint8", "nodata": None}
+    with rasterio.open(scene, "w", **profile) as dataset:
+        dataset.write(values, 1)
+    sizes = {}
+    for effort in ("fast", "best"):
+        path = tmp_path / f"{effort}.sarz"
+        sizes[effort] = sarzip.compress(scene, path, options(lossless=True, effort=effort)).output_bytes
+        sarzip.decompress(path, tmp_path / "b.tif", sarzip.DecompressOptions("cpu", 2, True))
+        assert np.array_equal(read_raster(tmp_path / "b.tif")[0], values)
+    assert sizes["best"] < sizes["fast"]
+    with (tmp_path / "best.sarz").open("rb") as file:
+        header = Reader(file).header
+    assert set(header.sets[0].extra) == {"w"}
+    broken = SetHeader((0,), 0, 0.0, {"w": "AAAA"})
+    with pytest.raises(CorruptError, match="weights"):
+        network_of(broken, load_pixel_network()[1])
+
+
+def test_tuning_is_the_same_on_every_level():
+    rng = np.random.default_rng(0)
+    network, promise = load_pixel_network()[1], Promise(Radiometry("amplitude"))
+    samples = [rng.poisson(rng.gamma(2, 9, (200, 200))).astype(np.uint8) for _ in range(2)]
+
+    def compute():
+        pieces = [pixels.prepare(each, np.ones(each.shape, bool), promise) for each in samples]
+        return [np.frombuffer(tuned(network, pieces, 1 << 24), np.uint8)]
+
+    assert_same_on_every_level(compute)
+    assert compute()[0].size

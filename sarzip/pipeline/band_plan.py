@@ -47,9 +47,9 @@ _MOST_SPECIALS = 12  # of the 15 classes that a class map can hold
 class PlanOptions:
     """What the user decides. domain: of bands of backscatter, 'auto' or one of DOMAINS. others: of OTHERS.
     band_kinds: texts like '3=phase', see kinds.parse_band_kinds. lossless: every band bit for bit. bound: of
-    bands of backscatter. base_steps: in dB, of the signal below a residual that keeps it. exact: 0-based
-    bands to keep, with the reason. fills: of bands, values that are no measurements. group: side of a group
-    in pixels.
+    bands of backscatter. tune: whether pixels of large bands get weights of their own. base_steps: in dB, of
+    the signal below a residual that keeps it. exact: 0-based bands to keep, with the reason. fills: of
+    bands, values that are no measurements. group: side of a group in pixels.
     """
 
     domain: str = "auto"
@@ -57,6 +57,7 @@ class PlanOptions:
     band_kinds: tuple[str, ...] = ()
     lossless: bool = False
     bound: Bound | None = None
+    tune: bool = True
     base_steps: tuple[float, ...] = BASE_STEPS
     exact: Mapping[int, str] = field(default_factory=dict)
     fills: Mapping[int, tuple[float | int, ...]] = field(default_factory=dict)

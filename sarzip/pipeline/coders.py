@@ -18,6 +18,7 @@ from sarzip.pipeline.bounds import bound_of
 from sarzip.pipeline.decode import Decoder, Hooks, RegionGroups
 from sarzip.pipeline.group import GroupCoder
 from sarzip.pipeline.models import PIXEL_MODEL, ModelStore
+from sarzip.pipeline.own_weights import network_of
 from sarzip.pipeline.sample_group import SampleGroups
 from sarzip.pipeline.selection import Region, whole_scene
 from sarzip.pipeline.signal_group import SignalGroups
@@ -75,7 +76,7 @@ def load_coders(
         if isinstance(model, PixelNetwork):
             pixels = [PixelBand(band.dtype) for band in transforms.values()]
             found[number] = SampleGroups(
-                PredictiveCodec(model, pixels, bound), Quality(bound=bound), transforms
+                PredictiveCodec(network_of(each, model), pixels, bound), Quality(bound=bound), transforms
             )
             continue
         codec = _fitting(model, len(each.bands), positions)

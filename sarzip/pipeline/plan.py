@@ -25,6 +25,7 @@ from sarzip.pipeline.bounds import Achieved, bound_to_header
 from sarzip.pipeline.doubt import Watch
 from sarzip.pipeline.group import GroupCoder
 from sarzip.pipeline.models import PIXEL_MODEL, ModelStore
+from sarzip.pipeline.own_weights import own_weights, to_header
 from sarzip.pipeline.pairing import Grouping, profile
 from sarzip.pipeline.sample_group import SampleGroups
 from sarzip.pipeline.signal_group import SignalGroups
@@ -143,9 +144,13 @@ def plan_scene(
         model, network = load_pixel_network()
         for number, band in enumerate(bands):
             if band.by_pixels:
-                codec = PredictiveCodec(network, [band.pixels], band.bound)
+                given = (source, number, band.pixels, band.bound, network)
+                weights = own_weights(*given) if options.tune else b""
+                own = network.tuned(weights) if weights else network
+                codec = PredictiveCodec(own, [band.pixels], band.bound)
                 sets.append(SetPlan((number,), codec, Quality(bound=band.bound)))
-                headers.append(SetHeader((number,), len(models), 0.0, bound_to_header(band.bound)))
+                extra = {**bound_to_header(band.bound), **to_header(weights)}
+                headers.append(SetHeader((number,), len(models), 0.0, extra))
         models.append(model)
     changed = [number for number, band in enumerate(bands) if band.lossy or band.bound]
     header = Header(

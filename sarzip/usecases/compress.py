@@ -74,7 +74,14 @@ class CompressOptions:
                 )
             steps = (quality_to_step(self.fidelity.value),)
         return PlanOptions(
-            self.domain, self.others, self.band_kinds, self.lossless, bound, steps, group=self.group
+            self.domain,
+            self.others,
+            self.band_kinds,
+            self.lossless,
+            bound,
+            self.effort == "best",
+            steps,
+            group=self.group,
         )
 
     @property

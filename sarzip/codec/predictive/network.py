@@ -6,11 +6,13 @@ of the group enter through the biases of the first layer, so that they cost noth
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
+import zstandard
 from numpy.typing import NDArray
 
 from sarzip.codec.predictive.distributions import (
@@ -21,7 +23,7 @@ from sarzip.codec.predictive.distributions import (
     integer_tables,
 )
 from sarzip.codec.predictive.fit import STATISTIC, STATISTICS, UNITS
-from sarzip.errors import ModelError
+from sarzip.errors import CorruptError, ModelError
 
 INPUTS = 24
 HIDDEN = 32
@@ -33,6 +35,7 @@ _HALF = _WEIGHT // 2  # sums are divided by flooring
 _OUTPUT_SCALES = np.array([128.0, 8.0, 1.0])
 _PER_STATISTIC = _WEIGHT * UNITS // STATISTIC
 _LAYERS = ((INPUTS, HIDDEN), (HIDDEN, HIDDEN), (HIDDEN, OUTPUTS + 1))
+_TUNED = ("weights", "biases", "statistics")
 _TABLE_SIZE = SHAPES * (TABLE_STEPS + 1 + INVERSE_STEPS + 1) + 2 * SCALES
 Layer = tuple[NDArray[np.float64], NDArray[np.float64]]
 
@@ -65,6 +68,39 @@ class PixelNetwork:
             arrays[name] = array
         return cls(**arrays)
 
+    @functools.cached_property
+    def layers(self) -> list[Layer]:
+        """Of the float network that this is the integer form of."""
+        return float_layers(vars(self))
+
+    def difference(self, layers: Sequence[Layer]) -> bytes:
+        """What `tuned` needs to come to these layers."""
+        other = integer_arrays(layers)
+        steps = [np.asarray(other[name], np.int64) - getattr(self, name) for name in _TUNED]
+        flat = np.concatenate([each.ravel() for each in steps])
+        planes = np.clip(flat, -32768, 32767).astype("<i2").view(np.uint8).reshape(-1, 2).T
+        return zstandard.ZstdCompressor(level=19).compress(np.ascontiguousarray(planes).tobytes())
+
+    def tuned(self, difference: bytes) -> PixelNetwork:
+        """With weights of a scene's own. Raises CorruptError."""
+        arrays = [getattr(self, name) for name in _TUNED]
+        size = 2 * sum(each.size for each in arrays)
+        try:
+            if zstandard.frame_content_size(difference) != size:
+                raise CorruptError("weights of a set have a wrong size")
+            open_frame = zstandard.ZstdDecompressor().decompress
+            raw = open_frame(difference, max_output_size=size, allow_extra_data=False)
+        except zstandard.ZstdError as error:
+            raise CorruptError(f"weights of a set do not decompress ({error})") from None
+        flat = np.ascontiguousarray(np.frombuffer(raw, np.uint8).reshape(2, -1).T).view("<i2").ravel()
+        changed, at = {}, 0
+        for name, array in zip(_TUNED, arrays, strict=True):
+            step = flat[at : at + array.size].reshape(array.shape)
+            with np.errstate(over="ignore"):
+                changed[name] = array + step.astype(array.dtype)
+            at += array.size
+        return replace(self, **changed)
+
     def biases_for(self, statistics: NDArray[np.int32]) -> NDArray[np.int32]:
         """Biases with the statistics of a group in them."""
         biases = self.biases.copy()
@@ -74,6 +110,11 @@ class PixelNetwork:
 
 def integer_network(layers: Sequence[Layer], shapes: NDArray[np.float64]) -> dict[str, NDArray[Any]]:
     """The tensors of a model's file, from layers (weight, bias) of the float network and distributions."""
+    return {**integer_arrays(layers), "tables": integer_tables(shapes)}
+
+
+def integer_arrays(layers: Sequence[Layer]) -> dict[str, NDArray[Any]]:
+    """Weights, biases and statistics of a PixelNetwork."""
     (w1, b1), (w2, b2), (w3, b3) = layers
     spare = np.zeros((1, HIDDEN))
     w3 = np.concatenate([w3 * _OUTPUT_SCALES[:, None] / UNITS, spare])
@@ -85,7 +126,6 @@ def integer_network(layers: Sequence[Layer], shapes: NDArray[np.float64]) -> dic
         "weights": np.clip(packed, -32768, 32767).astype(np.int16),
         "biases": np.concatenate(biases).astype(np.int32),
         "statistics": np.rint(w1[:, INPUTS:] * _PER_STATISTIC).astype(np.int32),
-        "tables": integer_tables(shapes),
     }
 
 

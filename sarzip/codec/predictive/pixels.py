@@ -16,11 +16,11 @@ from numpy.typing import NDArray
 from sarzip.codec.base import Worst
 from sarzip.codec.predictive import low_bits
 from sarzip.codec.predictive import numbering as numberings
-from sarzip.codec.predictive.cells import MOST_CELLS, build, build_count, fineness
+from sarzip.codec.predictive.cells import MOST_CELLS, Cells, build, build_count, fineness
 from sarzip.codec.predictive.contexts import STRIP_ROWS
 from sarzip.codec.predictive.fit import STATISTICS, TAPS, Fit, fit
 from sarzip.codec.predictive.network import PixelNetwork
-from sarzip.codec.predictive.numbering import Every, Numbering, Table, ordinals, signal
+from sarzip.codec.predictive.numbering import Every, Numbering, Numbers, Table, ordinals, signal
 from sarzip.codec.predictive.payload import Reading, block, number
 from sarzip.codec.predictive.strips import StripCoder
 from sarzip.codec.signal.bounds import Bound
@@ -82,13 +82,25 @@ class CodedPixels(NamedTuple):
     worst: Worst = Worst(0.0, 0, 0)
 
 
-def encode(
-    samples: NDArray[Any], measured: NDArray[np.bool_], promise: Promise, network: PixelNetwork
-) -> CodedPixels | None:
-    """Samples (rows, columns) to a payload; None where nothing is left for the network.
-
-    measured: where the promise counts; all other samples come back bit for bit.
+@dataclass(frozen=True)
+class Numbered:
+    """Samples as the network sees them. inside: which it codes; numbers: of those, in raster order; index:
+    cell of each pixel, -1 outside; origin: the cell whose level is 0.
     """
+
+    inside: NDArray[np.bool_]
+    numbering: Numbering
+    numbers: Numbers
+    fine: int
+    cells: Cells
+    index: NDArray[np.int32]
+    origin: int
+    fit: Fit
+    worst: Worst
+
+
+def prepare(samples: NDArray[Any], measured: NDArray[np.bool_], promise: Promise) -> Numbered | None:
+    """Decide what is lost, and what the network sees; None where nothing is left for it."""
     bound = promise.bound
     logarithmic = _logarithmic(samples[measured], promise.radiometry)
     inside = measured & _ordinary(samples, logarithmic, bound)
@@ -114,10 +126,9 @@ def encode(
         return None
     reals = np.zeros(samples.shape)
     reals[inside] = signal(found, found.reals(numbers))
-    coded = inside.view(np.uint8)
     if float(np.abs(reals).max()) > _LARGEST:
         return None
-    model = fit(reals, coded)
+    model = fit(reals, inside.view(np.uint8))
     fine = fineness(found, model.deviation, least, greatest)
     cells = build(found, fine, least, greatest)
     if int(cells.bits.max()) > _MOST_BITS or not cells.ordered:
@@ -126,20 +137,35 @@ def encode(
     index[inside] = within = cells.index(numbers)
     origin = int(np.partition(within, within.size // 2)[within.size // 2])
     model = model.with_step(cells.width(origin))
-    coder = _coder(StripCoder(network, model, cells.tables(model.unit, origin), False), index)
+    return Numbered(inside, found, numbers, fine, cells, index, origin, model, worst)
+
+
+def encode(
+    samples: NDArray[Any], measured: NDArray[np.bool_], promise: Promise, network: PixelNetwork
+) -> CodedPixels | None:
+    """Samples (rows, columns) to a payload; None where nothing is left for the network.
+
+    measured: where the promise counts; all other samples come back bit for bit.
+    """
+    ready = prepare(samples, measured, promise)
+    if ready is None:
+        return None
+    numbers, cells, index, model = ready.numbers, ready.cells, ready.index, ready.fit
+    coder = _coder(StripCoder(network, model, cells.tables(model.unit, ready.origin), False), index)
     plane = np.zeros(samples.shape, np.int64)
-    plane[inside] = numbers
+    plane[ready.inside] = numbers
     again = low_bits.repeated(plane, index, cells)
+    least, greatest = int(numbers.min()), int(numbers.max())
     parts = (
-        _pack_cut(_cut(samples, inside)),
-        block(numberings.pack(found)),
-        number(least) + number(greatest - least) + struct.pack("<h", fine),
+        _pack_cut(_cut(samples, ready.inside)),
+        block(numberings.pack(ready.numbering)),
+        number(least) + number(greatest - least) + struct.pack("<h", ready.fine),
         _FIT.pack(model.unit, *model.coefficients, *model.statistics),
-        number(origin) + bytes([coder.repeats + 2 * again]),
+        number(ready.origin) + bytes([coder.repeats + 2 * again]),
         *map(block, coder.encode(index)),
         low_bits.encode(plane, index, cells, again),
     )
-    return CodedPixels(b"".join(parts), worst)
+    return CodedPixels(b"".join(parts), ready.worst)
 
 
 def decode(
