@@ -80,6 +80,9 @@ def test_a_bound_holds_in_the_decompressed_file(dtype, promise, has_base, write_
         assert errors.max() == kept.achieved <= bound.size == kept.asked
         assert errors[kept.row, kept.column] == kept.achieved
         assert kept.unit == ("db" if decibels else "value")
+    with rasterio.open(tmp_path / "b.tif") as dataset:
+        assert dataset.tags(2, "SARZIP") == {"MAX_ERROR_DB" if decibels else "MAX_ERROR": f"{bound.size:g}"}
+    assert not sarzip.compare(tmp_path / "scene.tif", tmp_path / "b.tif").structure
     told = sarzip.inspect(path)
     assert all(band.treatment.startswith("within") for band in told.bands)
     assert [row["band"] for row in told.summary["achieved"]] == [1, 2]

@@ -50,6 +50,8 @@ IDENTITY = (1.0, 0.0, 0.0, 0.0, 1.0, 0.0)
 MAX_GCPS = 1 << 20
 _GRAY = 1
 _MOST_COLOUR = 255
+OWN_TAGS = "SARZIP"
+"""The namespace of what sarzip says of bands in the files that it decompresses."""
 STATISTICS = "STATISTICS_"
 """How the keys of tags begin that tell of the pixels (GDAL)."""
 
@@ -151,6 +153,24 @@ def drop_statistics(stored: Mapping[str, Any], bands: Collection[int]) -> dict[s
         else:
             out.pop(key, None)
     return out
+
+
+def with_band_tags(
+    stored: Mapping[str, Any], namespace: str, told: Mapping[int, Mapping[str, str]]
+) -> dict[str, Any]:
+    """The compact dict with more tags in a namespace of some bands (0-based); one that breaks the rules stays
+    as it is.
+    """
+    if not told:
+        return dict(stored)
+    try:
+        tags = [dict(each) for each in stored.get("b", [])]
+        tags += [{} for _ in range(max(told) + 1 - len(tags))]
+        for band, pairs in told.items():
+            tags[band][namespace] = {**tags[band].get(namespace, {}), **pairs}
+    except (AttributeError, TypeError, ValueError):
+        return dict(stored)
+    return {**stored, "b": tags}
 
 
 def _not_statistics(spaces: Namespaces) -> Namespaces:

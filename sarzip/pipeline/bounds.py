@@ -9,7 +9,7 @@ from typing import Any
 
 from sarzip.codec.base import Worst
 from sarzip.codec.signal.bounds import Bound
-from sarzip.container import SetHeader
+from sarzip.container import Header, SetHeader
 from sarzip.errors import CorruptError, UsageError
 
 _KEY = "bound"
@@ -58,6 +58,16 @@ class Achieved:
 def bound_to_header(bound: Bound | None) -> dict[str, Any]:
     """What `extra` of a set says of it."""
     return {} if bound is None else {_KEY: {_NAMES[bound.decibels]: bound.size}}
+
+
+def bound_tags(header: Header) -> dict[int, dict[str, str]]:
+    """What decompressed files say of bands (0-based) within a bound."""
+    told = {}
+    for each in header.sets:
+        if (bound := bound_of(each)) is not None:
+            name = "MAX_ERROR_DB" if bound.decibels else "MAX_ERROR"
+            told |= {band: {name: f"{bound.size:g}"} for band in each.bands}
+    return told
 
 
 def bound_of(header: SetHeader) -> Bound | None:

@@ -10,6 +10,7 @@ from sarzip.container import Header
 from sarzip.container import georeference as tags
 from sarzip.errors import UsageError
 from sarzip.grid import Window
+from sarzip.pipeline.bounds import bound_tags
 
 # A corner that lies on the edge of a pixel but for rounding must not take in the pixel beyond.
 _TOLERANCE = 1e-6
@@ -82,6 +83,7 @@ class Region:
         """The raster's metadata (see container.georeference) for this part."""
         lossy = [band for each in header.sets if not each.lossless for band in each.bands]
         stored = tags.drop_statistics(header.raster, lossy)  # files of format 1.1 have them
+        stored = tags.with_band_tags(stored, tags.OWN_TAGS, bound_tags(header))
         if self == whole_scene(header):
             return stored
         from sarzip.raster.crop import Part, crop_metadata

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import numpy as np
 
-from sarzip.container.georeference import STATISTICS, Gcps, Metadata, Namespaces, decode
+from sarzip.container.georeference import OWN_TAGS, STATISTICS, Gcps, Metadata, Namespaces, decode
 from sarzip.grid import Window
 from sarzip.raster.metadata import known_crs
 from sarzip.raster.source import RasterSource
@@ -102,7 +102,7 @@ def _points(gcps: Gcps | None) -> str:
 
 
 def _tag_differences(what: str, a: Namespaces, b: Namespaces) -> Iterator[str]:
-    for space in sorted({*a, *b}):
+    for space in sorted({*a, *b} - {OWN_TAGS}):
         left, right = a.get(space, {}), b.get(space, {})
         for key in sorted({*left, *right}):
             if key not in right and key.startswith(STATISTICS):
