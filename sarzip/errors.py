@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+NO_MEMORY = "there is not enough memory; use fewer threads, or make room"
+"""What a MemoryError means to whoever runs a command."""
+
 
 class SarzipError(Exception):
     """Root of every error sarzip raises on purpose: one line with the file, the cause and the remedy."""

@@ -25,7 +25,7 @@ from sarzip.batch import job as batch
 from sarzip.batch.job import BatchOptions, Job, Leftovers, Tally
 from sarzip.batch.resume import why_not_done
 from sarzip.batch.run import plan_jobs, run_batch
-from sarzip.errors import InputError, OutputError, UsageError
+from sarzip.errors import NO_MEMORY, InputError, OutputError, UsageError
 from sarzip.pipeline.decode import Decoder
 from sarzip.pipeline.quality import Fidelity
 from sarzip.system.parts import part_path
@@ -79,12 +79,17 @@ def test_one_bad_scene_does_not_stop_the_others(scenes, tmp_path):
 
 
 def test_an_unexpected_error_is_an_outcome(scenes, monkeypatch):
-    def broken(*arguments: object) -> None:
-        raise MemoryError("no\nmemory")
+    for error, said in (
+        (ArithmeticError("no\nsense"), "unexpected ArithmeticError: no sense"),
+        (MemoryError("no memory"), NO_MEMORY),
+    ):
 
-    monkeypatch.setattr(batch, "compress", broken)
-    outcome = batch.run_job(scenes.jobs[0], scenes.options, False)
-    assert outcome.exit_code == 1 and outcome.error.endswith("unexpected MemoryError: no memory")
+        def broken(*arguments: object, error: Exception = error) -> None:
+            raise error
+
+        monkeypatch.setattr(batch, "compress", broken)
+        outcome = batch.run_job(scenes.jobs[0], scenes.options, False)
+        assert outcome.exit_code == 1 and outcome.error.endswith(said)
 
 
 def test_resume_skips_only_what_is_done(scenes, tmp_path, write_raster):

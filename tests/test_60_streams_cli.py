@@ -121,3 +121,21 @@ def test_no_warnings_of_libraries_on_stderr(write_raster, tmp_path):
         PYTHONWARNINGS="default",
     )
     assert (done.returncode, done.stderr) == (0, b"")
+
+
+@pytest.mark.parametrize("command", ["preview in.sarz -o x.png", "compress in.tif -o x.sarz"])
+def test_no_room_for_the_output(folder, command):
+    done = shell(folder, f"ulimit -f 1; sarzip {command} -q")
+    assert done.returncode == 1 and done.stderr.count(b"\n") == 1, done.stderr
+    assert b"unexpected" not in done.stderr and b"cannot be written" in done.stderr
+    assert not list(folder.glob("*x.*")) and not list(folder.glob(".*"))
+
+
+def test_no_memory_is_told_in_one_line(folder, monkeypatch, capfd):
+    def greedy(*arguments: object) -> None:
+        raise MemoryError("Unable to allocate 9 GB")
+
+    monkeypatch.setattr("sarzip.usecases.compare.compare", greedy)
+    assert run(["compare", str(folder / "in.tif"), str(folder / "in.sarz")]) == 1
+    message = capfd.readouterr().err
+    assert message.count("\n") == 1 and "not enough memory" in message and "unexpected" not in message

@@ -300,3 +300,10 @@ def test_groups_in_several_parts_are_of_a_newer_version():
     header = Header(8, 8, (BandHeader("uint8", "exact"),), (SetHeader((0,), None),), parts=2)
     with pytest.raises(CorruptError, match="newer sarzip"):
         load_coders(header, range(len(header.bands)))
+
+
+@pytest.mark.parametrize("text", ["[" * 100_000, '{"a":' * 100_000, "GEOGCS[", "+init=/etc/passwd", "\0"])
+def test_coordinate_systems_that_are_none(text, good, tiny_model, tmp_path, capfd):
+    header, frames = good
+    data = packed(dataclasses.replace(header, raster={"e": text}), frames)
+    assert outcome(data, tiny_model, tmp_path, capfd)[0] == 0

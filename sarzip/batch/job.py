@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import TypeVar
 
 from sarzip.batch.resume import why_not_done
-from sarzip.errors import SarzipError, UsageError
+from sarzip.errors import NO_MEMORY, SarzipError, UsageError
 from sarzip.system.machine import cores
 from sarzip.system.parts import is_part_of
 from sarzip.usecases.compress import CompressOptions, CompressReport, Progress, compress
@@ -102,6 +102,8 @@ def failure(job: Job, error: BaseException) -> Outcome:
     """The outcome of a scene that raised `error`."""
     if isinstance(error, SarzipError):
         return Outcome(job.source, job.output, FAILED, error.exit_code, str(error))
+    if isinstance(error, MemoryError):
+        return Outcome(job.source, job.output, FAILED, SarzipError.exit_code, f"{job.source}: {NO_MEMORY}")
     text = f"{job.source}: unexpected {type(error).__name__}: {' '.join(str(error).split())}"
     return Outcome(job.source, job.output, FAILED, SarzipError.exit_code, text)
 

@@ -156,9 +156,9 @@ def _work(connection: Connection, number: int, options: BatchOptions) -> None:
         raise _Stopped
 
     signal.signal(signal.SIGTERM, stop)
-    threading.Thread(target=_end_with_parent, daemon=True).start()
-    keep_memory()
     with contextlib.suppress(_Stopped, EOFError, OSError):
+        threading.Thread(target=_end_with_parent, daemon=True).start()
+        keep_memory()
         each = replace(options.each, device=_own_device(options.each, number))
         while True:
             job = connection.recv()

@@ -11,7 +11,7 @@ from types import FrameType
 
 import typer
 
-from sarzip.errors import OutputError, SarzipError, UsageError
+from sarzip.errors import NO_MEMORY, OutputError, SarzipError, UsageError
 from sarzip.system.streams import ReaderGone
 from sarzip.version import __version__
 
@@ -101,6 +101,8 @@ def run(arguments: Sequence[str]) -> int:
         return _fail("interrupted; nothing was written", _INTERRUPTED)
     except _Terminated:
         return _fail("terminated; nothing was written", _TERMINATED)
+    except MemoryError as error:
+        return _fail(f"{NO_MEMORY} ({' '.join(str(error).split())})", SarzipError.exit_code)
     except Exception as error:
         # Usage errors: some releases of typer use click's classes and others a copy of them; both say this.
         if hasattr(error, "format_message"):

@@ -103,7 +103,7 @@ def known_crs(text: str | None) -> CRS | None:
     try:
         with gdal_env():  # where GDAL keeps quiet
             return CRS.from_user_input(text)
-    except (CRSError, RasterioError):
+    except (CRSError, RasterioError, RecursionError):  # of JSON nested without end
         return None
 
 

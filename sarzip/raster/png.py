@@ -7,7 +7,6 @@ from pathlib import Path
 import numpy as np
 import rasterio
 from numpy.typing import NDArray
-from rasterio.errors import RasterioError
 
 from sarzip.errors import OutputError
 from sarzip.raster.gdal import cause_of, gdal_env, opening
@@ -26,5 +25,5 @@ def write_png(path: Path, channels: NDArray[np.uint8]) -> None:
             ) as image,
         ):
             image.write(channels)
-    except (RasterioError, OSError, ValueError) as error:
+    except Exception as error:  # when the disk is full GDAL's own come through, which rasterio keeps private
         raise OutputError(f"{path}: cannot be written ({cause_of(error)})") from error
