@@ -62,7 +62,7 @@ def bound_to_header(bound: Bound | None) -> dict[str, Any]:
 
 def bound_tags(header: Header) -> dict[int, dict[str, str]]:
     """What decompressed files say of bands (0-based) within a bound."""
-    told = {}
+    told: dict[int, dict[str, str]] = {}
     for each in header.sets:
         if (bound := bound_of(each)) is not None:
             name = "MAX_ERROR_DB" if bound.decibels else "MAX_ERROR"
