@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import os
+import subprocess
+import sys
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -13,14 +16,27 @@ from support.levels import assert_same_on_every_level
 from support.scenes import speckled
 
 import sarzip
+from sarzip.native import levels
 
 REDUCED = sarzip.Selection(scale=4)
 WAYS: dict[str, tuple[str, int, dict[str, Any]]] = {
     "amplitude": ("uint16", 1, {"domain": "amplitude"}),
     "fast": ("uint16", 1, {"domain": "amplitude", "effort": "fast"}),
     "two bands of power": ("float32", 2, {"domain": "power"}),
+    "lossless": ("uint16", 2, {"lossless": True}),
+    "within a bound": ("float32", 1, {"domain": "power", "max_error_db": 0.4}),
+    "a residual": ("uint16", 1, {"domain": "amplitude", "max_error_db": 3.0}),
     "at an error": ("float32", 1, {"domain": "power", "fidelity": sarzip.Fidelity("rmse_db", 0.8)}),
 }
+
+
+OLDER = {
+    "SARZIP_CPU": "baseline",
+    "OPENBLAS_CORETYPE": "Nehalem",
+    "OMP_NUM_THREADS": "1",
+    "NPY_DISABLE_CPU_FEATURES": "X86_V3 X86_V4 AVX512_ICL AVX512_SPR",
+}
+"""What makes the kernels, BLAS and numpy work as on an older processor."""
 
 
 def _pixels(path: Path) -> np.ndarray:
@@ -47,3 +63,19 @@ def test_bytes_and_pixels_do_not_depend_on_the_processor(
         return [np.frombuffer(packed.read_bytes(), np.uint8), _pixels(back), _pixels(small)]
 
     assert_same_on_every_level(flow)
+
+
+@pytest.mark.skipif(len(levels()) < 2, reason="this processor is an older one")
+@pytest.mark.parametrize("more", [["--rmse-db", "0.8"], ["--max-error-db", "0.4"]], ids=["lossy", "bound"])
+def test_whole_processes_do_not_depend_on_it_either(
+    more: list[str], write_raster: Callable[..., Path], tmp_path: Path
+) -> None:
+    scene = write_raster(speckled(300, 430, "float32", 4)[None], nodata=0)
+    outputs = []
+    for name, changes in (("new", {}), ("old", OLDER)):
+        packed = tmp_path / f"{name}.sarz"
+        command = [sys.executable, "-W", "ignore", "-m", "sarzip", "compress", scene, "-o", packed, "--quiet"]
+        command += ["--domain", "power", *more]
+        subprocess.run(list(map(str, command)), env=os.environ | changes, check=True)
+        outputs.append(packed.read_bytes())
+    assert outputs[0] == outputs[1]

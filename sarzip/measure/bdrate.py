@@ -1,14 +1,16 @@
 """Bjøntegaard rate difference between two rate-distortion curves.
 
-ln(rate) is interpolated as a function of the distortion by a monotone piecewise cubic (PCHIP: F. N. Fritsch
-and R. E. Carlson 1980, slopes after F. N. Fritsch and J. Butland 1984), and the difference of the two curves
-is averaged over the distortions both cover. Distortion enters as 20 log10 of an RMS error, i.e. on the axis
-of a PSNR, so that a factor in the error weighs the same at every rate.
+ln(rate) is interpolated as a function of the distortion by a monotone piecewise cubic (PCHIP: F. N.
+Fritsch and R. E. Carlson 1980, slopes after F. N. Fritsch and J. Butland 1984), and the difference of the
+two curves is averaged over the distortions both cover. scipy (extra `bench`) does both. Distortion enters
+as 20 log10 of an RMS error, i.e. on the axis of a PSNR, so that a factor in the error weighs the same at
+every rate.
 """
 
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -33,8 +35,10 @@ def bd_rate(
     low, high = max(reference_x[0], x[0]), min(reference_x[-1], x[-1])
     if not high > low:
         return float("nan")
-    difference = (_integral(x, y, low, high) - _integral(reference_x, reference_y, low, high)) / (high - low)
-    return float(np.expm1(difference))
+    ours, theirs = (
+        _interpolator(*curve).integrate(low, high) for curve in ((x, y), (reference_x, reference_y))
+    )
+    return float(np.expm1((ours - theirs) / (high - low)))
 
 
 def interpolate_rate(rates: Sequence[float], rmse: Sequence[float], at_rmse: float) -> float:
@@ -43,8 +47,7 @@ def interpolate_rate(rates: Sequence[float], rmse: Sequence[float], at_rmse: flo
     at = 20 * np.log10(at_rmse)
     if not x[0] <= at <= x[-1]:
         return float("nan")
-    segment = int(np.clip(np.searchsorted(x, at, side="right") - 1, 0, len(x) - 2))
-    return float(np.exp(np.polyval(_cubics(x, y)[segment], at - x[segment])))
+    return float(np.exp(_interpolator(x, y)(at)))
 
 
 def _curve(rates: Sequence[float], rmse: Sequence[float]) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
@@ -64,47 +67,9 @@ def _curve(rates: Sequence[float], rmse: Sequence[float]) -> tuple[NDArray[np.fl
     return 20 * np.log10(error), np.log(rate)
 
 
-def _slopes(x: NDArray[np.float64], y: NDArray[np.float64]) -> NDArray[np.float64]:
-    h, secant = np.diff(x), np.diff(y) / np.diff(x)
-    if len(x) == 2:
-        return np.array([secant[0], secant[0]])
-    slopes = np.zeros_like(y)
-    left, right = secant[:-1], secant[1:]
-    monotone = left * right > 0
-    w1, w2 = 2 * h[1:] + h[:-1], h[1:] + 2 * h[:-1]
-    inner = np.zeros_like(left)
-    inner[monotone] = ((w1 + w2) / (w1 / np.where(monotone, left, 1) + w2 / np.where(monotone, right, 1)))[
-        monotone
-    ]
-    slopes[1:-1] = inner
-    slopes[0] = _end_slope(h[0], h[1], secant[0], secant[1])
-    slopes[-1] = _end_slope(h[-1], h[-2], secant[-1], secant[-2])
-    return slopes
-
-
-def _end_slope(h0: float, h1: float, s0: float, s1: float) -> float:
-    """Three-point end slope, limited to keep the shape (as in MATLAB's and SciPy's pchip)."""
-    slope = ((2 * h0 + h1) * s0 - h0 * s1) / (h0 + h1)
-    if slope * s0 <= 0:
-        return 0.0
-    if s0 * s1 <= 0 and abs(slope) > 3 * abs(s0):
-        return 3 * s0
-    return slope
-
-
-def _cubics(x: NDArray[np.float64], y: NDArray[np.float64]) -> NDArray[np.float64]:
-    """Coefficients (segments, 4), highest power first, of polynomials in x - x[i]."""
-    h, secant, d = np.diff(x), np.diff(y) / np.diff(x), _slopes(x, y)
-    c3 = (d[:-1] + d[1:] - 2 * secant) / h**2
-    c2 = (3 * secant - 2 * d[:-1] - d[1:]) / h
-    return np.stack([c3, c2, d[:-1], y[:-1]], axis=1)
-
-
-def _integral(x: NDArray[np.float64], y: NDArray[np.float64], low: float, high: float) -> float:
-    total = 0.0
-    for i, cubic in enumerate(_cubics(x, y)):
-        a, b = max(low, x[i]), min(high, x[i + 1])
-        if b > a:
-            antiderivative = np.polyint(cubic)
-            total += float(np.polyval(antiderivative, b - x[i]) - np.polyval(antiderivative, a - x[i]))
-    return total
+def _interpolator(x: NDArray[np.float64], y: NDArray[np.float64]) -> Any:
+    try:
+        from scipy.interpolate import PchipInterpolator
+    except ImportError as error:
+        raise UsageError("BD-rates need scipy: pip install 'sarzip[bench]'") from error
+    return PchipInterpolator(x, y, extrapolate=False)
