@@ -21,6 +21,7 @@ EPILOG = (
 )
 _INTERRUPTED = 130
 _TERMINATED = 143
+_TERMINATED_WORDS = "terminated; nothing was written"
 
 _COMMANDS = {
     "compress": "compress_command",
@@ -79,13 +80,22 @@ class _Terminated(BaseException):
     """SIGTERM, as an exception, so that every `finally` runs and no partial file stays."""
 
 
-def _terminate(number: int, frame: FrameType | None) -> None:
-    raise _Terminated
+class _Asked:
+    """Whether this process was asked to end: libraries that call back may turn the exception into another."""
+
+    def __init__(self) -> None:
+        self.terminated = False
+
+    def terminate(self, number: int, frame: FrameType | None) -> None:
+        """The handler of SIGTERM."""
+        self.terminated = True
+        raise _Terminated
 
 
 def run(arguments: Sequence[str]) -> int:
     """Run the command line with these arguments and return its exit code."""
-    signal.signal(signal.SIGTERM, _terminate)
+    asked = _Asked()
+    signal.signal(signal.SIGTERM, asked.terminate)
     try:
         app = _application(arguments)
         result = app(args=list(arguments) or ["--help"], prog_name="sarzip", standalone_mode=False)
@@ -95,21 +105,27 @@ def run(arguments: Sequence[str]) -> int:
         return result if isinstance(result, int) else 0
     except ReaderGone:
         return OutputError.exit_code  # as with head, which need not be told
-    except SarzipError as error:
-        return _fail(str(error), error.exit_code)
     except (KeyboardInterrupt, typer.Abort):
         return _fail("interrupted; nothing was written", _INTERRUPTED)
     except _Terminated:
-        return _fail("terminated; nothing was written", _TERMINATED)
-    except MemoryError as error:
-        return _fail(f"{NO_MEMORY} ({' '.join(str(error).split())})", SarzipError.exit_code)
+        return _fail(_TERMINATED_WORDS, _TERMINATED)
     except Exception as error:
-        # Usage errors: some releases of typer use click's classes and others a copy of them; both say this.
-        if hasattr(error, "format_message"):
-            return _fail(f"{error.format_message()} (see sarzip --help)", UsageError.exit_code)
-        if os.environ.get("SARZIP_DEBUG"):
-            raise
-        return _fail(f"unexpected {type(error).__name__}: {error} (SARZIP_DEBUG=1 shows where)", 1)
+        if asked.terminated:
+            return _fail(_TERMINATED_WORDS, _TERMINATED)
+        return _failed(error)
+
+
+def _failed(error: Exception) -> int:
+    if isinstance(error, SarzipError):
+        return _fail(str(error), error.exit_code)
+    if isinstance(error, MemoryError):
+        return _fail(f"{NO_MEMORY} ({error})", SarzipError.exit_code)
+    # Usage errors: some releases of typer use click's classes and others a copy of them; both say this.
+    if hasattr(error, "format_message"):
+        return _fail(f"{error.format_message()} (see sarzip --help)", UsageError.exit_code)
+    if os.environ.get("SARZIP_DEBUG"):
+        raise error
+    return _fail(f"unexpected {type(error).__name__}: {error} (SARZIP_DEBUG=1 shows where)", 1)
 
 
 def _fail(message: str, code: int) -> int:
