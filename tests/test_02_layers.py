@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+import re
 from collections.abc import Iterator
 from graphlib import TopologicalSorter
 from pathlib import Path
@@ -91,3 +92,18 @@ def test_modules_are_read_in_a_sitting() -> None:
         if (lines := len(path.read_text("utf-8").splitlines())) > MOST_LINES
     }
     assert not long
+
+
+def test_only_the_command_line_speaks_of_options():
+    """Messages name `parameters`; cli.render.dashed makes options of them."""
+    command = re.compile(r"(?<![\w-])--[a-z]")
+    own = ("native/build_backend.py", "bench/codecs.py", "training/loop.py")  # they run other programs
+    found = {
+        f"{path.relative_to(PACKAGE)}:{node.lineno}"
+        for path in sorted(PACKAGE.rglob("*.py"))
+        if "cli" not in path.relative_to(PACKAGE).parts and not str(path).endswith(own)
+        for node in ast.walk(ast.parse(path.read_text()))
+        if isinstance(node, ast.Constant) and isinstance(node.value, str) and command.search(node.value)
+        if not re.search(r"rio calc|with: rio|--not-masked|dask worker|--resources", node.value)
+    }
+    assert not found

@@ -92,11 +92,11 @@ def _connect(address: str) -> Any:
     try:
         import distributed
     except ImportError:
-        raise UsageError("--scheduler: needs dask.distributed; pip install 'sarzip[dask]'") from None
+        raise UsageError("`scheduler`: needs dask.distributed; pip install 'sarzip[dask]'") from None
     try:
         return distributed.Client(address, timeout=_CONNECT_SECONDS, set_as_default=False)
     except (OSError, TimeoutError, ValueError) as error:
-        raise SarzipError(f"--scheduler {address}: cannot be reached ({error})") from error
+        raise SarzipError(f"`scheduler` {address}: cannot be reached ({error})") from error
 
 
 def _resources(client: Any, device: str) -> dict[str, int] | None:
@@ -109,7 +109,7 @@ def _resources(client: Any, device: str) -> dict[str, int] | None:
         workers = client.scheduler_info()["workers"]
     if workers and not any(about.get("resources", {}).get("GPU", 0) >= 1 for about in workers.values()):
         raise UsageError(
-            f"--device {device}: no worker of the cluster offers a GPU; start some with "
+            f"`device` {device}: no worker of the cluster offers a GPU; start some with "
             "dask worker --resources GPU=1"
         )
     return dict(_GPU)

@@ -74,7 +74,7 @@ def run_job(job: Job, options: Options, resume: bool, progress: Progress | None 
                 return Outcome(job.source, job.output, SKIPPED)
             if not options.force:
                 raise UsageError(
-                    f"{job.output}: already exists, but {reason}; use --force to replace such outputs"
+                    f"{job.output}: already exists, but {reason}; use `force` to replace such outputs"
                 )
         return Outcome(job.source, job.output, OK, report=_do(job, options, progress))
     except Exception as error:  # the other scenes go on whatever happened to this one

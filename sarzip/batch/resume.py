@@ -1,4 +1,4 @@
-"""Is an output already what would be written? What `--resume` asks of every scene."""
+"""Is an output already what would be written? What `resume` asks of every scene."""
 
 from __future__ import annotations
 

@@ -115,9 +115,9 @@ def run_batch(
     or OutputError before any work; errors of single scenes are outcomes.
     """
     if options.jobs < 1:
-        raise UsageError(f"--jobs {options.jobs}: must be 1 or more")
+        raise UsageError(f"`jobs` {options.jobs}: must be 1 or more")
     if options.scheduler is not None and options.jobs > 1:
-        raise UsageError("--jobs and --scheduler exclude each other: the cluster has its own workers")
+        raise UsageError("`jobs` and `scheduler` exclude each other: the cluster has its own workers")
     _create_folders(jobs)
     if options.scheduler is not None:
         from sarzip.batch.cluster import run_on_cluster

@@ -54,7 +54,7 @@ def _noun(jobs: Sequence[Job | Outcome]) -> str:
 def _show(outcome: Outcome, as_json: bool, quiet: bool) -> None:
     if outcome.error is not None:
         # Errors are told even to those who want nothing else, in one line each.
-        print(f"sarzip: {' '.join(outcome.error.split())}", file=sys.stderr)
+        print(f"sarzip: {render.dashed(' '.join(outcome.error.split()))}", file=sys.stderr)
     if as_json:
         render.print_json(as_line(outcome))
         sys.stdout.flush()

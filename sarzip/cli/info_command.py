@@ -51,7 +51,7 @@ def show(about: FileInfo) -> None:
     for model in about.models:
         print(f"  model {model['id']} sha256 {model['sha256']}")
     for band in about.bands:
-        told = ", ".join(text for text in (band.kind, band.certainty, band.reason) if text)
+        told = render.dashed(", ".join(text for text in (band.kind, band.certainty, band.reason) if text))
         coded = (
             f"exact{': ' + told if told else ''}"
             if band.treatment == "exact"

@@ -11,6 +11,7 @@ from types import FrameType
 
 import typer
 
+from sarzip.cli.render import dashed
 from sarzip.errors import NO_MEMORY, OutputError, SarzipError, UsageError
 from sarzip.system.streams import ReaderGone
 from sarzip.version import __version__
@@ -129,6 +130,6 @@ def _failed(error: Exception) -> int:
 
 
 def _fail(message: str, code: int) -> int:
-    line = " ".join(message.split())
+    line = dashed(" ".join(message.split()))
     print(f"sarzip: {line}", file=sys.stderr)
     return code

@@ -5,11 +5,14 @@ from __future__ import annotations
 import contextlib
 import json
 import math
+import re
 import sys
 import time
 from collections.abc import Callable, Iterator
 from dataclasses import asdict, is_dataclass
 from typing import Any, TextIO
+
+_PARAMETER = re.compile(r"`([a-z][a-z_]*)`")
 
 
 def print_json(value: Any) -> None:
@@ -31,10 +34,15 @@ def plain(value: Any) -> Any:
     return value
 
 
+def dashed(message: str) -> str:
+    """A message whose `parameter_names` are written as options of the command line."""
+    return _PARAMETER.sub(lambda found: "--" + found.group(1).replace("_", "-"), message)
+
+
 def say(message: str, quiet: bool = False) -> None:
     """One line for the user on stderr."""
     if not quiet:
-        print(message, file=sys.stderr)
+        print(dashed(message), file=sys.stderr)
 
 
 @contextlib.contextmanager

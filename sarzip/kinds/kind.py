@@ -12,7 +12,7 @@ DOMAINS = ("amplitude", "power", "db")
 
 
 class Kind(str, Enum):
-    """What the pixels of a band mean; the values are the names of `--band-kind`."""
+    """What the pixels of a band mean; the values are the names of `band_kind`."""
 
     BACKSCATTER = "backscatter"
     SIGNED = "signed"
@@ -171,14 +171,14 @@ def parse_band_kinds(texts: list[str] | tuple[str, ...], count: int) -> dict[int
         band, name = band.strip(), name.strip().lower().replace("_", "-")
         if not equals or name not in BAND_KINDS:
             raise UsageError(
-                f"--band-kind {text}: expected BAND=KIND, for instance 3=phase, with a kind of "
+                f"`band_kind` {text}: expected BAND=KIND, for instance 3=phase, with a kind of "
                 + ", ".join(BAND_KINDS)
             )
         if not (band.isascii() and band.isdigit() and len(band) <= 9 and 1 <= int(band) <= count):
             bands = "band 1" if count == 1 else f"bands 1 to {count}"
-            raise UsageError(f"--band-kind {text}: there is no band '{band}'; the raster has {bands}")
+            raise UsageError(f"`band_kind` {text}: there is no band '{band}'; the raster has {bands}")
         number = int(band) - 1
         if number in given:
-            raise UsageError(f"--band-kind {text}: band {band} is given twice; give each band one kind")
+            raise UsageError(f"`band_kind` {text}: band {band} is given twice; give each band one kind")
         given[number] = BAND_KINDS[name]
     return given

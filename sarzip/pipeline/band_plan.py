@@ -65,9 +65,9 @@ class PlanOptions:
 
     def __post_init__(self) -> None:
         if self.domain not in ("auto", *DOMAINS):
-            raise UsageError(f"--domain {self.domain}: expected auto, {', '.join(DOMAINS)}")
+            raise UsageError(f"`domain` {self.domain}: expected auto, {', '.join(DOMAINS)}")
         if self.others not in OTHERS:
-            raise UsageError(f"--others {self.others}: expected {', '.join(OTHERS)}")
+            raise UsageError(f"`others` {self.others}: expected {', '.join(OTHERS)}")
         unit, largest = limits.GROUP_MULTIPLE, limits.MAX_GROUP
         if self.group not in range(unit, largest + 1, unit):
             raise UsageError(f"group {self.group}: expected a multiple of {unit} pixels up to {largest}")
@@ -139,7 +139,7 @@ def plan_bands(source: Source, options: PlanOptions = PlanOptions()) -> Iterator
         if options.others == "refuse" and plan.verdict.kind is not Kind.BACKSCATTER:
             raise InputError(
                 f"band {band + 1} is no backscatter but {plan.verdict.kind.value} ({plan.verdict.reason}); "
-                f"leave it out, or say --band-kind {band + 1}=backscatter if it is"
+                f"leave it out, or say `band_kind` {band + 1}=backscatter if it is"
             )
         yield plan
 
@@ -191,14 +191,14 @@ def _own_bound(verdict: Verdict, options: PlanOptions) -> Bound | None:
 def _verdict(
     source: Source, band: int, sample: NDArray[Any], options: PlanOptions, given: BandKind | None
 ) -> Verdict:
-    """What a band holds; --domain decides the domain of what is not called anything else."""
+    """What a band holds; `domain` decides the domain of what is not called anything else."""
     evidence = source.info.evidence[band]
     verdict = _harmless(detect(evidence, sample, given=given))
     open_kind = verdict.kind in (Kind.BACKSCATTER, Kind.UNKNOWN) or verdict.certainty is Certainty.GUESS
     if options.domain == "auto" or given is not None or not open_kind:
         return verdict
     domain = BandKind(Kind.BACKSCATTER, options.domain)
-    return replace(detect(evidence, sample, given=domain), reason="given with --domain")
+    return replace(detect(evidence, sample, given=domain), reason="given with `domain`")
 
 
 def _harmless(verdict: Verdict) -> Verdict:

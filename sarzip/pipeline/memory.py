@@ -20,7 +20,7 @@ def check_need(need: int, what: str) -> None:
     if free is not None and need > free:
         raise InputError(
             f"needs about {need / 1e9:.1f} GB of memory for {what}, and {free / 1e9:.1f} GB are free; "
-            "decode a --window of it"
+            "decode a `window` of it"
         )
 
 

@@ -137,7 +137,7 @@ class ModelStore:
         if sha256 is not None and card.sha256 != sha256:
             raise ModelError(
                 f"model {card.id} has hash {card.sha256[:12]}, the file was made with {sha256[:12]}: get "
-                "that version, or accept wrong pixels with --trust-model"
+                "that version, or accept wrong pixels with `trust_model`"
             )
         return card, _tensors(card, _checked(card))
 
@@ -159,7 +159,7 @@ class ModelStore:
         other = f"; the one here has {same[0]}" if same else ""
         raise ModelError(
             f"needs model {wanted.id} with hash {wanted.sha256[:12]}, which is not released with this sarzip"
-            f"{other}: give the folder of the model with --model"
+            f"{other}: give the folder of the model with `model`"
         )
 
     def verify(self, name: str | Path) -> ModelCard:

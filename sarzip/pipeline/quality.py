@@ -29,13 +29,18 @@ class Fidelity:
             raise UsageError(f"fidelity {self.kind}: expected one of {', '.join(KINDS)}")
         if self.kind == "quality":
             if not 0 <= self.value <= 100:
-                raise UsageError(f"{self.option}: must be within 0 to 100")
+                raise UsageError(f"{self.words}: must be within 0 to 100")
         elif not (math.isfinite(self.value) and self.value > 0):
-            raise UsageError(f"{self.option}: must be a positive number")
+            raise UsageError(f"{self.words}: must be a positive number")
+
+    @property
+    def words(self) -> str:
+        """For messages: parameter and value."""
+        return f"`{self.kind}` {self.value:g}"
 
     @property
     def option(self) -> str:
-        """As it is given on the command line."""
+        """As it is given on the command line, and kept in files."""
         return f"--{self.kind.replace('_', '-')} {self.value:g}"
 
 
@@ -57,7 +62,7 @@ class Goal:
 
     def __post_init__(self) -> None:
         if self.fidelity.kind == "ratio" and not self.source_bytes:
-            raise UsageError("--ratio: the size of the input is not known; give --size or --bpp")
+            raise UsageError("`ratio`: the size of the input is not known; give `size` or `bpp`")
 
     @property
     def target(self) -> Target:
@@ -78,4 +83,4 @@ class Goal:
             "bpp": 8 * measured / self.pixels,
             "rmse_db": measured,
         }[self.fidelity.kind]
-        return TargetError(f"{self.fidelity.option}: cannot be reached; the nearest is {value:.6g}")
+        return TargetError(f"{self.fidelity.words}: cannot be reached; the nearest is {value:.6g}")

@@ -33,11 +33,11 @@ class Selection:
 
     def __post_init__(self) -> None:
         if self.window is not None and self.bbox is not None:
-            raise UsageError("--window and --bbox exclude each other; give one of them")
+            raise UsageError("`window` and `bbox` exclude each other; give one of them")
         if self.bbox_crs is not None and self.bbox is None:
-            raise UsageError("--bbox-crs: give the rectangle with --bbox")
+            raise UsageError("`bbox_crs`: give the rectangle with `bbox`")
         if self.scale not in SCALES:
-            raise UsageError(f"--scale {self.scale}: expected one of {', '.join(map(str, SCALES))}")
+            raise UsageError(f"`scale` {self.scale}: expected one of {', '.join(map(str, SCALES))}")
 
     @property
     def everything(self) -> bool:
@@ -110,7 +110,7 @@ def resolve(selection: Selection, header: Header) -> Region:
         inside = 0 <= column < column + columns <= header.width and 0 <= row < row + rows <= header.height
         if not inside:
             text = ",".join(map(str, selection.window))
-            raise UsageError(f"--window {text} (column,row,width,height): not within the scene; {scene}")
+            raise UsageError(f"`window` {text} (column,row,width,height): not within the scene; {scene}")
         window = Window(row, column, rows, columns)
     elif selection.bbox is not None:
         window = _on_the_map(selection, header, scene)
@@ -133,7 +133,7 @@ def _on_the_map(selection: Selection, header: Header, scene: str) -> Window:
     if top >= bottom or left >= right:
         place = f"columns {first_column:.0f} to {last_column:.0f}, rows {first_row:.0f} to {last_row:.0f}"
         text = ",".join(f"{value:g}" for value in selection.bbox)
-        raise UsageError(f"--bbox {text}: does not meet the scene; it would be {place}, and {scene}")
+        raise UsageError(f"`bbox` {text}: does not meet the scene; it would be {place}, and {scene}")
     return Window(top, left, bottom - top, right - left)
 
 
@@ -148,8 +148,8 @@ def _bands(selection: Selection, count: int) -> tuple[int, ...]:
     for number in selection.bands:
         if not 1 <= number <= count:
             raise UsageError(
-                f"--band {number}: the scene has {count} band{'s' * (count > 1)}, counted from 1"
+                f"`band` {number}: the scene has {count} band{'s' * (count > 1)}, counted from 1"
             )
         if selection.bands.count(number) > 1:
-            raise UsageError(f"--band {number}: given twice")
+            raise UsageError(f"`band` {number}: given twice")
     return tuple(number - 1 for number in selection.bands) or tuple(range(count))

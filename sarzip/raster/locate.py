@@ -41,7 +41,7 @@ def pixel_bounds(meta: Metadata, bounds: Bounds, crs: str | None = None) -> Boun
     west, south, east, north = bounds
     if not all(map(math.isfinite, bounds)) or west >= east or south >= north:
         raise UsageError(
-            f"--bbox {west:g},{south:g},{east:g},{north:g}: expected W,S,E,N with W < E and S < N "
+            f"`bbox` {west:g},{south:g},{east:g},{north:g}: expected W,S,E,N with W < E and S < N "
             "(two boxes where it crosses the antimeridian)"
         )
     t = np.linspace(0.0, 1.0, _POINTS)
@@ -67,16 +67,16 @@ def _reproject(
     x: NDArray[np.float64], y: NDArray[np.float64], crs: str, own: str | None
 ) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
     if own is None:
-        raise UsageError(f"--bbox-crs {crs}: the scene names no coordinate system of its own; leave it out")
+        raise UsageError(f"`bbox_crs` {crs}: the scene names no coordinate system of its own; leave it out")
     try:
         with gdal_env():
             source = CRS.from_user_input(crs)
             found: Sequence[Any] = warp(source, CRS.from_user_input(own), x.tolist(), y.tolist())
     except (CRSError, RasterioError, ValueError) as error:
-        raise UsageError(f"--bbox-crs {crs}: cannot be used for --bbox ({cause_of(error)})") from error
+        raise UsageError(f"`bbox_crs` {crs}: cannot be used for `bbox` ({cause_of(error)})") from error
     moved = np.array(found[0], np.float64), np.array(found[1], np.float64)
     if not (np.isfinite(moved[0]).all() and np.isfinite(moved[1]).all()):
-        raise UsageError(f"--bbox in {crs}: parts of it do not exist in the scene's coordinate system")
+        raise UsageError(f"`bbox` in {crs}: parts of it do not exist in the scene's coordinate system")
     return moved
 
 
@@ -89,7 +89,7 @@ def _to_pixels(
     size = a * e - b * d
     if size == 0 or (meta.transform == IDENTITY and meta.crs is None):
         raise UsageError(
-            "--bbox: the scene is not georeferenced by a transform or control points; use --window"
+            "`bbox`: the scene is not georeferenced by a transform or control points; use `window`"
         )
     return (a * (y - f) - d * (x - c)) / size, (e * (x - c) - b * (y - f)) / size
 
@@ -106,6 +106,6 @@ def _by_points(
             rows, columns = transformer.rowcol(x.tolist(), y.tolist(), op=float)
     except (RasterioError, ValueError) as error:
         raise UsageError(
-            f"--bbox: the scene's control points do not define a map ({cause_of(error)})"
+            f"`bbox`: the scene's control points do not define a map ({cause_of(error)})"
         ) from error
     return np.array(rows, np.float64), np.array(columns, np.float64)

@@ -202,7 +202,7 @@ def _common_type(dtypes: Sequence[str]) -> np.dtype[Any]:
     if common.kind == "f" and any(each.kind in "iu" and each.itemsize > 4 for each in types):
         raise InputError(
             f"bands of the types {', '.join(dict.fromkeys(dtypes))} fit no common type of a GeoTIFF without "
-            "loss; decompress them one by one with --band"
+            "loss; decompress them one by one with `band`"
         )
     if common == np.float16 and "float16" not in dtype_fwd.values():  # GDAL before 3.11
         return np.dtype(np.float32)
@@ -216,7 +216,7 @@ def _changed_types(dtypes: Sequence[str], common: np.dtype[Any]) -> tuple[str, .
         return ()
     return (
         f"not kept in GeoTIFF: {', '.join(bands)}, written as {common.name} with the same values (a GeoTIFF "
-        "has one type; --band N writes one band in its own)",
+        "has one type; `band` N writes one band in its own)",
     )
 
 

@@ -33,7 +33,7 @@ class Machine:
 def choose_machine(device: str = "auto", threads: int = 0) -> Machine:
     """Resolve 'auto' and zero threads; raises UsageError for a device that is not there."""
     if threads < 0:
-        raise UsageError(f"--threads {threads}: give 0 for all cores, or a positive number")
+        raise UsageError(f"`threads` {threads}: give 0 for all cores, or a positive number")
     count = threads or cores()
     if device == "cpu":
         return Machine("cpu", count)
@@ -43,9 +43,9 @@ def choose_machine(device: str = "auto", threads: int = 0) -> Machine:
         return Machine(every if available else "cpu", count)
     name, _, number = device.partition(":")
     if name != "cuda" or (number and not number.isdecimal()):
-        raise UsageError(f"--device {device}: expected auto, cpu, cuda or cuda:N")
+        raise UsageError(f"`device` {device}: expected auto, cpu, cuda or cuda:N")
     if int(number or 0) >= available:
-        raise UsageError(f"--device {device}: this machine has {available} CUDA devices; use --device cpu")
+        raise UsageError(f"`device` {device}: this machine has {available} CUDA devices; use `device` cpu")
     return Machine(f"cuda:{int(number)}" if number else every, count)
 
 

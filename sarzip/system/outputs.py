@@ -67,17 +67,17 @@ def check_destination(destination: str | os.PathLike[str], force: bool) -> None:
     if final.is_symlink() and not final.exists():
         if not force:
             raise UsageError(
-                f"{final}: is a link to nowhere ({final.readlink()}); name the file itself, or use --force "
+                f"{final}: is a link to nowhere ({final.readlink()}); name the file itself, or use `force` "
                 "to replace the link"
             )
     elif final.exists() and not force:
-        raise UsageError(f"{final}: already exists; use --force to replace it")
+        raise UsageError(f"{final}: already exists; use `force` to replace it")
     for suffix in () if force else SIDECARS:
         beside = final.with_name(final.name + suffix)
         if _exists(beside):
             raise UsageError(
                 f"{beside}: exists already and would attach itself to {final.name}; move it away, or use "
-                "--force to remove it"
+                "`force` to remove it"
             )
     folder = final.parent
     if not folder.is_dir():
@@ -145,7 +145,7 @@ def _publish(part: Path, final: Path, force: bool) -> None:
             os.link(part, final)  # unlike a rename this never replaces what another process just wrote
         except FileExistsError:
             raise UsageError(
-                f"{final}: appeared while it was being written; use --force to replace it"
+                f"{final}: appeared while it was being written; use `force` to replace it"
             ) from None
         except OSError:
             part.replace(final)  # a file system without hard links

@@ -94,7 +94,8 @@ class CompressOptions:
         }
         chosen = [name for name, value in given.items() if value is not None]
         if len(chosen) > 1:
-            raise UsageError(f"{' and '.join(chosen)} exclude each other; give one of them")
+            names = " and ".join(f"`{name}`" for name in chosen)
+            raise UsageError(f"{names} exclude each other; give one of them")
         if self.max_error_db is not None:
             return Bound(self.max_error_db)
         return None if self.max_error is None else Bound(self.max_error, decibels=False)
@@ -186,14 +187,14 @@ def compress(
         return replace(report, source=STANDARD_STREAM, notes=notes)
     started = time.perf_counter()
     if str(destination) == STANDARD_STREAM and options.verify:
-        raise UsageError("--verify: standard output cannot be read back; write to a file")
+        raise UsageError("`verify`: standard output cannot be read back; write to a file")
     check_destination(destination, options.force)
     refuse_same_file(source, destination)
     machine = choose_machine(options.device, options.threads)
     source_bytes = Path(source).stat().st_size if Path(source).is_file() else 0
     with naming(str(source)), RasterSource.open(str(source), machine.threads) as raster:
         if options.strict and raster.info.notes:
-            raise InputError(f"{source}: {raster.info.notes[0]}; --strict refuses this")
+            raise InputError(f"{source}: {raster.info.notes[0]}; `strict` refuses this")
         job = _Job(raster, options, machine, source_bytes, progress)
         with binary_output(destination, options.force) as sink, unchanged(source):
             done = job.write(sink)
@@ -279,7 +280,7 @@ class _Job:
     def _load(self) -> tuple[ModelRef, SignalCodec]:
         options = self.options
         if options.effort not in EFFORTS:
-            raise UsageError(f"--effort {options.effort}: expected {' or '.join(EFFORTS)}")
+            raise UsageError(f"`effort` {options.effort}: expected {' or '.join(EFFORTS)}")
         # Below a residual the signal must be the same wherever it is decoded.
         device = "cpu" if options.bound else self.machine.device
         card, weights = ModelStore().load(options.model)
@@ -297,7 +298,7 @@ def _doubts(plan: ScenePlan) -> tuple[str, ...]:
             taken = f"{verdict.domain} backscatter" if band.lossy else f"{verdict.kind.value}, kept exactly"
             other = f", or {verdict.alternative}" if verdict.alternative else ""
             notes.append(
-                f"band {number}: a guess: {taken}{other}{_under(band)}; --band-kind {number}=KIND decides"
+                f"band {number}: a guess: {taken}{other}{_under(band)}; `band_kind` {number}=KIND decides"
             )
         if not band.lossy and verdict.reason.startswith(KEPT_AFTER_ALL):
             notes.append(f"band {number}: kept exactly: {verdict.reason}")
@@ -308,7 +309,7 @@ def _lost(below_zero: Mapping[int, int]) -> tuple[str, ...]:
     """The words for values that have no logarithm, in bands that have only a few of them."""
     return tuple(
         f"band {band + 1}: {count} value{'s' * (count > 1)} below zero became the smallest above it; "
-        f"--band-kind {band + 1}=exact keeps them"
+        f"`band_kind` {band + 1}=exact keeps them"
         for band, count in below_zero.items()
     )
 

@@ -56,7 +56,7 @@ class DecompressOptions:
 
     def __post_init__(self) -> None:
         if self.trust_model and self.model is None:
-            raise UsageError("--trust-model: give the folder of the model with --model")
+            raise UsageError("`trust_model`: give the folder of the model with `model`")
 
 
 @dataclass(frozen=True)
@@ -119,7 +119,7 @@ def decompress(
                 if str(destination) == STANDARD_STREAM:
                     warnings, notes = (*warnings, *map(_lost_beside, notes)), ()
                 if options.strict and warnings:
-                    raise OutputError(f"{destination}: {warnings[0]}; --strict refuses this")
+                    raise OutputError(f"{destination}: {warnings[0]}; `strict` refuses this")
             size = target.stat().st_size
     seconds = time.perf_counter() - started
     return DecompressReport(

@@ -50,9 +50,9 @@ class PreviewOptions:
 
     def __post_init__(self) -> None:
         if self.max_size < 1:
-            raise UsageError(f"--max-size {self.max_size}: must be positive")
+            raise UsageError(f"`max_size` {self.max_size}: must be positive")
         if len(self.bands) > 2:
-            raise UsageError(f"--band: a preview shows one band or two, not {len(self.bands)}")
+            raise UsageError(f"`band`: a preview shows one band or two, not {len(self.bands)}")
 
 
 @dataclass(frozen=True)
@@ -149,7 +149,7 @@ def _decode(part: SarzPart, region: Region, options: PreviewOptions) -> tuple[_I
     header = part.header
     codings = [BandTransform.from_header(header.bands[band]) for band in region.bands]
     if any(coding.radiometry.domain not in DOMAINS for coding in codings):
-        raise UsageError("--band: only measurements can be shown, not alpha or palette bands")
+        raise UsageError("`band`: only measurements can be shown, not alpha or palette bands")
     how = DecodeOptions(options.device, options.threads, options.model, options.trust_model)
     decoder, machine = region_decoder(header, region, how)
     shape = (len(region.bands), region.rows, region.columns)

@@ -70,12 +70,12 @@ class SampleReport:
 def scene_config(options: SampleOptions) -> SceneConfig:
     """The scene that the options describe; raises UsageError where they contradict each other."""
     if options.form not in FORMS:
-        raise UsageError(f"--form {options.form}: expected {', '.join(FORMS)}")
+        raise UsageError(f"`form` {options.form}: expected {', '.join(FORMS)}")
     if options.size is not None and (options.width is not None or options.height is not None):
-        raise UsageError("--size cannot be combined with --width or --height")
+        raise UsageError("`size` cannot be combined with `width` or `height`")
     if options.like is not None:
         if options.width is not None or options.height is not None:
-            raise UsageError("--like has a shape of its own: give --size for its width, or nothing")
+            raise UsageError("`like` has a shape of its own: give `size` for its width, or nothing")
         config = preset(options.like, options.size, options.seed)
     else:
         side = DEFAULT_SIZE if options.size is None else options.size

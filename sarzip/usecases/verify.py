@@ -65,7 +65,7 @@ class VerifyOptions:
 
     def __post_init__(self) -> None:
         if self.trust_model and self.model is None:
-            raise UsageError("--trust-model: give the folder of the model with --model")
+            raise UsageError("`trust_model`: give the folder of the model with `model`")
 
 
 def verify(

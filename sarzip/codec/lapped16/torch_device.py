@@ -177,7 +177,7 @@ def _in_halves(run: Callable[[int, int], None], rows: int) -> None:
         except torch.cuda.OutOfMemoryError as error:
             if stop - first == 1:
                 raise SarzipError(
-                    "the CUDA device has too little free memory; end what else uses it, or give --device cpu"
+                    "the CUDA device has too little free memory; end what else uses it, or give `device` cpu"
                 ) from error
             full = True
         if full:  # out here, where the error no longer holds the tensors of what failed

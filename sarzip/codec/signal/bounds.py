@@ -26,7 +26,7 @@ class Bound:
     def __post_init__(self) -> None:
         if not (math.isfinite(self.size) and self.size > 0):
             name = "max_error_db" if self.decibels else "max_error"
-            raise UsageError(f"{name} {self.size:g}: must be a positive number")
+            raise UsageError(f"`{name}` {self.size:g}: must be a positive number")
 
     def __str__(self) -> str:
         return f"{self.size:g} dB" if self.decibels else f"{self.size:g}"
