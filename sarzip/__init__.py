@@ -6,6 +6,8 @@ The Python API is the use cases the command line calls:
     options = sarzip.CompressOptions(fidelity=sarzip.Fidelity("quality", 70))
     report = sarzip.compress("scene.tif", "scene.sarz", options)
     sarzip.decompress("scene.sarz", "back.tif")
+    with sarzip.open("scene.sarz") as dataset:
+        part = dataset.read(1, window=((0, 512), (0, 512)))
     for band in sarzip.compare("scene.tif", "back.tif").bands:
         print(band.quality.rmse_db)
 
@@ -33,6 +35,8 @@ _WHERE = {
     "Comparison": "sarzip.usecases.compare",
     "compare": "sarzip.usecases.compare",
     "inspect": "sarzip.usecases.inspect",
+    "OpenOptions": "sarzip.usecases.open",
+    "SarzDataset": "sarzip.usecases.open",
     "VerifyOptions": "sarzip.usecases.verify",
     "VerifyReport": "sarzip.usecases.verify",
     "verify": "sarzip.usecases.verify",
@@ -52,6 +56,8 @@ if TYPE_CHECKING:
     from sarzip.usecases.compress import CompressOptions, CompressReport, compress
     from sarzip.usecases.decompress import DecompressOptions, DecompressReport, decompress
     from sarzip.usecases.inspect import inspect
+    from sarzip.usecases.open import OpenOptions, SarzDataset
+    from sarzip.usecases.open import open_dataset as open
     from sarzip.usecases.preview import PreviewOptions, preview
     from sarzip.usecases.verify import VerifyOptions, VerifyReport, verify
 
@@ -63,8 +69,10 @@ __all__ = [
     "DecompressOptions",
     "DecompressReport",
     "Fidelity",
+    "OpenOptions",
     "Outcome",
     "PreviewOptions",
+    "SarzDataset",
     "SarzipError",
     "Selection",
     "VerifyOptions",
@@ -74,6 +82,7 @@ __all__ = [
     "compress",
     "decompress",
     "inspect",
+    "open",
     "plan_jobs",
     "preview",
     "run_batch",
@@ -82,6 +91,10 @@ __all__ = [
 
 
 def __getattr__(name: str) -> Any:
+    if name == "open":  # its module would take the name of a builtin
+        from sarzip.usecases.open import open_dataset
+
+        return open_dataset
     if name in _WHERE:
         from importlib import import_module
 
