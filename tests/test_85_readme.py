@@ -8,6 +8,7 @@ import shutil
 import subprocess
 import sys
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -71,10 +72,11 @@ def test_the_shell_examples(folder: Path) -> None:
         assert done.returncode == (int(expected[1]) if expected else 0), f"{line}\n{done.stderr}"
 
 
-def test_the_python_example(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_python_examples(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(folder)
     for name in ("scene.sarz", "back.tif"):
         (folder / name).unlink()
-    (code,) = blocks("In Python", "python")
-    exec(compile(code, str(README), "exec"), {})
+    names: dict[str, Any] = {}
+    for code in blocks("In Python", "python"):
+        exec(compile(code, str(README), "exec"), names)
     assert (folder / "back.tif").exists()
