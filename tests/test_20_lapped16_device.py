@@ -181,7 +181,7 @@ def test_short_of_memory_the_work_is_halved(most, shape, here, there, short_of_m
 
 def test_less_than_a_row_is_one_clear_error(there, short_of_memory):
     short_of_memory(0)
-    with pytest.raises(SarzipError, match="--device cpu"):
+    with pytest.raises(SarzipError, match="`device` cpu"):
         there.analyse(_signal((4, 4)))
 
 

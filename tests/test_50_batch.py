@@ -118,7 +118,7 @@ def test_resume_skips_only_what_is_done(scenes, tmp_path, write_raster):
     output.write_bytes(flipped)
     assert "damaged" in state()
     (kept,) = run_batch([job], BatchOptions(scenes.options, resume=True))
-    assert kept.exit_code == 2 and "--force" in kept.error and output.read_bytes() == flipped
+    assert kept.exit_code == 2 and "`force`" in kept.error and output.read_bytes() == flipped
     forced = replace(scenes.options, force=True)
     (redone,) = run_batch([job], BatchOptions(forced, resume=True))
     assert redone.status == "ok" and output.read_bytes() == good

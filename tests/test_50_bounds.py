@@ -170,7 +170,7 @@ def test_lossless_is_bit_for_bit_in_every_type(write_raster, tmp_path):
 @pytest.mark.parametrize(
     ("promise", "words"),
     [
-        ({"max_error_db": 1, "max_error": 1}, "max_error_db and max_error"),
+        ({"max_error_db": 1, "max_error": 1}, "`max_error_db` and `max_error`"),
         ({"max_error_db": 1, "lossless": True}, "exclude each other"),
         ({"max_error_db": -1}, "positive"),
         ({"max_error": float("nan")}, "positive"),

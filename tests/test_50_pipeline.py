@@ -296,7 +296,7 @@ def test_refusals_leave_nothing_behind(write_raster, tiny_model, tmp_path):
     kept = tmp_path / "kept.sarz"
     kept.write_bytes(b"precious")
     cases = [
-        (lambda: sarzip.compress(source, kept, options), UsageError, "--force"),
+        (lambda: sarzip.compress(source, kept, options), UsageError, "`force`"),
         (
             lambda: sarzip.compress(source, source, sarzip.CompressOptions(force=True)),
             UsageError,

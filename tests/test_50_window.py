@@ -226,7 +226,7 @@ def test_selections_that_make_no_sense():
     for fields, words in [
         ({"bands": (2,)}, "1 band"),
         ({"bands": (1, 1)}, "twice"),
-        ({"bbox": (0, 0, 1, 1)}, "--window"),
+        ({"bbox": (0, 0, 1, 1)}, "`window`"),
         ({"bbox": (1, 0, 0, 1)}, "W < E"),
         ({"bbox": (0, 0, float("nan"), 1)}, "expected W,S,E,N"),
     ]:
@@ -234,7 +234,7 @@ def test_selections_that_make_no_sense():
             resolve(Selection(**fields), header)
     for fields, words in [
         ({"window": (0, 0, 1, 1), "bbox": (0, 0, 1, 1)}, "exclude"),
-        ({"bbox_crs": "EPSG:4326"}, "--bbox"),
+        ({"bbox_crs": "EPSG:4326"}, "`bbox`"),
         ({"scale": 3}, "1, 2, 4, 8, 16"),
     ]:
         with pytest.raises(UsageError, match=words):

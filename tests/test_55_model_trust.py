@@ -73,7 +73,7 @@ def test_another_model_is_refused_unless_trusted(packed, other_model, tiny_model
         lambda: sarzip.decompress(packed, tmp_path / "b.tif", options(other_model)),
         lambda: verify(packed, VerifyOptions(True, model=str(other_model))),
     ):
-        with pytest.raises(ModelError, match=r"the file was made with \w{12}.*--trust-model"):
+        with pytest.raises(ModelError, match=r"the file was made with \w{12}.*`trust_model`"):
             call()
     assert not (tmp_path / "b.tif").exists()
     sarzip.decompress(packed, tmp_path / "b.tif", options(other_model, trust=True))
@@ -100,9 +100,9 @@ def test_trust_does_not_reach_further_than_the_hash_of_the_file(packed, other_mo
 
 
 def test_trust_needs_a_path(packed, tmp_path):
-    with pytest.raises(UsageError, match="--model"):
+    with pytest.raises(UsageError, match="`model`"):
         options(None, trust=True)
-    with pytest.raises(UsageError, match="--model"):
+    with pytest.raises(UsageError, match="`model`"):
         verify(packed, VerifyOptions(True, trust_model=True))
 
 
@@ -110,7 +110,7 @@ def test_an_id_in_a_file_is_never_a_path(packed, tiny_model, tmp_path, monkeypat
     """A folder of the model's name in the working directory is not picked up, though its hash is right."""
     shutil.copytree(tiny_model, tmp_path / "tiny")
     monkeypatch.chdir(tmp_path)
-    with pytest.raises(ModelError, match=r"needs model tiny with hash .* --model"):
+    with pytest.raises(ModelError, match=r"needs model tiny with hash .* `model`"):
         sarzip.decompress(packed, tmp_path / "a.tif", options(None))
     with pytest.raises(ModelError):
         verify(packed, VerifyOptions(True))

@@ -281,7 +281,7 @@ def test_rows_of_groups_that_do_not_fit_into_memory(good, tiny_model, tmp_path, 
         lambda: sarzip.usecases.salvage.salvage(path, tmp_path / "a.tif", options),
         lambda: sarzip.verify(path, sarzip.VerifyOptions(True, "cpu", 1, str(tiny_model))),
     ):
-        with pytest.raises(InputError, match=r"needs about 0.3 GB of memory .* --window"):
+        with pytest.raises(InputError, match=r"needs about 0.3 GB of memory .* a `window`"):
             call()
     assert tracemalloc.get_traced_memory()[1] < 16 << 20
     tracemalloc.stop()
