@@ -8,6 +8,8 @@ The Python API is the use cases the command line calls:
     sarzip.decompress("scene.sarz", "back.tif")
     for band in sarzip.compare("scene.tif", "back.tif").bands:
         print(band.quality.rmse_db)
+    with sarzip.open("scene.sarz") as dataset:
+        window = dataset.read(1, window=((0, 512), (0, 512)))
 
 Names are imported on first use, so that importing sarzip costs nothing.
 """
@@ -40,6 +42,10 @@ _WHERE = {
     "Selection": "sarzip.pipeline.selection",
     "PreviewOptions": "sarzip.usecases.preview",
     "preview": "sarzip.usecases.preview",
+    "SarzFile": "sarzip.usecases.open",
+    "decode": "sarzip.usecases.write",
+    "encode": "sarzip.usecases.write",
+    "write": "sarzip.usecases.write",
 }
 
 if TYPE_CHECKING:
@@ -52,8 +58,11 @@ if TYPE_CHECKING:
     from sarzip.usecases.compress import CompressOptions, CompressReport, compress
     from sarzip.usecases.decompress import DecompressOptions, DecompressReport, decompress
     from sarzip.usecases.inspect import inspect
+    from sarzip.usecases.open import SarzFile
+    from sarzip.usecases.open import open_file as open
     from sarzip.usecases.preview import PreviewOptions, preview
     from sarzip.usecases.verify import VerifyOptions, VerifyReport, verify
+    from sarzip.usecases.write import decode, encode, write
 
 __all__ = [
     "BatchOptions",
@@ -65,6 +74,7 @@ __all__ = [
     "Fidelity",
     "Outcome",
     "PreviewOptions",
+    "SarzFile",
     "SarzipError",
     "Selection",
     "VerifyOptions",
@@ -72,16 +82,24 @@ __all__ = [
     "__version__",
     "compare",
     "compress",
+    "decode",
     "decompress",
+    "encode",
     "inspect",
+    "open",
     "plan_jobs",
     "preview",
     "run_batch",
     "verify",
+    "write",
 ]
 
 
 def __getattr__(name: str) -> Any:
+    if name == "open":  # a name that its module would hide from itself
+        from sarzip.usecases.open import open_file
+
+        return open_file
     if name in _WHERE:
         from importlib import import_module
 
