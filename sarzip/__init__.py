@@ -6,10 +6,10 @@ The Python API is the use cases the command line calls:
     options = sarzip.CompressOptions(fidelity=sarzip.Fidelity("quality", 70))
     report = sarzip.compress("scene.tif", "scene.sarz", options)
     sarzip.decompress("scene.sarz", "back.tif")
-    with sarzip.open("scene.sarz") as dataset:
-        part = dataset.read(1, window=((0, 512), (0, 512)))
     for band in sarzip.compare("scene.tif", "back.tif").bands:
         print(band.quality.rmse_db)
+    with sarzip.open("scene.sarz") as dataset:
+        window = dataset.read(1, window=((0, 512), (0, 512)))
 
 Names are imported on first use, so that importing sarzip costs nothing.
 """
@@ -35,8 +35,6 @@ _WHERE = {
     "Comparison": "sarzip.usecases.compare",
     "compare": "sarzip.usecases.compare",
     "inspect": "sarzip.usecases.inspect",
-    "OpenOptions": "sarzip.usecases.open",
-    "SarzDataset": "sarzip.usecases.open",
     "VerifyOptions": "sarzip.usecases.verify",
     "VerifyReport": "sarzip.usecases.verify",
     "verify": "sarzip.usecases.verify",
@@ -44,6 +42,10 @@ _WHERE = {
     "Selection": "sarzip.pipeline.selection",
     "PreviewOptions": "sarzip.usecases.preview",
     "preview": "sarzip.usecases.preview",
+    "SarzFile": "sarzip.usecases.open",
+    "decode": "sarzip.usecases.write",
+    "encode": "sarzip.usecases.write",
+    "write": "sarzip.usecases.write",
 }
 
 if TYPE_CHECKING:
@@ -56,10 +58,11 @@ if TYPE_CHECKING:
     from sarzip.usecases.compress import CompressOptions, CompressReport, compress
     from sarzip.usecases.decompress import DecompressOptions, DecompressReport, decompress
     from sarzip.usecases.inspect import inspect
-    from sarzip.usecases.open import OpenOptions, SarzDataset
-    from sarzip.usecases.open import open_dataset as open
+    from sarzip.usecases.open import SarzFile
+    from sarzip.usecases.open import open_file as open
     from sarzip.usecases.preview import PreviewOptions, preview
     from sarzip.usecases.verify import VerifyOptions, VerifyReport, verify
+    from sarzip.usecases.write import decode, encode, write
 
 __all__ = [
     "BatchOptions",
@@ -69,10 +72,9 @@ __all__ = [
     "DecompressOptions",
     "DecompressReport",
     "Fidelity",
-    "OpenOptions",
     "Outcome",
     "PreviewOptions",
-    "SarzDataset",
+    "SarzFile",
     "SarzipError",
     "Selection",
     "VerifyOptions",
@@ -80,21 +82,24 @@ __all__ = [
     "__version__",
     "compare",
     "compress",
+    "decode",
     "decompress",
+    "encode",
     "inspect",
     "open",
     "plan_jobs",
     "preview",
     "run_batch",
     "verify",
+    "write",
 ]
 
 
 def __getattr__(name: str) -> Any:
-    if name == "open":  # its module would take the name of a builtin
-        from sarzip.usecases.open import open_dataset
+    if name == "open":  # a name that its module would hide from itself
+        from sarzip.usecases.open import open_file
 
-        return open_dataset
+        return open_file
     if name in _WHERE:
         from importlib import import_module
 

@@ -110,10 +110,17 @@ def region_groups(
     header: Header, region: Region, device: str, options: DecodeOptions = DecodeOptions()
 ) -> RegionGroups:
     """What a region takes of a file, with its coders."""
-    coders = load_coders(header, region.bands, device, options)
+    return RegionGroups(header, region, region_coders(header, region.bands, device, options))
+
+
+def region_coders(
+    header: Header, bands: Collection[int], device: str = "cpu", options: DecodeOptions = DecodeOptions()
+) -> dict[int, GroupCoder]:
+    """A coder for each set that some of the 0-based `bands`, or the dataset's mask, are read from."""
+    coders = load_coders(header, bands, device, options)
     if header.raster.get("k") and 0 not in coders:  # its frames carry the mask; for that no model is needed
         coders[0] = _sample_groups(header, 0)
-    return RegionGroups(header, region, coders)
+    return coders
 
 
 def region_decoder(

@@ -82,11 +82,6 @@ class RegionGroups:
         covering = self.grid.covering(region.window)
         self.tiles = [Key(row, column, number) for row, column in covering for number in sorted(coders)]
 
-    @property
-    def coders(self) -> Mapping[int, GroupCoder]:
-        """Of the sets that the region takes bands of, by number."""
-        return self._coders
-
     def coder(self, number: int) -> GroupCoder:
         """The coder of a set."""
         return self._coders[number]

@@ -1,125 +1,181 @@
-"""Windows out of an open file, in any order and from any thread: a pull instead of a stream.
+"""Pulling pixels out of a `.sarz`: any window, bands and scale, in any order, from any thread.
 
-What was decoded of a group (latents, or streams of samples) is kept in a small cache, so that neighbouring
-windows do not decode it again.
+What the drivers of `decode` push from front to back is pulled here, group by group as they are asked for.
+Decoded groups stay in a cache of bounded size, since the next window mostly lies beside the last one.
 """
 
 from __future__ import annotations
 
 import threading
 from collections import OrderedDict
-from collections.abc import Callable
+from collections.abc import Mapping, Sequence
+from concurrent.futures import Future
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
 
-from sarzip.container import Header, Reader
+from sarzip.container import Header
 from sarzip.grid import Window
-from sarzip.pipeline.coders import DecodeOptions, region_groups
+from sarzip.pipeline.coders import DecodeOptions, region_coders
 from sarzip.pipeline.decode import DecodedBlock, Key, RegionGroups
-from sarzip.pipeline.group import MASK_BAND, DecodedGroup
+from sarzip.pipeline.group import MASK_BAND, DecodedGroup, GroupCoder
 from sarzip.pipeline.memory import check_need
 from sarzip.pipeline.selection import Region
+from sarzip.system.machine import choose_machine
 from sarzip.system.work_pool import WorkPool
 
-CACHE_BYTES = 256 << 20
+CACHE_BYTES = 128 << 20
+"""Most bytes of decoded groups that one reader keeps."""
+_Place = tuple[tuple[int, ...], Key]
+
+
+class FrameSource(Protocol):
+    """Data frames at random: a container.Reader, or a chunk of an array that carries its own."""
+
+    @property
+    def header(self) -> Header:
+        """What it says about itself."""
+        ...
+
+    def read_frame(self, ordinal: int) -> dict[int, bytes]:
+        """Streams of a data frame; from any thread. Raises CorruptError."""
+        ...
 
 
 @dataclass(frozen=True)
-class Samples:
-    """values: of each band of a region, (rows, columns) of its own type. mask: of the dataset, uint8, 0 where
-    invalid; None where there is none.
+class Pixels:
+    """bands: of each that was asked for, its samples (rows, columns) in its own dtype. mask: the dataset's
+    own, uint8, 0 where nothing was measured; None where there is none.
     """
 
-    values: tuple[NDArray[Any], ...]
-    mask: NDArray[np.uint8] | None
+    bands: tuple[NDArray[Any], ...]
+    mask: NDArray[np.uint8] | None = None
 
 
-class WindowReader:
-    """Reads regions of a `.sarz`; thread-safe. Decodes on the CPU: for windows a GPU starts too slowly."""
+class GroupCache:
+    """Decoded groups by place, the least recently used leave first. A group is decoded once, however many
+    threads ask for it at the same time.
+    """
+
+    def __init__(self, limit: int = CACHE_BYTES) -> None:
+        self._limit = limit
+        self._lock = threading.Lock()
+        self._groups: OrderedDict[_Place, Future[DecodedGroup]] = OrderedDict()
+        self._sizes: dict[_Place, int] = {}
+        self._held = 0
+
+    @property
+    def held(self) -> int:
+        """Bytes of the groups in it."""
+        return self._held
+
+    def begin(self, place: _Place) -> tuple[Future[DecodedGroup], bool]:
+        """The group, or the promise of it; and whether it is the caller who has to keep that."""
+        with self._lock:
+            found = self._groups.get(place)
+            if found is not None:
+                self._groups.move_to_end(place)
+                return found, False
+            made: Future[DecodedGroup] = Future()
+            self._groups[place] = made
+            return made, True
+
+    def done(self, place: _Place, group: DecodedGroup) -> None:
+        """Keep the promise, and what there is room for."""
+        size = sum(map(len, group.streams.values()))
+        size += 0 if group.latents is None else group.latents.samples.nbytes
+        with self._lock:
+            promise = self._groups[place]
+            self._sizes[place] = size
+            self._held += size
+            for old in list(self._sizes):
+                if self._held <= self._limit:
+                    break
+                self._drop(old)
+        promise.set_result(group)
+
+    def failed(self, place: _Place, error: BaseException) -> None:
+        """Break the promise: whoever waits hears why, whoever asks again tries again."""
+        with self._lock:
+            promise = self._groups.pop(place)
+        promise.set_exception(error)
+
+    def _drop(self, place: _Place) -> None:
+        self._groups.pop(place, None)
+        self._held -= self._sizes.pop(place)
+
+
+class PullReader:
+    """Pixels of a file by windows; thread-safe, no call waits for another but for the groups they share."""
 
     def __init__(
-        self, reader: Reader, options: DecodeOptions, threads: int, cache_bytes: int = CACHE_BYTES
+        self, source: FrameSource, options: DecodeOptions = DecodeOptions(), cache: GroupCache | None = None
     ) -> None:
-        """threads: that one call uses. cache_bytes: of what is kept between calls."""
-        self._reader = reader
+        """Raises UsageError for a device that is not there; models are looked for at the first read."""
+        self._source = source
         self._options = options
-        self._threads = threads
-        self._cache = _Cache(cache_bytes)
-        self._coders: dict[tuple[int, ...], Any] = {}
+        self._cache = GroupCache() if cache is None else cache
+        # As with any few groups: starting a GPU takes longer than decoding them.
+        device = "cpu" if options.device == "auto" else options.device
+        self._machine = choose_machine(device, options.threads)
         self._lock = threading.Lock()
+        self._coders: dict[tuple[int, ...], Mapping[int, GroupCoder]] = {}
 
     @property
     def header(self) -> Header:
         """What the file says about itself."""
-        return self._reader.header
+        return self._source.header
 
-    def read(self, region: Region) -> Samples:
-        """Samples of a region. Raises CorruptError, ModelError or InputError."""
-        header = self.header
-        dtypes = [np.dtype(header.bands[band].dtype) for band in region.bands]
-        shape = region.rows, region.columns
-        need = shape[0] * shape[1] * sum(each.itemsize for each in dtypes)
-        check_need(need, f"{shape[1]}x{shape[0]} samples")
-        values = tuple(np.empty(shape, dtype) for dtype in dtypes)
-        mask = np.full(shape, 255, np.uint8) if header.raster.get("k") else None
-        groups, place = self._groups(region), Window(0, 0, *shape)
-        with WorkPool(min(self._threads, len(groups.tiles))) as pool:
-            for blocks in pool.map(lambda tile: self._restored(groups, tile, region.bands), groups.tiles):
+    def read(self, window: Window, bands: Sequence[int], scale: int = 1) -> Pixels:
+        """Samples of 0-based bands in a window inside the scene, one for scale×scale pixels (see Region: the
+        window then begins at multiples of `scale`). Raises CorruptError, InputError or ModelError.
+        """
+        region = Region(window, tuple(bands), scale)
+        members = tuple(sorted(region.bands))
+        groups = RegionGroups(self.header, region, self._coders_of(members))
+        shape, dtypes = (region.rows, region.columns), [self.header.bands[band].dtype for band in bands]
+        check_need(
+            sum(np.dtype(each).itemsize for each in dtypes) * shape[0] * shape[1],
+            f"{shape[1]}x{shape[0]} samples",
+        )
+        found = Pixels(
+            tuple(np.empty(shape, each) for each in dtypes),
+            np.empty(shape, np.uint8) if self.header.raster.get("k") else None,
+        )
+        with WorkPool(min(self._machine.threads, len(groups.tiles))) as pool:
+            for blocks in pool.map(lambda tile: self._restore(groups, members, tile), groups.tiles):
                 for block in blocks:
-                    to = mask if block.band == MASK_BAND else values[block.band]
-                    if to is not None:
-                        to[block.window.slices(place)] = block.values
-        return Samples(values, mask)
+                    target = found.mask if block.band == MASK_BAND else found.bands[block.band]
+                    assert target is not None
+                    down, across = block.window.slices(Window(0, 0, *shape))
+                    target[down, across] = block.values
+        return found
 
-    def _groups(self, region: Region) -> RegionGroups:
-        """Coders are built once for each choice of bands."""
+    def _coders_of(self, members: tuple[int, ...]) -> Mapping[int, GroupCoder]:
         with self._lock:
-            if region.bands not in self._coders:
-                self._coders[region.bands] = region_groups(self.header, region, "cpu", self._options).coders
-            coders = self._coders[region.bands]
-        return RegionGroups(self.header, region, coders)
+            if members not in self._coders:
+                self._coders[members] = region_coders(
+                    self.header, members, self._machine.device, self._options
+                )
+            return self._coders[members]
 
-    def _restored(self, groups: RegionGroups, tile: Key, bands: tuple[int, ...]) -> list[DecodedBlock]:
-        ready = {key: self._ready(groups, key, bands) for key in groups.needs(tile)}
+    def _restore(self, groups: RegionGroups, members: tuple[int, ...], tile: Key) -> list[DecodedBlock]:
+        ready = {key: self._group(groups, members, key).result for key in groups.needs(tile)}
         return list(groups.restore(tile, ready))
 
-    def _ready(self, groups: RegionGroups, key: Key, bands: tuple[int, ...]) -> Callable[[], DecodedGroup]:
-        def decode() -> DecodedGroup:
-            ordinal = self.header.ordinal(key.row * groups.grid.columns + key.column, key.set)
-            window = groups.grid.window(key.row, key.column)
-            return groups.coder(key.set).decode(self._reader.read_frame(ordinal), window)
-
-        # Of a pair one band may be decoded alone: what is kept is then of that choice.
-        chosen = tuple(band for band in self.header.sets[key.set].bands if band in bands)
-        group = self._cache.get((key, chosen), decode)
-        return lambda: group
-
-
-class _Cache:
-    """Decoded groups, the latest ones first to stay."""
-
-    def __init__(self, limit: int) -> None:
-        self._limit = limit
-        self._size = 0
-        self._held: OrderedDict[Any, tuple[DecodedGroup, int]] = OrderedDict()
-        self._lock = threading.Lock()
-
-    def get(self, key: Any, make: Callable[[], DecodedGroup]) -> DecodedGroup:
-        """What is kept under a key, or what is made now; two threads may both make it."""
-        with self._lock:
-            if key in self._held:
-                self._held.move_to_end(key)
-                return self._held[key][0]
-        group = make()
-        size = sum(len(data) for data in group.streams.values())
-        size += 0 if group.latents is None else group.latents.samples.nbytes
-        with self._lock:
-            if key not in self._held:
-                self._held[key] = group, size
-                self._size += size
-            while self._size > self._limit and len(self._held) > 1:
-                self._size -= self._held.popitem(last=False)[1][1]
-        return group
+    def _group(self, groups: RegionGroups, members: tuple[int, ...], key: Key) -> Future[DecodedGroup]:
+        place = members, key
+        promise, mine = self._cache.begin(place)
+        if mine:
+            try:
+                grid = self.header.grid
+                ordinal = self.header.ordinal(key.row * grid.columns + key.column, key.set)
+                streams = self._source.read_frame(ordinal)
+                group = groups.coder(key.set).decode(streams, grid.window(key.row, key.column))
+            except BaseException as error:
+                self._cache.failed(place, error)
+                raise
+            self._cache.done(place, group)
+        return promise

@@ -33,7 +33,7 @@ _PART = re.compile(
     rf"\..*\.([0-9a-f]{{8}})-([0-9a-f]{{6}})-([0-9a-f]{{9}})-[0-9a-f]{{4}}{re.escape(PART_SUFFIX)}[^/]*",
     re.DOTALL,
 )
-# Versions before 0.2 had no owner in the name.
+# Early versions had no owner in the name.
 _OLD_PART = re.compile(rf"\..*\.[0-9a-f]{{8}}(\.plain)?{re.escape(PART_SUFFIX)}[^/]*", re.DOTALL)
 
 

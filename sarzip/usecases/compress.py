@@ -22,6 +22,7 @@ from sarzip.pipeline.models import ModelStore
 from sarzip.pipeline.plan import ScenePlan, plan_scene
 from sarzip.pipeline.quality import Fidelity, Goal, quality_to_step
 from sarzip.pipeline.sarzfile import unchanged
+from sarzip.pipeline.sources import Source
 from sarzip.pipeline.writer import Progress, SceneWriter
 from sarzip.raster import RasterSource
 from sarzip.system.machine import Machine, choose_machine, peak_memory
@@ -195,7 +196,7 @@ def compress(
     with naming(str(source)), RasterSource.open(str(source), machine.threads) as raster:
         if options.strict and raster.info.notes:
             raise InputError(f"{source}: {raster.info.notes[0]}; `strict` refuses this")
-        job = _Job(raster, options, machine, source_bytes, progress)
+        job = Job(raster, options, machine, source_bytes, progress)
         with binary_output(destination, options.force) as sink, unchanged(source):
             done = job.write(sink)
             plan = done.plan
@@ -235,7 +236,7 @@ def compress(
 
 
 @dataclass(frozen=True)
-class _Written:
+class Written:
     """What came out. rmse_db: what the search for an RMSE ended with. below_zero: of bands of backscatter,
     how many values below zero became the smallest above it.
     """
@@ -249,16 +250,16 @@ class _Written:
 
 
 @dataclass(frozen=True)
-class _Job:
-    """One scene to be compressed."""
+class Job:
+    """One scene to be compressed, from whatever source into whatever stream."""
 
-    raster: RasterSource
+    raster: Source
     options: CompressOptions
     machine: Machine
     source_bytes: int
     progress: Progress | None
 
-    def write(self, sink: BinaryIO) -> _Written:
+    def write(self, sink: BinaryIO) -> Written:
         """Plan and write; bands that turn out to be no backscatter are kept exactly in a second go."""
         how, load = self.options.plan, functools.cache(self._load)
         while True:
@@ -272,7 +273,7 @@ class _Job:
                 step, size = writer.write_to_goal(sink, Goal(fidelity, plan.pixels, self.source_bytes))
             if not writer.objections:
                 lost = writer.objections.lost
-                return _Written(plan, size, step, writer.rmse_db, lost, writer.bounds)
+                return Written(plan, size, step, writer.rmse_db, lost, writer.bounds)
             how = how.after(writer.objections)
             sink.seek(0)
             sink.truncate()

@@ -1,114 +1,115 @@
-"""`sarzip.open`: a `.sarz` as a read-only dataset with rasterio's habits, decoded window by window."""
+"""A `.sarz` as a dataset with rasterio's habits: opened once, read by windows, only what they need decoded.
+
+>>> import numpy as np, sarzip
+>>> scene = np.random.default_rng(0).gamma(4, 30, (300, 400)).astype("uint16")
+>>> _ = sarzip.write("scene.sarz", scene, crs="EPSG:32632", force=True)
+>>> with sarzip.open("scene.sarz") as dataset:
+...     print(dataset.shape, dataset.dtypes, dataset.crs)
+...     window = dataset.read(1, window=((10, 20), (100, 164)))
+...     quick = dataset.read(1, out_shape=(75, 100))
+(300, 400) ('uint16',) EPSG:32632
+>>> window.shape, quick.shape
+((10, 64), (75, 100))
+"""
 
 from __future__ import annotations
 
 import contextlib
 import os
-from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, BinaryIO
+import threading
+from collections.abc import Iterable, Iterator, Sequence
+from functools import cached_property
+from typing import TYPE_CHECKING, Any, BinaryIO, cast
 
 import numpy as np
 from numpy.typing import NDArray
 
 from sarzip.codec.signal.boxes import SCALES
-from sarzip.container import Reader
+from sarzip.container import Header, Reader
 from sarzip.container import georeference as tags
-from sarzip.container.georeference import Metadata
-from sarzip.errors import InputError, UsageError
+from sarzip.errors import UsageError
 from sarzip.grid import Window
-from sarzip.pipeline.band import BandTransform
 from sarzip.pipeline.coders import DecodeOptions
-from sarzip.pipeline.reader import CACHE_BYTES, Samples, WindowReader
+from sarzip.pipeline.reader import CACHE_BYTES, GroupCache, Pixels, PullReader
 from sarzip.pipeline.sarzfile import open_seekable
-from sarzip.pipeline.selection import Region
-from sarzip.system.machine import choose_machine
+from sarzip.pipeline.selection import whole_scene
 from sarzip.system.outputs import naming
+from sarzip.usecases.resample import resampled
 
 if TYPE_CHECKING:
-    from affine import Affine
     from rasterio.control import GroundControlPoint
     from rasterio.coords import BoundingBox
     from rasterio.crs import CRS
+    from rasterio.enums import ColorInterp, Resampling
+    from rasterio.rpc import RPC
+    from rasterio.transform import Affine
 
-Place = tuple[tuple[int, int], tuple[int, int]]
-"""Rows from and to, columns from and to, as rasterio takes windows."""
 
+class SarzFile:
+    """An open `.sarz`, read-only; names and meanings are those of a rasterio dataset. Bands count from 1.
 
-@dataclass(frozen=True)
-class OpenOptions:
-    """threads: that one read uses, 0 for all cores. cache_bytes: of decoded groups that are kept. model,
-    trust_model: see DecodeOptions.
+    Reads may come from several threads at once. Pickled, it is a path and opens again.
     """
 
-    threads: int = 0
-    cache_bytes: int = CACHE_BYTES
-    model: str | None = None
-    trust_model: bool = False
-
-
-def open_dataset(
-    source: str | os.PathLike[str] | BinaryIO, options: OpenOptions = OpenOptions()
-) -> SarzDataset:
-    """A path, a URL (extra `remote`) or a seekable file object of bytes, as a dataset to read windows of.
-
-    Of a file or URL only what is needed is read. Raises InputError, CorruptError, ModelError or UsageError.
-    """
-    stack = contextlib.ExitStack()
-    with contextlib.ExitStack() as guard:
-        guard.callback(stack.close)
-        if isinstance(source, (str, os.PathLike)):
-            name, file = str(source), stack.enter_context(open_seekable(source))
-        else:
-            name, file = str(getattr(source, "name", "file object")), source
-            if not file.seekable():
-                raise InputError(f"{name}: cannot be read at random positions; open a file, or bytes")
-        with naming(name):
-            dataset = SarzDataset(name, Reader(file), options, stack)
-        guard.pop_all()
-    return dataset
-
-
-class SarzDataset:
-    """A `.sarz` that is open: size, types and metadata as rasterio names them, and pixels by windows.
-
-    Reads may come from several threads. Bands count from 1.
-    """
-
-    mode = "r"
-    driver = "SARZ"
+    driver, mode = "sarzip", "r"
 
     def __init__(
-        self, name: str, reader: Reader, options: OpenOptions, resources: contextlib.ExitStack
+        self, source: str | os.PathLike[str] | BinaryIO, options: DecodeOptions, cache_bytes: int
     ) -> None:
-        """See open_dataset. resources: closed with the dataset."""
-        self.name = name
-        self.closed = False
-        self._resources = resources
-        header = reader.header
-        how = DecodeOptions("cpu", options.threads, options.model, options.trust_model)
-        threads = choose_machine("cpu", options.threads).threads
-        self._windows = WindowReader(reader, how, threads, options.cache_bytes)
-        self._bands = [BandTransform.from_header(band) for band in header.bands]
-        self._meta: Metadata = tags.decode(header.raster, len(header.bands))
-        self.width, self.height, self.count = header.width, header.height, len(header.bands)
-        self.dtypes = tuple(band.dtype for band in header.bands)
-        self.block_shapes = [(min(header.group, self.height), min(header.group, self.width))] * self.count
+        self._source, self._options, self._cache_bytes = source, options, cache_bytes
+        self._is_path = isinstance(source, (str, os.PathLike))
+        self.name = str(source) if self._is_path else str(getattr(source, "name", "file object"))
+        self._stack = contextlib.ExitStack()
+        self._closed, self._lock = False, threading.Lock()
+        with contextlib.ExitStack() as stack, naming(self.name):
+            file = stack.enter_context(open_seekable(cast(str, source))) if self._is_path else source
+            self._reader = PullReader(Reader(cast(BinaryIO, file)), options, GroupCache(cache_bytes))
+            header = self._reader.header
+            self._meta = tags.decode(whole_scene(header).raster_tags(header), len(header.bands))
+            self._stack = stack.pop_all()
 
-    def __enter__(self) -> SarzDataset:
+    def __enter__(self) -> SarzFile:
         return self
 
-    def __exit__(self, *exc: object) -> None:
+    def __exit__(self, *error: object) -> None:
         self.close()
 
     def __repr__(self) -> str:
-        state = "closed" if self.closed else "open"
-        return f"<{state} SarzDataset name={self.name!r} {self.width}x{self.height} bands={self.count}>"
+        state = "closed" if self._closed else "open"
+        size = f"{self.count} x {self.height} x {self.width}"
+        return f"<{state} SarzFile name={self.name!r} {size} {', '.join(dict.fromkeys(self.dtypes))}>"
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        if not self._is_path:
+            raise UsageError(f"{self.name}: a file object cannot be pickled; open a path or a URL")
+        return SarzFile, (self._source, self._options, self._cache_bytes)
 
     def close(self) -> None:
-        """Let go of the file; reading is a UsageError from then on."""
-        self.closed = True
-        self._resources.close()
+        """Let go of the file; harmless when closed already. InputError if it was written to meanwhile."""
+        with self._lock:
+            closed, self._closed = self._closed, True
+        if not closed:
+            self._stack.close()
+
+    @property
+    def closed(self) -> bool:
+        """Whether it is."""
+        return self._closed
+
+    @property
+    def header(self) -> Header:
+        """What the file says about itself in sarzip's own terms."""
+        return self._reader.header
+
+    @property
+    def width(self) -> int:
+        """Columns."""
+        return self.header.width
+
+    @property
+    def height(self) -> int:
+        """Rows."""
+        return self.header.height
 
     @property
     def shape(self) -> tuple[int, int]:
@@ -116,35 +117,60 @@ class SarzDataset:
         return self.height, self.width
 
     @property
+    def count(self) -> int:
+        """Number of bands."""
+        return len(self.header.bands)
+
+    @property
     def indexes(self) -> tuple[int, ...]:
-        """Numbers of the bands, from 1."""
+        """Numbers of the bands."""
         return tuple(range(1, self.count + 1))
 
     @property
+    def dtypes(self) -> tuple[str, ...]:
+        """Sample type of each band."""
+        return tuple(band.dtype for band in self.header.bands)
+
+    @property
+    def block_shapes(self) -> list[tuple[int, int]]:
+        """Rows and columns of the groups, which are decoded as a whole."""
+        edge = self.header.group
+        return [(min(edge, self.height), min(edge, self.width))] * self.count
+
+    @cached_property
     def crs(self) -> CRS | None:
-        """Coordinate reference system of the map; None without one."""
+        """Coordinate system; None without one."""
         from sarzip.raster.metadata import known_crs
 
         return known_crs(self._meta.crs)
 
-    @property
+    @cached_property
     def transform(self) -> Affine:
-        """From pixels to the map."""
-        from affine import Affine
+        """From columns and rows to map coordinates."""
+        from rasterio.transform import Affine
 
         return Affine(*self._meta.transform)
 
     @property
     def bounds(self) -> BoundingBox:
-        """Left, bottom, right and top of the scene on the map."""
+        """Map coordinates of the edges."""
         from rasterio.coords import BoundingBox
-        from rasterio.transform import array_bounds
 
-        return BoundingBox(*array_bounds(self.height, self.width, self.transform))
+        a, b, c, d, e, f = self._meta.transform
+        right, bottom = (
+            a * self.width + b * self.height + c,
+            d * self.width + e * self.height + f,
+        )
+        return BoundingBox(c, bottom, right, f)
+
+    @property
+    def res(self) -> tuple[float, float]:
+        """Width and height of a pixel on the map."""
+        return self.transform.a, -self.transform.e
 
     @property
     def gcps(self) -> tuple[list[GroundControlPoint], CRS | None]:
-        """Ground control points and their coordinate reference system."""
+        """Ground control points and their coordinate system."""
         from rasterio.control import GroundControlPoint
 
         from sarzip.raster.metadata import known_crs
@@ -152,75 +178,77 @@ class SarzDataset:
         found = self._meta.gcps
         if found is None:
             return [], None
-        names = zip(found.points.tolist(), found.ids, found.infos, strict=True)
-        points = [GroundControlPoint(*point, id=name, info=info) for point, name, info in names]
+        each = zip(found.points.tolist(), found.ids, found.infos, strict=True)
+        points = [GroundControlPoint(*place, id=name, info=info) for place, name, info in each]
         return points, known_crs(found.crs)
 
     @property
-    def rpcs(self) -> Mapping[str, str]:
-        """Rational polynomial coefficients as GDAL's tags; empty without any."""
-        return dict(self._meta.tags.get("RPC", {}))
+    def rpcs(self) -> RPC | None:
+        """Rational polynomials; None without."""
+        from rasterio.rpc import RPC
+
+        found = self._meta.tags.get("RPC")
+        return RPC.from_gdal(dict(found)) if found else None
 
     @property
-    def nodatavals(self) -> tuple[float | int | None, ...]:
-        """Nodata of each band."""
-        return self._meta.nodata
+    def nodatavals(self) -> tuple[float | None, ...]:
+        """Of each band, the value that says that there is none."""
+        return tuple(self._meta.nodata)
 
     @property
-    def nodata(self) -> float | int | None:
-        """Nodata of the first band."""
+    def nodata(self) -> float | None:
+        """That of the first band."""
         return self._meta.nodata[0]
 
     @property
     def descriptions(self) -> tuple[str | None, ...]:
-        """Of each band."""
+        """Names of the bands."""
         return self._meta.descriptions
 
     @property
     def units(self) -> tuple[str | None, ...]:
-        """Of each band."""
+        """Units of the bands."""
         return self._meta.units
 
     @property
     def scales(self) -> tuple[float, ...]:
-        """Of each band: a physical value is sample · scale + offset."""
+        """Factors that stored values are to be multiplied with."""
         return self._meta.scales
 
     @property
     def offsets(self) -> tuple[float, ...]:
-        """Of each band; see scales."""
+        """What is to be added then."""
         return self._meta.offsets
 
     @property
-    def colorinterp(self) -> tuple[Any, ...]:
-        """Colour interpretation of each band."""
+    def colorinterp(self) -> tuple[ColorInterp, ...]:
+        """Meaning of the bands for display."""
         from rasterio.enums import ColorInterp
 
         return tuple(ColorInterp(number) for number in self._meta.colours)
 
-    def tags(self, bidx: int = 0, ns: str | None = None) -> dict[str, str]:
-        """Tags of the dataset, or of a band, in a namespace."""
-        spaces = self._meta.tags if bidx == 0 else self._meta.band_tags[self._index(bidx)]
-        return dict(spaces.get(ns or "", {}))
-
-    def overviews(self, bidx: int) -> list[int]:
-        """Factors at which reading decodes less than everything."""
-        self._index(bidx)
-        return [scale for scale in SCALES if 1 < scale < min(self.shape)]
-
     @property
     def profile(self) -> dict[str, Any]:
-        """What rasterio.open takes to write a GeoTIFF like this one."""
+        """What rasterio.open needs to create a raster like this one, but for its driver."""
         return {
-            "driver": "GTiff",
+            "dtype": self.dtypes[0],
+            "nodata": self.nodata,
             "width": self.width,
             "height": self.height,
             "count": self.count,
-            "dtype": str(np.result_type(*self.dtypes)),
             "crs": self.crs,
             "transform": self.transform,
-            "nodata": self.nodata,
         }
+
+    def tags(self, bidx: int = 0, ns: str | None = None) -> dict[str, str]:
+        """Tags of the dataset (0) or of a band, in a namespace."""
+        spaces = self._meta.band_tags[self._band(bidx)] if bidx else self._meta.tags
+        return dict(spaces.get(ns or "", {}))
+
+    def overviews(self, bidx: int) -> list[int]:
+        """Factors of the reduced resolutions, which are decoded and not stored."""
+        self._band(bidx)
+        return [scale for scale in SCALES[1:] if max(self.shape) >= scale]
 
     def read(
         self,
@@ -229,120 +257,123 @@ class SarzDataset:
         out_shape: tuple[int, ...] | None = None,
         masked: bool = False,
         boundless: bool = False,
-        fill_value: float | int | None = None,
+        fill_value: float | None = None,
+        resampling: Resampling | int = 0,
     ) -> NDArray[Any]:
-        """Pixels (bands, rows, columns), or (rows, columns) of a single band, as rasterio's read.
+        """Samples of a band (rows, columns), or of several (bands, rows, columns), in their dtype.
 
-        window: a rasterio Window, or ((first row, end), (first column, end)). out_shape: rows and columns,
-        with or without bands before them; smaller ones are decoded at a reduced resolution, as means in dB,
-        and then take the nearest sample. boundless: a window may reach beyond the scene, where fill_value
-        (nodata, or 0) is read. masked: a masked array, what is no measurement masked.
+        window: a rasterio Window or ((row, row beyond), (column, column beyond)). out_shape: resampled to
+        this, from the coarsest resolution that suffices. masked: as a masked array. boundless: where the
+        window leaves the scene there is fill_value, else nodata, else 0. UsageError for what is not there.
         """
-        if self.closed:
-            raise UsageError(f"{self.name}: the dataset is closed; open it again")
-        single = isinstance(indexes, (int, np.integer))
-        wanted = [indexes] if single else list(self.indexes if indexes is None else indexes)  # type: ignore[arg-type]
-        bands = tuple(self._index(int(band)) for band in wanted)  # type: ignore[arg-type]
-        place = self._place(window, boundless)
-        rows, columns = (place.rows, place.columns) if out_shape is None else out_shape[-2:]
-        inside = place.intersection(Window(0, 0, *self.shape))
-        if not (inside.rows and inside.columns):
-            size = f"{self.width}x{self.height} pixels"
-            raise UsageError(f"{self.name}: window {_told(place)} does not meet the scene of {size}")
-        scale = self._scale(place, (rows, columns))
-        with naming(self.name):
-            distinct = tuple(dict.fromkeys(bands))
-            region = _region(inside, scale, distinct, self.shape)
-            samples = self._windows.read(region)
-        at = [distinct.index(band) for band in bands]
-        planes, valid = self._planes(samples, distinct, at, masked)
-        down, across = (
-            _nearest(first, count, size, origin, have, scale)
-            for first, count, size, origin, have in (
-                (place.row, place.rows, rows, region.window.row, region.rows),
-                (place.column, place.columns, columns, region.window.column, region.columns),
-            )
+        numbers = (
+            [indexes] if isinstance(indexes, int) else list(self.indexes if indexes is None else indexes)
         )
-        out = planes[:, np.clip(down, 0, region.rows - 1)][:, :, np.clip(across, 0, region.columns - 1)]
-        beyond = (_beyond(down, region.rows)[:, None] | _beyond(across, region.columns)[None]) & boundless
-        if beyond.any():
-            out[:, beyond] = fill_value if fill_value is not None else self.nodata or 0
-        if valid is not None:
-            shown = valid[:, np.clip(down, 0, region.rows - 1)][:, :, np.clip(across, 0, region.columns - 1)]
-            out = np.ma.MaskedArray(out, ~shown | beyond, fill_value=self.nodata)
-        return out[0] if single else out
+        bands = [self._band(number) for number in numbers]
+        if not bands or len({self.dtypes[band] for band in bands}) > 1:
+            raise UsageError(f"{self.name}: bands of one read share their dtype; they are {self.dtypes}")
+        asked = self._window(window)
+        inside = asked.intersection(Window(0, 0, *self.shape))
+        if (inside != asked and not boundless) or min(asked.rows, asked.columns) < 1:
+            raise UsageError(f"{self.name}: {asked} are not inside the scene of {self.width}x{self.height}")
+        shape = (asked.rows, asked.columns) if out_shape is None else (out_shape[-2], out_shape[-1])
+        if inside != asked and shape != (asked.rows, asked.columns):
+            raise UsageError(f"{self.name}: out_shape of a window that leaves the scene; read it as it is")
+        if min(inside.rows, inside.columns) < 1:
+            values, valid = np.empty((len(bands), 0, 0), self.dtypes[bands[0]]), np.empty((0, 0, 0), np.bool_)
+        else:
+            values, valid = self._read(inside, bands, shape if inside == asked else inside[2:], resampling)
+        if inside != asked:
+            values, valid = self._padded(values, valid, (asked, inside), bands, fill_value)
+        if isinstance(indexes, int):
+            values, valid = values[0], valid[0]
+        if not masked:
+            return values
+        fill = self.nodatavals[bands[0]] if fill_value is None else fill_value
+        return np.ma.MaskedArray(values, ~valid, fill_value=fill)
 
-    def sample(self, xy: Iterable[tuple[float, float]], indexes: Any = None) -> Iterator[NDArray[Any]]:
-        """Samples of the bands at points on the map, one array for each; nodata, or 0, beyond the scene."""
-        wanted = list(self.indexes) if indexes is None else np.atleast_1d(indexes).tolist()
+    def sample(
+        self, xy: Iterable[tuple[float, float]], indexes: int | Sequence[int] | None = None
+    ) -> Iterator[NDArray[Any]]:
+        """The samples of the bands at places on the map; nodata, or 0, beyond the scene."""
+        numbers = [indexes] if isinstance(indexes, int) else list(indexes or self.indexes)
         inverse = ~self.transform
         for x, y in xy:
-            column, row = (int(np.floor(each)) for each in inverse * (x, y))
-            if 0 <= row < self.height and 0 <= column < self.width:
-                yield self.read(wanted, window=((row, row + 1), (column, column + 1)))[:, 0, 0]
-            else:
-                yield np.full(len(wanted), self.nodata or 0, np.result_type(*self.dtypes))
+            column = int(np.floor(inverse.a * x + inverse.b * y + inverse.c))
+            row = int(np.floor(inverse.d * x + inverse.e * y + inverse.f))
+            yield self.read(numbers, ((row, row + 1), (column, column + 1)), boundless=True)[:, 0, 0]
 
-    def _planes(
-        self, samples: Samples, distinct: tuple[int, ...], at: list[int], masked: bool
-    ) -> tuple[NDArray[Any], NDArray[np.bool_] | None]:
-        planes = np.stack([samples.values[place] for place in at])
-        if not masked:
-            return planes, None
-        valid = []
-        for place in at:
-            values, band = samples.values[place], distinct[place]
-            known = self._bands[band].classify(values) == 0
-            nodata = self._meta.nodata[band]
-            if nodata is not None:
-                known &= ~np.isnan(values) if nodata != nodata else values != nodata
-            valid.append(known if samples.mask is None else known & (samples.mask > 0))
-        return planes, np.stack(valid)
+    def _band(self, number: int) -> int:
+        if not 1 <= number <= self.count:
+            many = f"{self.count} band{'s' * (self.count > 1)}"
+            raise UsageError(f"{self.name}: band {number}: there are {many}, counted from 1")
+        return number - 1
 
-    def _index(self, bidx: int) -> int:
-        if not 1 <= bidx <= self.count:
-            raise UsageError(f"{self.name}: has no band {bidx}; its bands are 1 to {self.count}")
-        return bidx - 1
-
-    def _place(self, window: Any, boundless: bool) -> Window:
-        whole = Window(0, 0, *self.shape)
+    def _window(self, window: Any) -> Window:
         if window is None:
-            return whole
+            return Window(0, 0, *self.shape)
         if hasattr(window, "col_off"):
-            rows = window.row_off, window.row_off + window.height
-            columns = window.col_off, window.col_off + window.width
-        else:
-            rows, columns = window
-        (top, bottom), (left, right) = (
-            (round(first or 0), size if last is None else round(last))
-            for (first, last), size in zip((rows, columns), self.shape, strict=True)
+            left, top = round(window.col_off), round(window.row_off)
+            return Window(top, left, round(window.height), round(window.width))
+        (top, bottom), (left, right) = window
+        return Window.between(top, left, bottom, right)
+
+    def _read(
+        self, window: Window, bands: list[int], shape: tuple[int, ...], resampling: Any
+    ) -> tuple[NDArray[Any], NDArray[np.bool_]]:
+        """Samples and where they are measurements, both (bands, rows, columns), in a window of the scene."""
+        if self._closed:
+            raise UsageError(f"{self.name}: the dataset is closed; open it again")
+        ratio = min(window.rows / shape[0], window.columns / shape[1])
+        scale = max(each for each in SCALES if each <= max(1.0, ratio))
+        wide = window.widened(scale, Window(0, 0, *self.shape))
+        with naming(self.name):
+            found = self._reader.read(wide, bands, scale)
+        values = np.stack(found.bands)
+        valid = np.stack([self._valid(found, at, band) for at, band in enumerate(bands)])
+        if values.shape[1:] == shape and wide == window:
+            return values, valid
+        place = (window.row - wide.row) / scale, (window.column - wide.column) / scale
+        part = (*place, window.rows / scale, window.columns / scale)
+        nodata = self.nodatavals[bands[0]]
+        return (
+            resampled(values, part, (shape[0], shape[1]), int(resampling), nodata),
+            resampled(valid.view(np.uint8), part, (shape[0], shape[1])) > 0,
         )
-        place = Window.between(top, left, bottom, right)
-        # As rasterio does: without boundless, what lies beyond the scene is left out.
-        return place if boundless else place.intersection(whole)
 
-    def _scale(self, place: Window, out: tuple[int, int]) -> int:
-        """The coarsest resolution that still has a sample for each pixel wanted."""
-        most = min(place.rows / max(out[0], 1), place.columns / max(out[1], 1))
-        return max((scale for scale in SCALES if scale <= most), default=1)
+    def _valid(self, found: Pixels, at: int, band: int) -> NDArray[np.bool_]:
+        values, nodata = found.bands[at], self.nodatavals[band]
+        if nodata is not None:
+            valid = ~np.isnan(values) if np.isnan(nodata) else values != np.asarray(nodata, values.dtype)
+            return np.asarray(valid, np.bool_)
+        return np.ones(values.shape, np.bool_) if found.mask is None else found.mask != 0
+
+    def _padded(
+        self,
+        values: NDArray[Any],
+        valid: NDArray[np.bool_],
+        windows: tuple[Window, Window],
+        bands: list[int],
+        fill_value: float | None,
+    ) -> tuple[NDArray[Any], NDArray[np.bool_]]:
+        asked, inside = windows
+        shape = (len(bands), asked.rows, asked.columns)
+        wide, known = np.zeros(shape, values.dtype), np.zeros(shape, np.bool_)
+        for at, band in enumerate(bands):
+            wide[at] = fill_value if fill_value is not None else self.nodatavals[band] or 0
+        if values.size:
+            place = (slice(None), *inside.slices(asked))
+            wide[place], known[place] = values, valid
+        return wide, known
 
 
-def _region(inside: Window, scale: int, bands: tuple[int, ...], shape: tuple[int, int]) -> Region:
-    """A region that holds a window, its corners on whole samples."""
-    return Region(inside.widened(scale, Window(0, 0, *shape)), bands, scale)
+def open_file(
+    source: str | os.PathLike[str] | BinaryIO,
+    options: DecodeOptions = DecodeOptions(),
+    cache_bytes: int = CACHE_BYTES,
+) -> SarzFile:
+    """Open a `.sarz` (a path, a URL that fsspec knows, a seekable file object) for reading by windows.
 
-
-def _nearest(first: int, count: int, size: int, origin: int, have: int, scale: int) -> NDArray[np.int64]:
-    """For each of `size` pixels over `count` ones from `first` on: the sample of a region that begins at
-    `origin`, negative or `have` and more beyond it.
+    cache_bytes: of decoded groups that are kept. Raises InputError or CorruptError.
     """
-    centres = first + (np.arange(size) + 0.5) * count / size
-    return np.floor((centres - origin) / scale).astype(np.int64)
-
-
-def _beyond(index: NDArray[np.int64], have: int) -> NDArray[np.bool_]:
-    return (index < 0) | (index >= have)
-
-
-def _told(place: Window) -> str:
-    return f"{place.column},{place.row},{place.columns},{place.rows} (column,row,width,height)"
+    return SarzFile(source, options, cache_bytes)
