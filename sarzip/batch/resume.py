@@ -61,11 +61,13 @@ def _same_raster(header: Header, info: RasterInfo) -> bool:
 def _same_plan(header: Header, bands: Sequence[BandPlan]) -> bool:
     """Whether every band is coded as it would be now, or was found out to be no backscatter while it was."""
     bounds = {band: bound_of(each) for each in header.sets for band in each.bands}
+    exact = {band for each in header.sets if each.lossless for band in each.bands}
     for number, (band, stored) in enumerate(zip(bands, header.bands, strict=True)):
         kept_after_all = str(stored.extra.get("why", "")).startswith(KEPT_AFTER_ALL)
         if stored.domain != band.transform.radiometry.domain and not kept_after_all:
             return False
-        if bounds[number] != band.bound and not kept_after_all:
+        as_planned = bounds[number] == band.bound and (number in exact) == (not (band.lossy or band.bound))
+        if not as_planned and not kept_after_all:
             return False
     return True
 

@@ -95,11 +95,13 @@ class BandPlan:
     """Of its measurements; None where it comes back bit for bit, or where the step decides."""
     base_step: float | None = None
     """In dB, of the signal below the residual that keeps the bound; None where pixels are coded directly."""
+    exact: bool = False
+    """Whether backscatter is kept bit for bit: it is shown and reduced as what it is all the same."""
 
     @property
     def lossy(self) -> bool:
-        """Whether it is coded as backscatter."""
-        return self.transform.radiometry.domain != EXACT_DOMAIN
+        """Whether it is coded as backscatter, with loss."""
+        return self.transform.radiometry.domain != EXACT_DOMAIN and not self.exact
 
     @property
     def by_pixels(self) -> bool:
@@ -109,11 +111,9 @@ class BandPlan:
     @property
     def pixels(self) -> PixelBand:
         """What the coder of pixels has to know."""
-        transform, domain = self.transform, self.verdict.domain
-        if self.lossy:
-            radiometry = transform.radiometry
-        else:
-            radiometry = Radiometry(domain if domain in DOMAINS else EXACT_DOMAIN)
+        transform, domain, radiometry = self.transform, self.verdict.domain, self.transform.radiometry
+        if radiometry.domain == EXACT_DOMAIN and domain in DOMAINS:
+            radiometry = Radiometry(domain)
         limits = self.verdict.treatment.limits if self.bound else None
         return PixelBand(transform.dtype, radiometry, transform.specials, transform.shared_zero, limits)
 
@@ -158,7 +158,7 @@ def _band_plan(source: Source, band: int, options: PlanOptions, given: BandKind 
         sample = sample_of(source, band, dense=True)
         measured = class_map.classify(sample, specials, shared_zero) == 0
     verdict = _verdict(source, band, sample, options, given)
-    keep = options.lossless or band in options.exact or verdict.treatment.method != "lossy"
+    keep = band in options.exact or verdict.treatment.method != "lossy"
     if not keep and dtype not in LOSSY_DTYPES:
         verdict, keep = replace(verdict, treatment=KEPT, reason=f"{verdict.reason}; {dtype} is kept"), True
     if keep:
@@ -173,11 +173,14 @@ def _band_plan(source: Source, band: int, options: PlanOptions, given: BandKind 
     verdict = _with_fills(verdict, options.fills.get(band, ()))
     specials = _with_found(specials, verdict, dtype)
     measured = class_map.classify(sample, specials, shared_zero) == 0
-    level = np.dtype(dtype).kind in "iu" and verdict.domain != "db" and options.bound is None
+    plain = options.lossless or options.bound is not None
+    level = np.dtype(dtype).kind in "iu" and verdict.domain != "db" and not plain
     unit = verdict.unit_scale if verdict.domain == "db" else 1.0
     radiometry = fit_radiometry(sample[measured], verdict.domain, unit=unit)
     transform = BandTransform(radiometry, dtype, specials, shared_zero, level)
-    return BandPlan(transform, verdict, sample, measured, options.bound)
+    if options.lossless:
+        verdict = replace(verdict, treatment=KEPT)
+    return BandPlan(transform, verdict, sample, measured, options.bound, exact=options.lossless)
 
 
 def _own_bound(verdict: Verdict, options: PlanOptions) -> Bound | None:

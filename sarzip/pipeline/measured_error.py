@@ -65,10 +65,11 @@ class _Check:
     def __init__(self, header: Header, raster: Source) -> None:
         self._raster = raster
         self._bands = [BandTransform.from_header(band) for band in header.bands]
+        exact = {band for each in header.sets if each.lossless for band in each.bands}
         self._measured = {
             band: _Errors(coding, self._floor(band))
             for band, coding in enumerate(self._bands)
-            if coding.radiometry.domain != EXACT_DOMAIN
+            if coding.radiometry.domain != EXACT_DOMAIN and band not in exact
         }
 
     def add(self, block: DecodedBlock) -> None:
