@@ -20,7 +20,7 @@ FLOORS = (
     ("codec", "raster"),
     ("pipeline",),
     ("usecases", "training"),
-    ("batch", "bench"),
+    ("batch", "bench", "integrations"),
     ("cli",),
     ("__main__", "__init__"),
 )
