@@ -30,6 +30,7 @@ _COMMANDS = {
     "info": "info_command",
     "verify": "verify_command",
     "preview": "view_commands",
+    "vrt": "vrt_command",
     "compare": "quality_commands",
     "sample": "quality_commands",
     "bench": "bench_commands",

@@ -242,8 +242,17 @@ class SarzFile:
 
     def tags(self, bidx: int = 0, ns: str | None = None) -> dict[str, str]:
         """Tags of the dataset (0) or of a band, in a namespace."""
+        return self.tag_spaces(bidx).get(ns or "", {})
+
+    def tag_spaces(self, bidx: int = 0) -> dict[str, dict[str, str]]:
+        """All tags of the dataset (0) or of a band, by namespace; "" is the default one."""
         spaces = self._meta.band_tags[self._band(bidx)] if bidx else self._meta.tags
-        return dict(spaces.get(ns or "", {}))
+        return {name: dict(items) for name, items in spaces.items()}
+
+    @property
+    def has_mask(self) -> bool:
+        """Whether the dataset has a mask of its own, beside nodata."""
+        return self._meta.mask
 
     def overviews(self, bidx: int) -> list[int]:
         """Factors of the reduced resolutions, which are decoded and not stored."""
