@@ -269,6 +269,11 @@ class Table:
         return None
 
     def numbers(self, samples: NDArray[Any]) -> Numbers:
+        if self.dtype.kind in "iu" and self.dtype.itemsize <= 2:
+            unsigned = f"u{self.dtype.itemsize}"
+            places = np.zeros(1 << 8 * self.dtype.itemsize, np.int64)
+            places[self.values.view(unsigned)] = np.arange(self.values.size)
+            return places[np.ascontiguousarray(samples).view(unsigned)]
         return np.searchsorted(ordinals(self.values), ordinals(samples))
 
     def samples(self, numbers: Numbers) -> NDArray[Any]:
