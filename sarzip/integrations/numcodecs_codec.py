@@ -1,4 +1,4 @@
-"""A compressor for zarr 2 by numcodecs: `create_array(…, zarr_format=2, compressors=SarzipCompressor(...))`."""
+"""A compressor for zarr 2: `create_array(…, zarr_format=2, compressors=SarzipCompressor(quality=60))`."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ class SarzipCompressor(Codec):  # type: ignore[misc]
         return encode_chunk(np.asarray(ensure_ndarray(buf)), self.options)
 
     def decode(self, buf: Any, out: Any = None) -> Any:
-        """The planes of a chunk (planes, rows, columns), which zarr shapes; into `out` where that is given."""
+        """The planes of a chunk (planes, rows, columns), which zarr shapes; into `out` where it is given."""
         values = decode_chunk(ensure_bytes(buf))
         if out is None:
             return values
