@@ -21,6 +21,9 @@ import sarzip.usecases.open as open_module
 import sarzip.usecases.write as write_module
 from sarzip.errors import CorruptError, InputError, UsageError
 from sarzip.pipeline.coders import DecodeOptions
+from sarzip.pipeline.decode import Key
+from sarzip.pipeline.group import DecodedGroup
+from sarzip.pipeline.reader import GroupCache
 
 OPTIONS = sarzip.CompressOptions(group=256, threads=2)
 SAME = (
@@ -96,6 +99,25 @@ def test_threads_and_pickles_and_file_objects(files) -> None:
             np.testing.assert_array_equal(again.read(), whole)
     with sarzip.open(io.BytesIO(path.read_bytes()), DecodeOptions(threads=1)) as inside:
         np.testing.assert_array_equal(inside.read(), whole)
+
+
+def test_the_cache_is_bounded_and_forgets_what_was_used_least() -> None:
+    cache = GroupCache(100)
+    places = [((0,), Key(0, column, 0)) for column in range(4)]
+
+    def ask(place) -> bool:
+        _, mine = cache.begin(place)
+        if mine:
+            cache.done(place, DecodedGroup({1: bytes(40)}))
+        return mine
+
+    assert [ask(place) for place in (*places[:2], places[0], places[2])] == [True, True, False, True]
+    assert cache.held == 80 and not ask(places[0]) and ask(places[1])
+    promise, _ = cache.begin(places[3])
+    cache.failed(places[3], CorruptError("broken"))
+    with pytest.raises(CorruptError):
+        promise.result()
+    assert ask(places[3])  # whoever asks again tries again
 
 
 def test_words_for_what_is_wrong(files, tmp_path) -> None:

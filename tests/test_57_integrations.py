@@ -89,6 +89,22 @@ def test_zarr(tmp_path, how) -> None:
     assert found.nbytes_stored() < cube.nbytes
 
 
+def test_zarr_2(tmp_path) -> None:
+    zarr = pytest.importorskip("zarr")
+    from sarzip.integrations.numcodecs_codec import SarzipCompressor
+
+    scene = speckled(300, 500, "float32")
+    scene[:40] = np.nan
+    array = zarr.create_array(
+        str(tmp_path / "a"), zarr_format=2, shape=scene.shape, chunks=(256, 256), dtype="float32",
+        fill_value=np.nan, compressors=SarzipCompressor(max_error_db=0.5, domain="power"),
+    )  # fmt: skip
+    array[:] = scene
+    values = zarr.open_array(str(tmp_path / "a"), mode="r")[:]  # the codec comes from its entry point
+    np.testing.assert_array_equal(np.isnan(values), np.isnan(scene))
+    assert 0 < np.abs(10 * np.log10(values[40:] / scene[40:])).max() <= 0.5
+
+
 @pytest.mark.parametrize("dtype", ["uint16", "float32", "int16", "uint8", ">f4"])
 @pytest.mark.parametrize("shape", [(1, 1), (17, 300), (2, 3, 40, 50)])
 def test_lossless_chunks(dtype, shape) -> None:

@@ -52,6 +52,14 @@ def test_words_for_what_is_wrong(vrt, tmp_path, capsys) -> None:
     assert "exists" in capsys.readouterr().err and not (tmp_path / "b.vrt").exists()
 
 
+def test_rio_has_the_commands(vrt, capsys) -> None:
+    from sarzip.cli.rio_plugin import sarzip as plugin
+
+    with pytest.raises(SystemExit) as ended:
+        plugin.main(["info", "--json", str(vrt.with_suffix(".sarz"))])
+    assert ended.value.code == 0 and '"width": 500' in capsys.readouterr().out
+
+
 @pytest.mark.skipif(shutil.which("gdalwarp") is None, reason="GDAL's programs are not installed")
 def test_the_programs_of_gdal(vrt) -> None:
     """They load the Python that they find, which must be one that sarzip is importable from."""

@@ -90,7 +90,7 @@ class GroupCache:
             promise = self._groups[place]
             self._sizes[place] = size
             self._held += size
-            for old in list(self._sizes):
+            for old in [each for each in self._groups if each in self._sizes]:
                 if self._held <= self._limit:
                     break
                 self._drop(old)
@@ -103,7 +103,7 @@ class GroupCache:
         promise.set_exception(error)
 
     def _drop(self, place: _Place) -> None:
-        self._groups.pop(place, None)
+        del self._groups[place]
         self._held -= self._sizes.pop(place)
 
 
