@@ -1,4 +1,4 @@
-/* The pixel coder: strips of cells by a causal network and interleaved rANS (codec/predictive/strip.py). */
+/* The pixel coder: strips of cells by a causal network and interleaved rANS (codec/predictive/strips.py). */
 #include "pixel.h"
 
 enum { LANES = 4, REPEAT_CONTEXTS = 64, REPEAT_START = 2048, REPEAT_LEAST = 16, REPEAT_USED = 512,
@@ -125,7 +125,8 @@ INLINE void learn_scale(const distribution *of, const pixel_cells *cells, int64_
     int64_t wider = share_at(of, cells, cell, of->scale + 1), n = *of->seen;
     int64_t narrower = share_at(of, cells, cell, of->scale - 1);
     int64_t change = 65536 * (wider - narrower) / (wider + narrower);
-    *of->offset += (int32_t)(change * SCALE_RATE / (n + SCALE_FIRST));
+    int64_t offset = *of->offset + change * SCALE_RATE / (n + SCALE_FIRST);
+    *of->offset = (int32_t)clamp(offset, -SCALES * 65536, SCALES * 65536);
     *of->seen = (int32_t)least(n + 1, SCALE_LAST);
 }
 

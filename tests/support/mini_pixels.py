@@ -376,7 +376,8 @@ def strip(data: bytes, coded: Any, net: Net, cells: Cells, repeats: bool) -> Any
             chances[context] = clip(p + ((r - p + 16) >> 5), 16, 65519)
         if (j + 4 * i) % 2 and not (extra and k == candidate):
             wider, narrower = (part(k + 1, clip(c + d, 0, 47)) - part(k, clip(c + d, 0, 47)) for d in (1, -1))
-            offsets[raw] += divide(divide(65536 * (wider - narrower), wider + narrower) * 8, seen[raw] + 8)
+            change = divide(65536 * (wider - narrower), wider + narrower)
+            offsets[raw] = clip(offsets[raw] + divide(change * 8, seen[raw] + 8), -48 * 65536, 48 * 65536)
             seen[raw] = min(seen[raw] + 1, 120)
         y = cells.levels[k]
         planes[0][i, j], planes[5][i, j] = y, k
