@@ -66,6 +66,15 @@ def test_interpolation_agrees_with_scipy(points: list[tuple[float, float]], at: 
         assert np.isnan(got)
 
 
+def test_the_figures_of_other_implementations() -> None:
+    """By PCHIP after Fritsch and Butland written out by hand, of two curves and of lines of two points."""
+    other, errors = [0.09, 0.3, 0.5, 1.2, 2.0], [4.1, 2.4, 1.8, 1.1, 0.5]
+    assert bd_rate(RATES, ERRORS, other, errors) == pytest.approx(-0.03050738602467633, rel=1e-9)
+    lines = RATES[:2], ERRORS[:2], other[:3], errors[:3]
+    assert bd_rate(*lines) == pytest.approx(0.0071245290203625425, rel=1e-9)
+    assert interpolate_rate(RATES, ERRORS, 1.3) == pytest.approx(0.9229933679370036, rel=1e-9)
+
+
 def test_dominated_points_and_order_do_not_matter() -> None:
     order = [3, 0, 4, 2, 1]
     rates = [RATES[i] for i in order] + [3.5]

@@ -1,4 +1,4 @@
-"""Literal pixels: which are found, and that they come back."""
+"""Outliers: which are found, and that they come back."""
 
 from __future__ import annotations
 
@@ -11,8 +11,8 @@ from support import mini_streams
 from sarzip.codec.streams.outliers import (
     MOST_POINTS,
     UNIT_DB,
-    decode_literals,
-    encode_literals,
+    decode_outliers,
+    encode_outliers,
     find,
     to_units,
 )
@@ -80,8 +80,8 @@ def test_values_come_back_to_half_a_unit(seed, share, spread):
     rng = np.random.default_rng(seed)
     marks = rng.random((rng.integers(1, 40), rng.integers(1, 40))) < share
     decibels = (spread * rng.standard_normal(int(marks.sum()))).astype(np.float32)
-    payload = encode_literals(to_units(decibels), marks)
-    back = decode_literals(payload, marks)
+    payload = encode_outliers(to_units(decibels), marks)
+    back = decode_outliers(payload, marks)
     np.testing.assert_allclose(back, np.clip(decibels, -2048, 2048), atol=UNIT_DB / 2 + 1e-4)
     assert (payload == b"") == (decibels.size == 0 or not to_units(decibels).any())
 
@@ -89,22 +89,22 @@ def test_values_come_back_to_half_a_unit(seed, share, spread):
 def test_constant_ramps_cost_next_to_nothing():
     marks = np.zeros((200, 50), bool)
     marks[:, 45:] = True
-    assert len(encode_literals(np.full(1000, -210, np.int32), marks)) < 30
+    assert len(encode_outliers(np.full(1000, -210, np.int32), marks)) < 30
 
 
 def test_damaged_values_are_refused_or_stay_in_range():
     rng = np.random.default_rng(5)
     marks = rng.random((40, 40)) < 0.1
-    payload = encode_literals(rng.integers(-300, 300, int(marks.sum())).astype(np.int32), marks)
+    payload = encode_outliers(rng.integers(-300, 300, int(marks.sum())).astype(np.int32), marks)
     for _ in range(200):
         data = bytearray(payload)
         data[rng.integers(len(data))] ^= 1 << rng.integers(8)
         try:
-            assert np.abs(decode_literals(bytes(data[: rng.integers(1, len(data) + 1)]), marks)).max() <= 2048
+            assert np.abs(decode_outliers(bytes(data[: rng.integers(1, len(data) + 1)]), marks)).max() <= 2048
         except CorruptError:
             continue
     with pytest.raises(CorruptError):
-        decode_literals(b"\x01", np.zeros((4, 4), bool))
+        decode_outliers(b"\x01", np.zeros((4, 4), bool))
 
 
 def test_a_few_pixels_are_no_ramp():
@@ -121,5 +121,5 @@ def test_a_reader_written_from_the_specification_finds_the_same(seed, share, spr
     rng = np.random.default_rng(seed)
     marks = rng.random((rng.integers(1, 30), rng.integers(1, 30))) < share
     units = np.clip(spread * rng.standard_cauchy(int(marks.sum())), -16384, 16384).astype(np.int32)
-    found = mini_streams.outliers(encode_literals(units, marks), marks)
+    found = mini_streams.outliers(encode_outliers(units, marks), marks)
     assert list(found.values()) == units.tolist()

@@ -3,11 +3,9 @@
 from __future__ import annotations
 
 import dataclasses
-import hashlib
 import io
 import json
 import math
-import random
 import shutil
 import subprocess
 from typing import Any
@@ -17,6 +15,7 @@ import zstandard
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from support import mini_reader
+from support.containers import MODEL, noise, realistic, write
 
 from sarzip.container import (
     BandHeader,
@@ -34,32 +33,6 @@ from sarzip.container.header import DTYPES, INTEGER_RANGES
 from sarzip.container.layout import parse_varint, varint
 from sarzip.container.metadata import encode_header, parse_header
 from sarzip.errors import CorruptError, InputError
-
-MODEL = ModelRef("lapped16-1", hashlib.sha256(b"weights").hexdigest())
-
-
-def realistic(width: int = 512, height: int = 512) -> Header:
-    """One band as the codec writes it, without raster tags."""
-    band = BandHeader(
-        "uint16", "amplitude", floor=12.532871246337891, centre=43.17259979248047, specials=(0,)
-    )
-    step = SetHeader((0,), 0, 2.3784142300054421, {"q": 60.0})
-    return Header(width, height, (band,), (step,), (MODEL,), creator="sarzip 0.1.0")
-
-
-def write(header: Header, frames: list[dict[int, bytes]], summary: dict[str, Any] | None = None) -> bytes:
-    sink = io.BytesIO()
-    writer = Writer(sink, header)
-    sizes = [writer.write_frame(streams) for streams in frames]
-    total = writer.finish(summary)
-    data = sink.getvalue()
-    assert total == len(data) == writer.bytes_written
-    assert list(Reader(io.BytesIO(data)).frame_sizes) == sizes
-    return data
-
-
-def noise(seed: int, size: int) -> bytes:
-    return random.Random(seed).randbytes(size)
 
 
 def finite() -> st.SearchStrategy[float]:

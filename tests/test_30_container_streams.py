@@ -11,43 +11,14 @@ from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 import pytest
+from support.containers import noise, realistic, write
 
 from sarzip.container import (
-    BandHeader,
-    Header,
-    ModelRef,
     Reader,
-    SetHeader,
     StreamReader,
     Writer,
 )
 from sarzip.errors import InputError
-
-MODEL = ModelRef("lapped16-1", "0f" * 32)
-
-
-def realistic(width: int = 512, height: int = 512) -> Header:
-    """One band as the codec writes it, without raster tags."""
-    band = BandHeader(
-        "uint16", "amplitude", floor=12.532871246337891, centre=43.17259979248047, specials=(0,)
-    )
-    step = SetHeader((0,), 0, 2.3784142300054421, {"q": 60.0})
-    return Header(width, height, (band,), (step,), (MODEL,), creator="sarzip 0.1.0")
-
-
-def write(header: Header, frames: list[dict[int, bytes]], summary: dict[str, Any] | None = None) -> bytes:
-    sink = io.BytesIO()
-    writer = Writer(sink, header)
-    sizes = [writer.write_frame(streams) for streams in frames]
-    total = writer.finish(summary)
-    data = sink.getvalue()
-    assert total == len(data) == writer.bytes_written
-    assert list(Reader(io.BytesIO(data)).frame_sizes) == sizes
-    return data
-
-
-def noise(seed: int, size: int) -> bytes:
-    return random.Random(seed).randbytes(size)
 
 
 class Trickle(io.RawIOBase):

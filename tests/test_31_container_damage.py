@@ -10,7 +10,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from support import mini_reader
-from support.forge import FILE, FRAMES, HEADER, by_reader, by_stream, forge, parts_of, payloads, refuse, write
+from support.containers import parts_of, write
+from support.forge import FILE, FRAMES, HEADER, by_reader, by_stream, forge, payloads, refuse
 
 from sarzip.container import (
     Reader,

@@ -261,17 +261,30 @@ def test_plot(tmp_path: Path, files: dict[str, Path], suffix: str) -> None:
 
 
 def test_bd_rates_of_the_pixels_leave_metadata_out() -> None:
-    def point(codec: str, bpp: float, rmse: float, metadata: int) -> BenchPoint:
-        size = int(bpp * 1000) + metadata
-        values = dict.fromkeys((field.name for field in fields(BenchPoint)), 1.0)
-        values |= {"scene": "a", "codec": codec, "bytes": size, "bpp": size / 1000, "rmse_db": rmse}
-        return BenchPoint(**values | {"metadata": metadata})  # type: ignore[arg-type]
-
     curve = [(0.5, 2.0), (1.0, 1.0), (2.0, 0.5)]
     points = [point(codec, *at, more) for codec, more in (("openjpeg", 0), ("sarzip", 300)) for at in curve]
     report = BenchReport(tuple(points), {"a": 8000}, {"openjpeg": "", "sarzip": ""}, {}, "")
     assert report.bd_rates("sarzip")["a"] > 0.1
     assert abs(report.bd_rates("sarzip", pixels_only=True)["a"]) < 1e-9
+
+
+def point(codec: str, bpp: float, rmse: float, metadata: int = 0) -> BenchPoint:
+    size = int(bpp * 1000) + metadata
+    values = dict.fromkeys((field.name for field in fields(BenchPoint)), 1.0)
+    values |= {"scene": "a", "codec": codec, "bytes": size, "bpp": size / 1000, "rmse_db": rmse}
+    return BenchPoint(**values | {"metadata": metadata})  # type: ignore[arg-type]
+
+
+def test_a_missing_scipy_is_told_before_anything_is_measured(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(sys.modules, "scipy.interpolate", None)
+    told: list[str] = []
+    with pytest.raises(UsageError, match=r"scipy.*sarzip\[bench\]"):
+        bench(["missing.tif"], [], told.append)
+    assert not told
+    points = [point(codec, *at) for codec in ("openjpeg", "sarzip") for at in ((0.5, 2.0), (1.0, 1.0))]
+    report = BenchReport(tuple(points), {"a": 8000}, {"openjpeg": "", "sarzip": ""}, {}, "")
+    with pytest.raises(UsageError, match="scipy"):  # not taken for curves of too few points
+        report.bd_rates("sarzip")
 
 
 def test_promises_are_kept_by_all_and_compared(files: dict[str, Path]) -> None:

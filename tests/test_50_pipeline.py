@@ -359,7 +359,7 @@ def test_real_scenes_keep_everything_but_the_speckle(scene, tiny_model, tmp_path
     assert all(band.mask_differences == 0 for band in comparison.bands)
 
 
-def test_a_literal_pixel_of_the_median_level_is_told(write_raster, tiny_model, tmp_path):
+def test_an_outlier_of_the_median_level_is_told(write_raster, tiny_model, tmp_path):
     """Its decibels about the centre are zero and take no byte."""
     rng = np.random.default_rng(3)
     values = rng.normal(0, 0.2, (1, 96, 96)).astype(np.float32)

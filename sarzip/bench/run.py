@@ -16,8 +16,8 @@ from typing import Any
 import numpy as np
 
 from sarzip.bench.codecs import BenchScene, Codec, Coded, load_scene
-from sarzip.errors import SarzipError, UsageError
-from sarzip.measure import bd_rate
+from sarzip.errors import SarzipError
+from sarzip.measure import NoCurve, bd_rate, load_pchip
 
 REFERENCE = "openjpeg"
 # Rates that BD-rates are averaged over, bits per pixel: below nothing is left of an image but its blurred
@@ -81,8 +81,8 @@ class BenchReport:
             less = 8 / self.pixels[scene] if pixels_only else 0.0
             try:
                 rate = bd_rate(*_columns(theirs, less), *_columns(ours, less))
-            except UsageError:
-                continue  # fewer than two points
+            except NoCurve:
+                continue
             if np.isfinite(rate):
                 rates[scene] = rate
         return rates
@@ -112,8 +112,9 @@ def bench(
     """Run every codec over all its settings on every scene.
 
     A scene that cannot be measured (complex, no valid data) or that a codec refuses is reported in `skipped`.
-    `progress` is told each codec and scene in turn.
+    `progress` is told each codec and scene in turn. UsageError without scipy, before anything is measured.
     """
+    load_pchip()
     points: list[BenchPoint] = []
     pixels: dict[str, int] = {}
     skipped: dict[str, str] = {}

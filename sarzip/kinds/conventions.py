@@ -92,49 +92,12 @@ _MATRIX_FILE = re.compile(r"[CT][1-4][1-4](_(real|imag))?", re.I)
 _CROSS_FILE = re.compile(r"(?:^|[_.])L?\d*([HV]{2})([HV]{2})(?=[_.]|$)")
 
 # Words that stand in names of files for other reasons than to say what these hold.
-_VAGUE = frozenset(
-    [
-        "area",
-        "index",
-        "year",
-        "date",
-        "dates",
-        "change",
-        "samples",
-        "offset",
-        "alpha",
-        "valid",
-        "composite",
-        "trend",
-        "difference",
-        "diff",
-        "component",
-        "components",
-        "error",
-        "var",
-        "sd",
-        "cv",
-        "preview",
-        "water",
-        "segmentation",
-        "class",
-        "classes",
-        "label",
-        "labels",
-        "cluster",
-        "time",
-        "red",
-        "green",
-        "blue",
-        "texture",
-        "corr",
-        "delta",
-        "heading",
-        "aspect",
-        "slope",
-        "epoch",
-    ]
-)
+_VAGUE = frozenset((
+    "area", "index", "year", "date", "dates", "change", "samples", "offset", "alpha", "valid",
+    "composite", "trend", "difference", "diff", "component", "components", "error", "var", "sd", "cv",
+    "preview", "water", "segmentation", "class", "classes", "label", "labels", "cluster", "time", "red",
+    "green", "blue", "texture", "corr", "delta", "heading", "aspect", "slope", "epoch",
+))  # fmt: skip
 
 
 def band_tag_claims(evidence: Evidence) -> Iterator[Claim]:

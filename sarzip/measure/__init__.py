@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from sarzip.measure.bdrate import bd_rate, interpolate_rate
+from sarzip.measure.bdrate import NoCurve, bd_rate, interpolate_rate, load_pchip
 from sarzip.measure.domains import DOMAINS, Domain, to_amplitude, to_db, to_power
 from sarzip.measure.phase import ComplexQuality
 from sarzip.measure.quality import Quality, QualityAccumulator, measure_quality, quality_of
@@ -12,11 +12,13 @@ __all__ = [
     "DOMAINS",
     "ComplexQuality",
     "Domain",
+    "NoCurve",
     "Quality",
     "QualityAccumulator",
     "Strip",
     "bd_rate",
     "interpolate_rate",
+    "load_pchip",
     "measure_quality",
     "quality_of",
     "to_amplitude",

@@ -18,6 +18,10 @@ from numpy.typing import NDArray
 from sarzip.errors import UsageError
 
 
+class NoCurve(UsageError):
+    """Fewer than two points that differ in rate and error."""
+
+
 def bd_rate(
     reference_rates: Sequence[float],
     reference_rmse: Sequence[float],
@@ -28,7 +32,8 @@ def bd_rate(
 
     rates: any positive unit, the same for both; rmse: positive RMS errors (dB of backscatter here). Points
     may come in any order; a point that another beats in both rate and error is left out. nan if the ranges of
-    error do not overlap. UsageError for fewer than 2 points or values that are not positive.
+    error do not overlap. NoCurve for fewer than 2 points, UsageError for values that are not positive, or
+    without scipy.
     """
     reference_x, reference_y = _curve(reference_rates, reference_rmse)
     x, y = _curve(rates, rmse)
@@ -63,13 +68,18 @@ def _curve(rates: Sequence[float], rmse: Sequence[float]) -> tuple[NDArray[np.fl
     kept = rate < cheapest
     rate, error = rate[kept], error[kept]
     if len(rate) < 2:
-        raise UsageError("a curve needs at least two points of different rate and error")
+        raise NoCurve("a curve needs at least two points of different rate and error")
     return 20 * np.log10(error), np.log(rate)
 
 
-def _interpolator(x: NDArray[np.float64], y: NDArray[np.float64]) -> Any:
+def load_pchip() -> Any:
+    """scipy's interpolator; whoever needs it in the end asks for it in the beginning."""
     try:
         from scipy.interpolate import PchipInterpolator
     except ImportError as error:
         raise UsageError("BD-rates need scipy: pip install 'sarzip[bench]'") from error
-    return PchipInterpolator(x, y, extrapolate=False)
+    return PchipInterpolator
+
+
+def _interpolator(x: NDArray[np.float64], y: NDArray[np.float64]) -> Any:
+    return load_pchip()(x, y, extrapolate=False)

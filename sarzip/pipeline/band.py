@@ -42,8 +42,8 @@ class BandTransform:
     """Whether rounding to integers keeps the power of cells (see codec.rounding)."""
 
     @property
-    def literal(self) -> int:
-        """Class of literal pixels: the one after those of the special values."""
+    def outlier_class(self) -> int:
+        """Class of outliers: the one after those of the special values."""
         return len(self.specials) + 1
 
     def classify(self, values: NDArray[Any]) -> NDArray[np.uint8]:
@@ -61,13 +61,13 @@ class BandTransform:
         signal: NDArray[np.float32],
         classes: NDArray[np.uint8] | None,
         cells: NDArray[np.int16] | None = None,
-        literals: Overlay | None = None,
+        outliers: Overlay | None = None,
     ) -> NDArray[Any]:
-        """Decoded signal of a group, its class map, its radiometric correction and literal pixels to samples
+        """Decoded signal of a group, its class map, its radiometric correction and outliers to samples
         of the dtype.
         """
         with np.errstate(all="ignore"):  # absurd parameters of a hostile file are clipped without a word
-            signal = self.corrected(signal, classes, cells, literals)
+            signal = self.corrected(signal, classes, cells, outliers)
             values = self.radiometry.inverse(signal, self.dtype, classes, self.level)
             validity.restore(values, classes, self.specials, self.shared_zero)
         return values
@@ -77,15 +77,15 @@ class BandTransform:
         signal: NDArray[np.float32],
         classes: NDArray[np.uint8] | None,
         cells: NDArray[np.int16] | None = None,
-        literals: Overlay | None = None,
+        outliers: Overlay | None = None,
     ) -> NDArray[np.float32]:
-        """The signal with its radiometric correction and literal pixels."""
-        if cells is not None or literals is not None:
+        """The signal with its radiometric correction and outliers."""
+        if cells is not None or outliers is not None:
             signal = np.array(signal, np.float32, order="C")
         if cells is not None:
             power.shift_cells(signal, self.radiometry.relative_floor, classes, cells)
-        if literals is not None:
-            signal[literals.marks] = literals.decibels
+        if outliers is not None:
+            signal[outliers.marks] = outliers.decibels
         return signal
 
     def reduced(self, samples: NDArray[Any], scale: int) -> NDArray[Any]:

@@ -16,7 +16,9 @@ from sarzip.pipeline.band import BandTransform
 
 @dataclass(frozen=True)
 class BandSide:
-    """validity: class map, None where all is measured. cells: corrections of power. outliers: literals."""
+    """validity: class map, None where all is measured. cells: corrections of power; outliers. None: there are
+    none.
+    """
 
     validity: NDArray[np.uint8] | None
     cells: NDArray[np.int16] | None
@@ -27,7 +29,7 @@ class BandSide:
         """Of a band at a position in its set. Raises CorruptError."""
         specials = len(transform.specials)
         validity = side.classes(position, specials)
-        return cls(validity, side.cells(position), side.literals(position, validity, specials))
+        return cls(validity, side.cells(position), side.outliers(position, validity, specials))
 
     def window(self, part: Window, whole: Window) -> BandSide:
         """The same of a part, which begins on cells, of the group `whole`."""
@@ -40,7 +42,7 @@ class BandSide:
         )
 
     def skip(self, shape: tuple[int, int]) -> NDArray[np.uint8]:
-        """0 for measurements, literal ones included."""
+        """0 for measurements, outliers included."""
         if self.validity is None:
             return np.zeros(shape, np.uint8)
         skip = (self.validity > 0).astype(np.uint8)

@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 
 from sarzip.codec.base import Codec, Halo, Quality
 from sarzip.codec.signal.boxes import box_median
-from sarzip.codec.streams.outliers import Literals
+from sarzip.codec.streams.outliers import Outliers
 from sarzip.codec.streams.payloads import SIDE_STREAMS, SideStreams, dataset_mask_stream
 from sarzip.container import StreamKind
 from sarzip.grid import STRIDE, Part, Window
@@ -40,7 +40,7 @@ class Prepared:
     place: Window
     bands: Any
     validity: NDArray[np.uint8] | None = None
-    outliers: tuple[Literals, ...] = ()
+    outliers: tuple[Outliers, ...] = ()
     empty: NDArray[np.uint8] | None = None
     mask: NDArray[np.uint8] | None = None
     thin: tuple[NDArray[Any], ...] = ()

@@ -17,8 +17,8 @@ from sarzip.codec.streams import bias_correction, class_map
 from sarzip.codec.streams.outliers import find
 from sarzip.codec.streams.payloads import (
     SideStreams,
-    literals_stream,
     mask_stream,
+    outlier_stream,
     radiometry_stream,
     residual_stream,
 )
@@ -79,7 +79,7 @@ class SignalGroups:
         for signal, validity, each in zip(signals, maps, transforms, strict=True):
             if validity.any():
                 class_map.fill(signal, validity > 0)
-            found.append(find(signal, validity, each.literal))
+            found.append(find(signal, validity, each.outlier_class))
         empty = np.stack([class_map.empty(validity) for validity in maps])
         thin = self._thinned(values, maps)
         if len(values) == 1:
@@ -117,10 +117,11 @@ class SignalGroups:
         validity = np.ascontiguousarray(own.validity[(slice(None), *inside)])
         powers = self._powers(signal, validity, (self.halo.pixels, self.halo.pixels))
         streams = mask_stream(validity)
-        literal = [each.within(*inside) for each in own.outliers]
-        if any(each.size for each in literal):
-            marks = [plane == each.literal for plane, each in zip(validity, self._transforms, strict=True)]
-            streams |= literals_stream(literal, marks)
+        outliers = [each.within(*inside) for each in own.outliers]
+        if any(each.size for each in outliers):
+            bands = zip(validity, self._transforms, strict=True)
+            marks = [plane == each.outlier_class for plane, each in bands]
+            streams |= outlier_stream(outliers, marks)
         every = self._watch.every if self._watch else 1
         thin = tuple(each[window.slices(own.place, every)] for each in own.thin)
         samples = tuple(each[inside] for each in own.samples)
@@ -215,7 +216,7 @@ class SignalGroups:
         for position in view.positions:
             transform = self._transforms[position]
             validity = side.classes(position, len(transform.specials))
-            outliers = side.literals(position, validity, len(transform.specials))
+            outliers = side.outliers(position, validity, len(transform.specials))
             if scale > 1:
                 if outliers is not None:
                     validity[outliers.marks] = 0  # type: ignore[index]

@@ -48,6 +48,11 @@ class PreviewOptions:
     trust_model: bool = False
     force: bool = False
 
+    @property
+    def decoding(self) -> DecodeOptions:
+        """What of it decoding needs."""
+        return DecodeOptions(self.device, self.threads, self.model, self.trust_model)
+
     def __post_init__(self) -> None:
         if self.max_size < 1:
             raise UsageError(f"`max_size` {self.max_size}: must be positive")
@@ -150,8 +155,7 @@ def _decode(part: SarzPart, region: Region, options: PreviewOptions) -> tuple[_I
     codings = [BandTransform.from_header(header.bands[band]) for band in region.bands]
     if any(coding.radiometry.domain not in DOMAINS for coding in codings):
         raise UsageError("`band`: only measurements can be shown, not alpha or palette bands")
-    how = DecodeOptions(options.device, options.threads, options.model, options.trust_model)
-    decoder, machine = region_decoder(header, region, how)
+    decoder, machine = region_decoder(header, region, options.decoding)
     shape = (len(region.bands), region.rows, region.columns)
     check_need(region.samples * _BYTES_PER_SAMPLE, f"{region.columns}x{region.rows} samples")
     image = _Image(np.zeros(shape, np.float32), np.ones(shape, np.bool_))

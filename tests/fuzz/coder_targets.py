@@ -15,7 +15,7 @@ from sarzip.codec.predictive.network import PixelNetwork
 from sarzip.codec.predictive.plane import PixelBand, decode_band, encode_band
 from sarzip.codec.signal.bounds import Bound
 from sarzip.codec.signal.radiometry import Radiometry
-from sarzip.codec.streams.outliers import decode_literals, encode_literals
+from sarzip.codec.streams.outliers import decode_outliers, encode_outliers
 
 LATENT_SHAPE, PIXELS = (2, 3), (12, 17)
 SINGLE = Lapped16(*released())
@@ -56,7 +56,7 @@ def check_pixels(data: bytes) -> None:
 
 def check_outliers(data: bytes) -> None:
     """As many values as there are places."""
-    assert decode_literals(data, MARKS).shape == (np.count_nonzero(MARKS),)
+    assert decode_outliers(data, MARKS).shape == (np.count_nonzero(MARKS),)
 
 
 TARGETS = (check_latents(SINGLE), check_latents(PAIR), check_pixels, check_outliers)
@@ -89,4 +89,4 @@ def seeds() -> Iterator[tuple[int, bytes]]:
     for values in (np.rint(smooth / 400), smooth):  # a few labels, and what is packed by planes
         yield 2, b"\0" + encode_band(values.astype(np.uint16), PixelBand("uint16"), None, NETWORK).payload
     units = np.rint(rng.normal(0, 900, np.count_nonzero(MARKS))).astype(np.int32)
-    yield 3, encode_literals(units, MARKS)
+    yield 3, encode_outliers(units, MARKS)

@@ -92,7 +92,7 @@ PIXEL_SCENES = {
 
 def pixels(scene: Scene, rng: np.random.Generator) -> np.ndarray:
     """Speckle on a smooth field with bright points; nodata at a border and in a hole. `edges`: a calm sea of
-    small digital numbers with points and a ramp, for literal pixels.
+    small digital numbers with points and a ramp, for outliers.
     """
     rows, columns = scene.size
     y, x = np.mgrid[:rows, :columns]

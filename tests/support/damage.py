@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import io
-import struct
 import sys
 from pathlib import Path
 from types import SimpleNamespace
@@ -13,8 +12,8 @@ import pytest
 import rasterio
 
 import sarzip
-from sarzip.container import Reader
-from sarzip.container.layout import COMPACT, COMPACT_END, HEAD_SIZE, TRAILER_SIZE
+from sarzip.container.layout import COMPACT, COMPACT_END, TRAILER_SIZE
+from support import containers
 
 
 def compress_small_groups(source: Path, target: Path, model: Path, group: int = 256) -> bytes:
@@ -28,14 +27,9 @@ def parts_of(data: bytes) -> list[bytes]:
 
     The trailer of compact files is cut in two: its last 8 bytes count as the trailer.
     """
-    reader = Reader(io.BytesIO(data))
-    begin = HEAD_SIZE + struct.unpack_from("<I", data, 16)[0]
-    parts = [data[:HEAD_SIZE], data[HEAD_SIZE:begin]]
-    for size in reader.frame_sizes:
-        parts.append(data[begin : begin + size])
-        begin += size
+    *parts, end = containers.parts_of(data)
     last = COMPACT_END.size if data[14] & COMPACT else TRAILER_SIZE
-    return [*parts, data[begin:-last], data[-last:]]
+    return [*parts, end[:-last], end[-last:]]
 
 
 def pipe(monkeypatch: pytest.MonkeyPatch, data: bytes) -> str:

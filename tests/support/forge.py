@@ -22,14 +22,12 @@ from sarzip.container import (
     Reader,
     SetHeader,
     StreamReader,
-    Writer,
 )
-from sarzip.container.layout import HEAD_SIZE, TRAILER_SIZE, varint
+from sarzip.container.layout import TRAILER_SIZE, varint
 from sarzip.container.packing import pack_metadata
 from sarzip.errors import CorruptError
 from support import mini_reader
-
-Frames = list[dict[int, bytes]]
+from support.containers import Frames, write
 
 HEADER = Header(
     600,
@@ -46,15 +44,6 @@ META = {"w": 600, "h": 300, "g": 256, "b": [{"t": "uint16"}], "s": [{"m": None, 
 def payloads(header: Header, seed: int = 0) -> Frames:
     source = random.Random(seed)
     return [{1: b"mask", 2: source.randbytes(11)} for _ in range(header.frame_count)]
-
-
-def write(header: Header, frames: Frames, summary: dict[str, Any] | None = None) -> bytes:
-    sink = io.BytesIO()
-    writer = Writer(sink, header)
-    for streams in frames:
-        writer.write_frame(streams)
-    writer.finish(summary)
-    return sink.getvalue()
 
 
 FRAMES = payloads(HEADER)
@@ -81,17 +70,6 @@ def refuse(data: bytes, mini: bool = True) -> tuple[str, str]:
     messages = str(random_access.value), str(forward.value)
     assert all(len(message) < 300 and "\n" not in message for message in messages)
     return messages
-
-
-def parts_of(data: bytes) -> list[bytes]:
-    """Head, metadata, data frames and trailer of an intact compact file."""
-    reader = Reader(io.BytesIO(data))
-    begin = HEAD_SIZE + struct.unpack_from("<I", data, 16)[0]
-    parts = [data[:HEAD_SIZE], data[HEAD_SIZE:begin]]
-    for size in reader.frame_sizes:
-        parts.append(data[begin : begin + size])
-        begin += size
-    return [*parts, data[begin:]]
 
 
 def zstd(content: bytes, **options: Any) -> bytes:

@@ -1,4 +1,4 @@
-"""Literal pixels: the few that no transform of a neighbourhood can tell cheaply, coded one by one.
+"""Outliers: the few pixels that no transform of a neighbourhood can tell cheaply, coded one by one.
 
 A scatterer one pixel wide on a calm sea, or the ramp of resampled values where a scene ends, spreads over
 hundreds of coefficients; coarse steps lose it, fine ones pay for it many times over. Such pixels are cut out
@@ -9,8 +9,8 @@ Two rules find them, both relative to the roughness of the strip, so that speckl
 points that stand out of their cell by 10 dB or more, as long as they are few, and ramps within 8
 pixels of missing pixels or of the sides of the scene that lie 6 dB or more under what is further inside.
 
-Stream: the adaptive binary coder (entropy.binary). In raster order, each value is a difference to the literal
-pixel above, or to the left, or before in the stream, whichever of them there is first: the bits of its length
+Stream: the adaptive binary coder (entropy.binary). In raster order, each value is a difference to the outlier
+above, or to the left, or before in the stream, whichever of them there is first: the bits of its length
 in unary, its sign, its digits below the highest. Contexts of the length: which of the three it was.
 """
 
@@ -60,8 +60,8 @@ _decode = kernel(
 
 
 @dataclass(frozen=True, eq=False)
-class Literals:
-    """The literal pixels of a strip in raster order: places int64 (n,) in the flattened strip of `width`
+class Outliers:
+    """The outliers of a strip in raster order: places int64 (n,) in the flattened strip of `width`
     columns, decibels float32 (n,).
     """
 
@@ -78,7 +78,7 @@ class Literals:
 
 @dataclass(frozen=True, eq=False)
 class Overlay:
-    """Literal pixels of a group or a part of it: where (bool, rows × columns), and their decibels in raster
+    """Outliers of a group or a part of it: where (bool, rows × columns), and their decibels in raster
     order.
     """
 
@@ -92,8 +92,8 @@ class Overlay:
         return Overlay(self.marks[rows, columns], self.decibels[inside[self.marks]])
 
 
-def find(signal: NDArray[np.float32], classes: NDArray[np.uint8], number: int) -> Literals:
-    """Find the literal pixels of a strip, give them the class `number` and replace them in the signal.
+def find(signal: NDArray[np.float32], classes: NDArray[np.uint8], number: int) -> Outliers:
+    """Find the outliers of a strip, give them the class `number` and replace them in the signal.
 
     signal: dB, C-contiguous (rows, columns), filled where classes is not 0.
     """
@@ -118,7 +118,7 @@ def find(signal: NDArray[np.float32], classes: NDArray[np.uint8], number: int) -
         decibels = values
     for piece in refilled:
         fill(signal[piece], classes[piece] > 0)
-    return Literals(places, decibels, signal.shape[1])
+    return Outliers(places, decibels, signal.shape[1])
 
 
 def _mark_ramps(
@@ -148,12 +148,12 @@ def _mark_ramps(
 
 
 def to_units(signal: NDArray[np.float32]) -> NDArray[np.int32]:
-    """Decibels of literal pixels as they are sent, int32."""
+    """Decibels of outliers as they are sent, int32."""
     return np.clip(np.rint(signal / UNIT_DB), -_LARGEST, _LARGEST).astype(np.int32)
 
 
-def encode_literals(units: NDArray[np.int32], marks: NDArray[np.bool_]) -> bytes:
-    """Units (n,) of the literal pixels of a group in raster order, and where they are, to bytes; b'' if n is
+def encode_outliers(units: NDArray[np.int32], marks: NDArray[np.bool_]) -> bytes:
+    """Units (n,) of the outliers of a group in raster order, and where they are, to bytes; b'' if n is
     0.
     """
     if not units.size:
@@ -164,19 +164,19 @@ def encode_literals(units: NDArray[np.int32], marks: NDArray[np.bool_]) -> bytes
     return finished(coder, out)
 
 
-def decode_literals(payload: bytes, marks: NDArray[np.bool_]) -> NDArray[np.float32]:
-    """Inverse of encode_literals: decibels float32 (n,). Raises CorruptError."""
+def decode_outliers(payload: bytes, marks: NDArray[np.bool_]) -> NDArray[np.float32]:
+    """Inverse of encode_outliers: decibels float32 (n,). Raises CorruptError."""
     rows, columns = _places(marks)
     if not rows.size:
         if payload:
-            raise CorruptError("literal pixels are sent where there are none")
+            raise CorruptError("outliers are sent where there are none")
         return np.empty(0, np.float32)
     coder, data = new_decoder(payload)
     units, last = np.empty(rows.size, np.int32), np.zeros(marks.shape[1], np.int64)
     where = (rows, columns, rows.size, last)
     valid = _decode(units, *where, coder, data, data.size, new_model(_CONTEXTS))
     if not valid or not read_to_end(coder, data):
-        raise CorruptError("literal pixels are damaged")
+        raise CorruptError("outliers are damaged")
     return units.astype(np.float32) * np.float32(UNIT_DB)
 
 

@@ -11,7 +11,7 @@ from sarzip.codec.exact.codec import decode_plane, encode_plane
 from sarzip.codec.streams import bias_correction as lock
 from sarzip.codec.streams import class_map as validity
 from sarzip.codec.streams.framing import split_payloads
-from sarzip.codec.streams.outliers import Overlay, decode_literals, encode_literals, to_units
+from sarzip.codec.streams.outliers import Overlay, decode_outliers, encode_outliers, to_units
 from sarzip.container import StreamKind
 from sarzip.container.layout import parse_varint, varint
 from sarzip.errors import CorruptError
@@ -40,13 +40,13 @@ class SideStreams:
         self._streams = streams
         self._masks = _payloads(streams, StreamKind.MASK, StreamKind.CODED_MASK, bands)
         self._cells = _payloads(streams, StreamKind.BIAS_CORRECTION, StreamKind.CODED_BIAS_CORRECTION, bands)
-        self._literals = _payloads(streams, None, StreamKind.OUTLIERS, bands)
+        self._outliers = _payloads(streams, None, StreamKind.OUTLIERS, bands)
         self._residuals = _payloads(streams, None, StreamKind.RESIDUAL, bands)
 
     @property
     def band_bytes(self) -> list[int]:
         """Bytes of masks, corrections and outliers of each band."""
-        return [sum(map(len, each)) for each in zip(self._masks, self._cells, self._literals, strict=True)]
+        return [sum(map(len, each)) for each in zip(self._masks, self._cells, self._outliers, strict=True)]
 
     @property
     def corrected(self) -> bool:
@@ -59,12 +59,12 @@ class SideStreams:
         decode = validity.decode_classes if coded else validity.decode_zstd_classes
         return decode(self._masks[position], self._shape, specials + (StreamKind.OUTLIERS in self._streams))
 
-    def literals(self, position: int, classes: NDArray[np.uint8] | None, specials: int) -> Overlay | None:
-        """Literal pixels of a band, given its class map: those of the class after the special values."""
+    def outliers(self, position: int, classes: NDArray[np.uint8] | None, specials: int) -> Overlay | None:
+        """Outliers of a band, given its class map: those of the class after the special values."""
         if StreamKind.OUTLIERS not in self._streams:
             return None
         marks = np.zeros(self._shape, bool) if classes is None else classes == specials + 1
-        decibels = decode_literals(self._literals[position], marks)
+        decibels = decode_outliers(self._outliers[position], marks)
         return Overlay(marks, decibels) if decibels.size else None
 
     def cells(self, position: int) -> NDArray[np.int16] | None:
@@ -105,13 +105,13 @@ def radiometry_stream(cells: Iterable[NDArray[np.int16]]) -> dict[int, bytes]:
     return _stream(StreamKind.CODED_BIAS_CORRECTION, [lock.encode_cells(each) for each in cells])
 
 
-def literals_stream(
+def outlier_stream(
     decibels: Sequence[NDArray[np.float32]], marks: Sequence[NDArray[np.bool_]]
 ) -> dict[int, bytes]:
-    """The stream of the literal pixels of a set's bands; no stream where there are none."""
+    """The stream of the outliers of a set's bands; no stream where there are none."""
     if not any(each.size for each in decibels):
         return {}
-    payloads = [encode_literals(to_units(each), where) for each, where in zip(decibels, marks, strict=True)]
+    payloads = [encode_outliers(to_units(each), where) for each, where in zip(decibels, marks, strict=True)]
     # Zeros take no bytes, but that there are any has to be said.
     return _stream(StreamKind.OUTLIERS, payloads) or {StreamKind.OUTLIERS: bytes(len(payloads) - 1)}
 
