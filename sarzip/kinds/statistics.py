@@ -13,6 +13,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from sarzip.native.maths import log
+
 WINDOW = (4, 16)
 """Rows and columns of the windows; a sample made of strips of 4 rows keeps its neighbours."""
 _MOST_WINDOWS = 1024
@@ -130,7 +132,7 @@ def _local(windows: NDArray[np.float64]) -> dict[str, float]:
     }
     positive = (flat > 0).all(axis=1) & varied
     if np.count_nonzero(positive) >= _LEAST_WINDOWS:
-        _, spread, log_skew = _moments(np.log(flat[positive]))
+        _, spread, log_skew = _moments(log(flat[positive]))
         found["log_variance"] = float(np.median(spread) ** 2)
         found["log_skew"] = float(np.median(log_skew))
     return found
@@ -143,7 +145,8 @@ def _moments(flat: NDArray[np.float64]) -> tuple[NDArray[np.float64], ...]:
     squared = centred * centred
     variance = squared.mean(axis=1)
     third = (squared * centred).mean(axis=1)
-    skew = np.where(variance > 0, third / np.maximum(variance, 1e-300) ** 1.5, 0.0)
+    least = np.maximum(variance, 1e-200)  # numpy's powers and logarithms depend on the processor
+    skew = np.where(variance > 0, third / (least * np.sqrt(least)), 0.0)
     size = flat.shape[1]
     return mean, np.sqrt(variance * size / (size - 1)), skew
 
@@ -151,7 +154,7 @@ def _moments(flat: NDArray[np.float64]) -> tuple[NDArray[np.float64], ...]:
 def _slope(level: NDArray[np.float64], deviation: NDArray[np.float64]) -> float:
     """Growth of log deviation with log level: medians of the outer thirds, so that no window leads."""
     usable = level > 0
-    level, deviation = np.log(level[usable]), np.log(deviation[usable])
+    level, deviation = log(level[usable]), log(deviation[usable])
     third = level.size // 3
     if third < 2:
         return math.nan
