@@ -73,9 +73,14 @@ def test_whole_processes_do_not_depend_on_it_either(
     scene = write_raster(speckled(300, 430, "float32", 4)[None], nodata=0)
     outputs = []
     for name, changes in (("new", {}), ("old", OLDER)):
-        packed = tmp_path / f"{name}.sarz"
-        command = [sys.executable, "-W", "ignore", "-m", "sarzip", "compress", scene, "-o", packed, "--quiet"]
-        command += ["--domain", "power", *more]
-        subprocess.run(list(map(str, command)), env=os.environ | changes, check=True)
-        outputs.append(packed.read_bytes())
-    assert outputs[0] == outputs[1]
+        packed, back = tmp_path / f"{name}.sarz", tmp_path / f"{name}.tif"
+        for command in (
+            ["compress", scene, "-o", packed, "--domain", "power", *more],
+            ["decompress", packed, "-o", back],
+        ):
+            words = [sys.executable, "-W", "ignore", "-m", "sarzip", *command, "--quiet"]
+            subprocess.run(list(map(str, words)), env=os.environ | changes, check=True)
+        outputs.append((packed.read_bytes(), _pixels(back)))
+    (packed_here, here), (packed_there, there) = outputs
+    assert packed_here == packed_there
+    np.testing.assert_array_equal(here, there)
