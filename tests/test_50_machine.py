@@ -14,18 +14,17 @@ from sarzip.system import memory as cgroup
 
 
 @pytest.fixture
-def group(tmp_path, monkeypatch):
+def group(tmp_path):
     """Function that makes control groups: the lines of /proc/self/cgroup, and files by path."""
 
-    def make(own: str, files: dict[str, str]) -> None:
+    def make(own: str, files: dict[str, str]) -> cgroup.Listing:
         listing, mounted = tmp_path / "own", tmp_path / "cgroup"
         listing.write_text(own)
         for name, text in files.items():
             path = mounted / name
             path.parent.mkdir(parents=True, exist_ok=True)
             path.write_text(text)
-        monkeypatch.setattr(cgroup, "_OWN", listing)
-        monkeypatch.setattr(cgroup, "_MOUNTED", mounted)
+        return cgroup.Listing(listing, mounted)
 
     return make
 
@@ -39,18 +38,18 @@ def test_version_2_counts_every_group_around(group):
         "cpu.max": "150000 100000",
     }
     inner = {"memory.max": "max\n", "memory.current": "400\n", "memory.stat": stat, "cpu.max": "max 100000\n"}
-    group(
+    found = group(
         "0::/slice/job\n",
         {f"slice/{name}": text for name, text in outer.items()}
         | {f"slice/job/{name}": text for name, text in inner.items()},
     )
-    assert cgroup.free_memory() == 5000 - 4500 + 300
-    assert cgroup.cores() == 2
+    assert cgroup.free_memory(found) == 5000 - 4500 + 300
+    assert cgroup.cores(found) == 2
 
 
 def test_version_1_in_a_container(group):
     """Whose paths are those of the machine outside."""
-    group(
+    found = group(
         "4:memory:/docker/0123\n2:cpu,cpuacct:/docker/0123\n1:name=systemd:/x\n0::/\n",
         {
             "memory/memory.limit_in_bytes": "1000",
@@ -60,19 +59,19 @@ def test_version_1_in_a_container(group):
             "cpu/cpu.cfs_period_us": "100000",
         },
     )
-    assert cgroup.free_memory() == 0
-    assert cgroup.cores() == 4
+    assert cgroup.free_memory(found) == 0
+    assert cgroup.cores(found) == 4
 
 
 def test_without_limits_or_without_control_groups(group, tmp_path, monkeypatch):
-    group(
+    found = group(
         "1:cpu:/\n0::/\n",
         {"cpu/cpu.cfs_quota_us": "-1", "cpu/cpu.cfs_period_us": "100000", "memory.max": "max"},
     )
-    assert (cgroup.free_memory(), cgroup.cores()) == (None, None)
-    monkeypatch.setattr(cgroup, "_OWN", tmp_path / "nothing")
-    assert (cgroup.free_memory(), cgroup.cores()) == (None, None)
-    assert memory.available_memory() == pytest.approx(memory._machine_memory(), rel=0.2)
+    for listing in (found, found._replace(own=tmp_path / "nothing")):
+        assert (cgroup.free_memory(listing), cgroup.cores(listing)) == (None, None)
+    monkeypatch.setattr(cgroup, "free_memory", lambda: None)
+    assert memory.available_memory() == pytest.approx(memory.machine_memory(), rel=0.2)
 
 
 @pytest.mark.parametrize(("granted", "expected"), [(None, 6), (2, 2), (64, 6)])

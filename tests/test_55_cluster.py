@@ -128,10 +128,12 @@ def test_gpus_are_asked_for(local_cluster, tmp_path):
         list(run_batch([job], BatchOptions(options, scheduler=local_cluster.scheduler_address)))
 
 
-def test_a_scheduler_that_is_not_there(tmp_path, monkeypatch):
+def test_a_scheduler_that_is_not_there(tmp_path):
     pytest.importorskip("distributed")
-    monkeypatch.setattr(cluster, "_CONNECT_SECONDS", 1)
+    import dask
+
     job = Job(str(tmp_path / "a.tif"), str(tmp_path / "a.sarz"))
     for address in ("tcp://127.0.0.1:1", "nonsense://x"):
-        with pytest.raises(SarzipError, match="cannot be reached"):
+        seconds = dask.config.set({"distributed.comm.timeouts.connect": "1s"})
+        with seconds, pytest.raises(SarzipError, match="cannot be reached"):
             list(run_batch([job], BatchOptions(scheduler=address)))

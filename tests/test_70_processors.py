@@ -65,6 +65,29 @@ def test_bytes_and_pixels_do_not_depend_on_the_processor(
     assert_same_on_every_level(flow)
 
 
+DECIDING = """
+import numpy as np
+from sarzip.kinds.statistics import measure
+power = np.random.default_rng(0).gamma(1, 1, (200, 8, 256))
+print(*(measure(each, each > 0) for each in power))
+"""
+
+
+@pytest.mark.skipif(len(levels()) < 2, reason="this processor is an older one")
+def test_nor_does_what_tells_kinds_of_bands() -> None:
+    """To the last bit, so that no threshold is met by one processor and missed by another."""
+    said = [
+        subprocess.run(
+            [sys.executable, "-W", "ignore", "-c", DECIDING],
+            env=os.environ | changes,
+            check=True,
+            capture_output=True,
+        ).stdout
+        for changes in ({}, OLDER)
+    ]
+    assert said[0] == said[1] and b"log_variance" in said[0]
+
+
 @pytest.mark.skipif(len(levels()) < 2, reason="this processor is an older one")
 @pytest.mark.parametrize("more", [["--rmse-db", "0.8"], ["--max-error-db", "0.4"]], ids=["lossy", "bound"])
 def test_whole_processes_do_not_depend_on_it_either(

@@ -33,7 +33,6 @@ from sarzip.system.machine import cores
 from sarzip.system.remote import is_url
 from sarzip.usecases.compress import CompressOptions
 
-_CONNECT_SECONDS = 20
 _GPU = {"GPU": 1}
 
 
@@ -94,7 +93,7 @@ def _connect(address: str) -> Any:
     except ImportError:
         raise UsageError("`scheduler`: needs dask.distributed; pip install 'sarzip[dask]'") from None
     try:
-        return distributed.Client(address, timeout=_CONNECT_SECONDS, set_as_default=False)
+        return distributed.Client(address, set_as_default=False)
     except (OSError, TimeoutError, ValueError) as error:
         raise SarzipError(f"`scheduler` {address}: cannot be reached ({error})") from error
 

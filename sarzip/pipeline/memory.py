@@ -26,11 +26,12 @@ def check_need(need: int, what: str) -> None:
 
 def available_memory() -> int | None:
     """Bytes that can be had without swapping or breaking a limit; None where the system does not tell."""
-    told = [free for free in (_machine_memory(), cgroup.free_memory()) if free is not None]
+    told = [free for free in (machine_memory(), cgroup.free_memory()) if free is not None]
     return min(told, default=None)
 
 
-def _machine_memory() -> int | None:
+def machine_memory() -> int | None:
+    """Bytes that the machine can give without swapping; None where it does not tell."""
     try:
         lines = _MEMINFO.read_text(encoding="ascii").splitlines()
     except OSError:

@@ -8,39 +8,44 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from pathlib import Path
-
-_OWN = Path("/proc/self/cgroup")
-_MOUNTED = Path("/sys/fs/cgroup")
+from typing import NamedTuple
 
 
-def free_memory() -> int | None:
+class Listing(NamedTuple):
+    """Where the system lists the groups of this process, and where it shows what they grant."""
+
+    own: Path = Path("/proc/self/cgroup")
+    mounted: Path = Path("/sys/fs/cgroup")
+
+
+def free_memory(listing: Listing = Listing()) -> int | None:
     """Bytes that may still be allocated; None without a limit."""
-    free = (_free_v1(folder) if old else _free_v2(folder) for folder, old in _folders("memory"))
+    free = (_free_v1(folder) if old else _free_v2(folder) for folder, old in _folders("memory", listing))
     return min((value for value in free if value is not None), default=None)
 
 
-def cores() -> int | None:
+def cores(listing: Listing = Listing()) -> int | None:
     """Cores' worth of time that may be used, rounded up; None without a limit."""
-    found = (_cores_v1(folder) if old else _cores_v2(folder) for folder, old in _folders("cpu"))
+    found = (_cores_v1(folder) if old else _cores_v2(folder) for folder, old in _folders("cpu", listing))
     return min((value for value in found if value is not None), default=None)
 
 
-def _folders(controller: str) -> Iterator[tuple[Path, bool]]:
+def _folders(controller: str, listing: Listing) -> Iterator[tuple[Path, bool]]:
     """The groups that this process is in, outwards, and whether each is of version 1.
 
     Inside a container the paths are often those of the machine and lead nowhere; its own group is then
     mounted as the outermost.
     """
     try:
-        lines = _OWN.read_text(encoding="utf-8").splitlines()
+        lines = listing.own.read_text(encoding="utf-8").splitlines()
     except OSError:
         return
     for line in lines:
         _, names, path = line.split(":", 2)
         if controller in names.split(","):
-            top, old = _MOUNTED / controller, True
+            top, old = listing.mounted / controller, True
         elif not names:
-            top, old = _MOUNTED, False
+            top, old = listing.mounted, False
         else:
             continue
         own = top / path.lstrip("/")
