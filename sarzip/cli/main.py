@@ -24,21 +24,21 @@ _INTERRUPTED = 130
 _TERMINATED = 143
 _TERMINATED_WORDS = "terminated; nothing was written"
 
-_COMMANDS = {
-    "compress": "compress_command",
-    "decompress": "decompress_command",
-    "info": "info_command",
-    "verify": "verify_command",
-    "preview": "view_commands",
-    "vrt": "vrt_command",
-    "compare": "quality_commands",
-    "sample": "quality_commands",
-    "bench": "bench_commands",
-    "train": "model_commands",
-    "models": "model_commands",
-    "clean": "clean_command",
-}
-"""The commands, functions or groups of their names, and the modules that they are in."""
+_COMMANDS = (
+    "compress",
+    "decompress",
+    "info",
+    "verify",
+    "preview",
+    "vrt",
+    "compare",
+    "sample",
+    "bench",
+    "train",
+    "models",
+    "clean",
+)
+"""In the order of the help; each a function or a group, in a module of its name."""
 
 
 def _application(arguments: Sequence[str]) -> typer.Typer:
@@ -56,7 +56,7 @@ def _application(arguments: Sequence[str]) -> typer.Typer:
     app.callback()(_common)
     called = [name for name in _COMMANDS if name in arguments[:1]]
     for name in called or _COMMANDS:
-        command = getattr(import_module(f"sarzip.cli.{_COMMANDS[name]}"), name)
+        command = getattr(import_module(f"sarzip.cli.{name}_command"), name)
         if isinstance(command, typer.Typer):
             app.add_typer(command, name=name)
         else:
