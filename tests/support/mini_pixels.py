@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 import zstandard
 
-from support.mini_reader import need
+from support.mini_reader import need, varint
 from support.mini_streams import coded_mask, exact_plane
 from support.reference_binary import Decoder, Model
 
@@ -59,7 +59,8 @@ class Bytes:
         return value // 2 if value % 2 == 0 else -(value // 2) - 1
 
     def block(self) -> bytes:
-        return self.take(self.leb())
+        size, self.at = varint(self.data, self.at)
+        return self.take(size)
 
 
 def band(payload: bytes, rows: int, columns: int, dtype: str, model: dict[str, Any]) -> Any:

@@ -38,6 +38,7 @@ from sarzip.codec.entropy.coding_order import (
 from sarzip.codec.entropy.rans import LANES, MACHINES, decode_indices, encode_indices, encode_rows, plan
 from sarzip.codec.entropy.tables import CodeTables
 from sarzip.codec.entropy.trellis import LIMIT, lattice_points, quantise_clean, uniform_thresholds
+from sarzip.container.layout import parse_varint, varint
 from sarzip.errors import CorruptError, ModelError
 
 SHIFT_UNIT = 1.0 / 128  # of the lattice spacing
@@ -119,13 +120,13 @@ class EntropyModel:
             words, raw = encode_indices(index, order.classes, self.tables, self.n_states)
             values = self._reconstruct(index, cls, order, exceptions, step)
         head = bytearray([self.n_states])
-        put_varint(head, len(exceptions))
+        head += varint(len(exceptions))
         last = -1
         for position, point in exceptions:
-            put_varint(head, position - last - 1)
-            put_varint(head, 2 * abs(point) - (point < 0))
+            head += varint(position - last - 1)
+            head += varint(2 * abs(point) - (point < 0))
             last = position
-        put_varint(head, len(raw))
+        head += varint(len(raw))
         return bytes(head) + words + raw, values
 
     def _code_uniform(
@@ -173,7 +174,7 @@ class EntropyModel:
         if not data or data[0] != self.n_states:
             raise CorruptError("entropy coded data is for another quantiser than the model's")
         exceptions, at = _get_exceptions(data, cls.size)
-        count, at = get_varint(data, at)
+        count, at = parse_varint(data, at)
         if count > len(data) - at:
             raise CorruptError("entropy coded data is truncated")
         split = len(data) - count
@@ -314,36 +315,15 @@ def peek_states(data: bytes) -> int:
     return data[0]
 
 
-def put_varint(out: bytearray, value: int) -> None:
-    while value > 0x7F:
-        out.append(value & 0x7F | 0x80)
-        value >>= 7
-    out.append(value)
-
-
-def get_varint(data: bytes, at: int) -> tuple[int, int]:
-    value = shift = 0
-    while True:
-        if at >= len(data) or shift > 28:
-            raise CorruptError("entropy coded data is truncated")
-        value |= (data[at] & 0x7F) << shift
-        at += 1
-        if data[at - 1] < 0x80:
-            if data[at - 1] == 0 and shift:
-                raise CorruptError("entropy coded data holds a number that is not in its shortest form")
-            return value, at
-        shift += 7
-
-
 def _get_exceptions(data: bytes, n: int) -> tuple[list[tuple[int, int]], int]:
-    count, at = get_varint(data, 1)
+    count, at = parse_varint(data, 1)
     if count > n:
         raise CorruptError("more exceptions than coefficients")
     out = []
     last = -1
     for _ in range(count):
-        gap, at = get_varint(data, at)
-        code, at = get_varint(data, at)
+        gap, at = parse_varint(data, at)
+        code, at = parse_varint(data, at)
         last += gap + 1
         point = (code + 1) >> 1
         if last >= n or point > LIMIT:

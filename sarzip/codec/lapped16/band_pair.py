@@ -18,10 +18,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from sarzip.codec.base import HYPER_LATENTS, LATENTS, Encoded, Quality, Streams
-from sarzip.codec.entropy.coder import get_varint, put_varint
 from sarzip.codec.lapped16 import tilt as lapped_tilt
 from sarzip.codec.lapped16.codec import Lapped16
 from sarzip.codec.lapped16.transform import CHANNELS, STRIDE, channel_order
+from sarzip.codec.streams.framing import join_compact, split_compact
 from sarzip.errors import CorruptError
 from sarzip.native import maths
 
@@ -76,8 +76,9 @@ class Lapped16Pair:
         # Where nothing depends on the second band, the prediction will do.
         rest, left = self._single.encode(np.nan_to_num(second - prediction), quality)
         joined = {
-            HYPER_LATENTS: lapped_tilt.pack(factors) + _join(streams[HYPER_LATENTS], rest[HYPER_LATENTS]),
-            LATENTS: _join(streams[LATENTS], rest[LATENTS]),
+            HYPER_LATENTS: lapped_tilt.pack(factors)
+            + join_compact([streams[HYPER_LATENTS], rest[HYPER_LATENTS]]),
+            LATENTS: join_compact([streams[LATENTS], rest[LATENTS]]),
         }
         return Encoded(joined, np.concatenate([decoded, prediction + left]))
 
@@ -156,12 +157,6 @@ def _predict(first: NDArray[np.float32], factors: NDArray[np.int64]) -> NDArray[
     return first * each[:, None, None]
 
 
-def _join(first: bytes, second: bytes) -> bytes:
-    head = bytearray()
-    put_varint(head, len(first))
-    return bytes(head) + first + second
-
-
 def _split(streams: Mapping[int, bytes]) -> tuple[NDArray[np.int64], dict[int, bytes], dict[int, bytes]]:
     """Factors and the streams of both bands."""
     if LATENTS not in streams or HYPER_LATENTS not in streams:
@@ -169,8 +164,5 @@ def _split(streams: Mapping[int, bytes]) -> tuple[NDArray[np.int64], dict[int, b
     (factors,), start = lapped_tilt.unpack(streams[HYPER_LATENTS], (STRIDE,))
     bands: tuple[dict[int, bytes], dict[int, bytes]] = ({}, {})
     for kind, at in ((HYPER_LATENTS, start), (LATENTS, 0)):
-        size, at = get_varint(streams[kind], at)
-        if size > len(streams[kind]) - at:
-            raise CorruptError("streams of two bands do not add up")
-        bands[0][kind], bands[1][kind] = streams[kind][at : at + size], streams[kind][at + size :]
+        bands[0][kind], bands[1][kind] = split_compact(streams[kind][at:], 2)
     return factors, *bands

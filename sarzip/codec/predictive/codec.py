@@ -20,8 +20,7 @@ from sarzip.codec.base import LATENTS, Quality, Streams, Worst
 from sarzip.codec.predictive.network import PixelNetwork
 from sarzip.codec.predictive.plane import PixelBand, decode_band, encode_band
 from sarzip.codec.signal.bounds import Bound
-from sarzip.container.layout import parse_varint, varint
-from sarzip.errors import CorruptError
+from sarzip.codec.streams.framing import join_compact, split_compact
 
 
 class PredictiveCodec:
@@ -43,25 +42,14 @@ class PredictiveCodec:
             encode_band(plane, band, self._bound, self._network)
             for plane, band in zip(samples, self._bands, strict=True)
         ]
-        payloads = [each.payload for each in coded]
-        joined = [varint(len(each)) + each for each in payloads[:-1]] + payloads[-1:]
-        return {LATENTS: b"".join(joined)}, [each.worst for each in coded] if self._bound else []
+        streams = {LATENTS: join_compact([each.payload for each in coded])}
+        return streams, [each.worst for each in coded] if self._bound else []
 
     def decode(self, streams: Streams, shape: tuple[int, int], band: int) -> NDArray[Any]:
         """Samples (rows, columns) of the band at a position in the set; CorruptError if undecodable."""
-        return decode_band(self._payload(streams, band), shape, self._bands[band].dtype, self._network)
+        payload = split_compact(streams.get(LATENTS, b""), self.inputs)[band]
+        return decode_band(payload, shape, self._bands[band].dtype, self._network)
 
     def integers(self, streams: Streams, shape: tuple[int, int], quality: Quality) -> None:
         """There is nothing between the stream and the samples."""
         return None
-
-    def _payload(self, streams: Streams, band: int) -> bytes:
-        joined, at = streams.get(LATENTS, b""), 0
-        for number in range(self.inputs - 1):
-            size, at = parse_varint(joined, at)
-            if size > len(joined) - at:
-                raise CorruptError("payloads of the bands do not add up")
-            if number == band:
-                return joined[at : at + size]
-            at += size
-        return joined[at:]

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from sarzip.container.layout import varint
+from sarzip.container.layout import parse_varint, varint
 from sarzip.errors import CorruptError
 
 _MOST_BYTES = 10
@@ -15,11 +15,7 @@ def block(data: bytes) -> bytes:
 
 def number(value: int) -> bytes:
     """A whole number of up to 64 bits, negative ones interleaved with the others, as LEB128."""
-    rest, out = (value << 1) ^ (value >> 63), bytearray()
-    while rest > 0x7F:
-        out.append(rest & 0x7F | 0x80)
-        rest >>= 7
-    return bytes([*out, rest])
+    return varint((value << 1) ^ (value >> 63))
 
 
 class Reading:
@@ -50,13 +46,8 @@ class Reading:
 
     def block(self) -> bytes:
         """See block."""
-        size = 0
-        for place in range(5):
-            (byte,) = self.take(1)
-            size |= (byte & 0x7F) << (7 * place)
-            if byte < 0x80:
-                return self.take(size)
-        raise CorruptError("pixels have a length that no encoder writes")
+        size, self._at = parse_varint(self._payload, self._at)
+        return self.take(size)
 
     def rest(self) -> bytes:
         """All that is left."""

@@ -1,14 +1,32 @@
-"""Several payloads as one, each after its length."""
+"""Several payloads as one: each after its length, or, more compactly, each but the last."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 
+from sarzip.container.layout import parse_varint, varint
 from sarzip.errors import CorruptError
 
 
+def join_compact(payloads: Sequence[bytes]) -> bytes:
+    """One payload per band of a set as one: each but the last after its length as varint."""
+    return b"".join([varint(len(each)) + each for each in payloads[:-1]] + [*payloads[-1:]])
+
+
+def split_compact(joined: bytes, count: int) -> list[bytes]:
+    """Inverse of join_compact for a set of `count` bands. Raises CorruptError."""
+    payloads, at = [], 0
+    for _ in range(count - 1):
+        size, at = parse_varint(joined, at)
+        if size > len(joined) - at:
+            raise CorruptError("payloads of the bands do not add up")
+        payloads.append(joined[at : at + size])
+        at += size
+    return [*payloads, joined[at:]]
+
+
 def join_payloads(payloads: Sequence[bytes]) -> bytes:
-    """One payload per band of a set as one: each preceded by its length as little-endian uint32.
+    """The same, each preceded by its length as little-endian uint32.
 
     Nothing at all when every one of them is empty.
     """

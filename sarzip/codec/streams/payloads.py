@@ -10,10 +10,9 @@ from numpy.typing import NDArray
 from sarzip.codec.exact.codec import decode_plane, encode_plane
 from sarzip.codec.streams import bias_correction as lock
 from sarzip.codec.streams import class_map as validity
-from sarzip.codec.streams.framing import split_payloads
+from sarzip.codec.streams.framing import join_compact, split_compact, split_payloads
 from sarzip.codec.streams.outliers import Overlay, decode_outliers, encode_outliers, to_units
 from sarzip.container import StreamKind
-from sarzip.container.layout import parse_varint, varint
 from sarzip.errors import CorruptError
 
 SIDE_STREAMS = (
@@ -130,10 +129,8 @@ def residual_stream(payloads: list[bytes]) -> dict[int, bytes]:
 
 
 def _stream(kind: StreamKind, payloads: list[bytes]) -> dict[int, bytes]:
-    """A payload per band, each but the last after its length as varint; nothing where all are empty."""
-    if not any(payloads):
-        return {}
-    return {kind: b"".join([varint(len(each)) + each for each in payloads[:-1]] + payloads[-1:])}
+    """A payload per band; nothing where all are empty."""
+    return {kind: join_compact(payloads)} if any(payloads) else {}
 
 
 def _payloads(
@@ -144,11 +141,4 @@ def _payloads(
         return split_payloads(streams.get(old, b"") if old else b"", bands)
     if old in streams:
         raise CorruptError(f"streams of the kinds {old:d} and {int(new)}")
-    joined, at, payloads = streams[new], 0, []
-    for _ in range(bands - 1):
-        size, at = parse_varint(joined, at)
-        if size > len(joined) - at:
-            raise CorruptError("payloads of the bands do not add up")
-        payloads.append(joined[at : at + size])
-        at += size
-    return [*payloads, joined[at:]]
+    return split_compact(streams[new], bands)
