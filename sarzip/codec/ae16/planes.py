@@ -29,6 +29,7 @@ import numpy as np
 import zstandard
 from numpy.typing import NDArray
 
+from sarzip.codec.streams.byte_planes import inflate
 from sarzip.errors import CorruptError
 
 WIDTHS = (2, 4, 8)
@@ -74,7 +75,8 @@ def pack(indices: NDArray[np.int32]) -> bytes:
 def unpack(payload: bytes, shape: tuple[int, int, int]) -> NDArray[np.int32]:
     """The indices (C, h, w) of a payload; CorruptError if it is not one of that shape."""
     channels, rows, columns = shape
-    content = _decompress(payload, channels + channels * (rows + 1) * (columns + 1) * 5)
+    largest = channels + channels * (rows + 1) * (columns + 1) * 5
+    content = np.frombuffer(inflate(payload, range(largest + 1), "latents"), np.uint8)
     codes = content[:channels]
     widths = codes & (_PREDICTED - 1)
     if len(codes) != channels or not np.isin(codes, [0, *WIDTHS, *(w + _PREDICTED for w in WIDTHS)]).all():
@@ -108,20 +110,6 @@ def unpack(payload: bytes, shape: tuple[int, int, int]) -> NDArray[np.int32]:
     if which.size:
         indices[which] = _predicted(indices[which])
     return indices
-
-
-def _decompress(payload: bytes, largest: int) -> NDArray[np.uint8]:
-    """Content of the zstd frame as uint8; its size is checked before anything is allocated."""
-    try:
-        size = zstandard.frame_content_size(payload)
-        if not 0 <= size <= largest:
-            raise CorruptError("latents: the stream has the wrong size")
-        content = zstandard.ZstdDecompressor().decompress(
-            payload, max_output_size=max(1, size), allow_extra_data=False
-        )
-    except zstandard.ZstdError as error:
-        raise CorruptError(f"latents: the stream does not decompress ({error})") from None
-    return np.frombuffer(content, np.uint8)
 
 
 def _zigzag(values: NDArray[np.int32]) -> NDArray[np.uint32]:

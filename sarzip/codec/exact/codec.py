@@ -6,12 +6,11 @@ from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
-import zstandard
 from numpy.typing import NDArray
 
 from sarzip.codec.base import LATENTS, Quality, Streams, Worst
+from sarzip.codec.streams import byte_planes
 from sarzip.codec.streams.framing import join_payloads, split_payloads
-from sarzip.errors import CorruptError
 
 _LEVEL = 9
 
@@ -48,21 +47,13 @@ def encode_plane(values: NDArray[Any]) -> bytes:
     """
     bits = np.ascontiguousarray(values).view(f"<u{values.dtype.itemsize}").copy()
     bits[1:] ^= bits[:-1].copy()
-    planes = bits.reshape(-1).view(np.uint8).reshape(-1, values.dtype.itemsize).T
-    return zstandard.ZstdCompressor(level=_LEVEL).compress(np.ascontiguousarray(planes).tobytes())
+    return byte_planes.pack(bits, _LEVEL)
 
 
 def decode_plane(payload: bytes, shape: tuple[int, int], dtype: np.dtype[Any] | str) -> NDArray[Any]:
     """Inverse of encode_plane. Raises CorruptError when the payload is not such a plane."""
     kind = np.dtype(dtype).newbyteorder("<")
     size = shape[0] * shape[1] * kind.itemsize
-    try:
-        if zstandard.frame_content_size(payload) != size:
-            raise CorruptError("exact plane has the wrong size")
-        raw = zstandard.ZstdDecompressor().decompress(payload, max_output_size=size, allow_extra_data=False)
-    except zstandard.ZstdError as error:
-        raise CorruptError(f"exact plane does not decompress ({error})") from None
-    planes = np.frombuffer(raw, np.uint8).reshape(kind.itemsize, -1)
-    bits = planes.T.copy().view(f"<u{kind.itemsize}").reshape(shape)
+    bits = byte_planes.unpack(payload, f"<u{kind.itemsize}", (size,), "exact plane").reshape(shape)
     np.bitwise_xor.accumulate(bits, axis=0, out=bits)
     return bits.view(kind).astype(np.dtype(dtype), copy=False)

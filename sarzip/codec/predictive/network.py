@@ -12,7 +12,6 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
-import zstandard
 from numpy.typing import NDArray
 
 from sarzip.codec.predictive.distributions import (
@@ -23,7 +22,8 @@ from sarzip.codec.predictive.distributions import (
     integer_tables,
 )
 from sarzip.codec.predictive.fit import STATISTIC, STATISTICS, UNITS
-from sarzip.errors import CorruptError, ModelError
+from sarzip.codec.streams import byte_planes
+from sarzip.errors import ModelError
 
 INPUTS = 24
 HIDDEN = 32
@@ -35,6 +35,7 @@ _HALF = _WEIGHT // 2  # sums are divided by flooring
 _OUTPUT_SCALES = np.array([128.0, 8.0, 1.0])
 _PER_STATISTIC = _WEIGHT * UNITS // STATISTIC
 _LAYERS = ((INPUTS, HIDDEN), (HIDDEN, HIDDEN), (HIDDEN, OUTPUTS + 1))
+_LEVEL = 19
 _TUNED = ("weights", "biases", "statistics")
 _TABLE_SIZE = SHAPES * (TABLE_STEPS + 1 + INVERSE_STEPS + 1) + 2 * SCALES
 Layer = tuple[NDArray[np.float64], NDArray[np.float64]]
@@ -78,21 +79,13 @@ class PixelNetwork:
         other = integer_arrays(layers)
         steps = [np.asarray(other[name], np.int64) - getattr(self, name) for name in _TUNED]
         flat = np.concatenate([each.ravel() for each in steps])
-        planes = np.clip(flat, -32768, 32767).astype("<i2").view(np.uint8).reshape(-1, 2).T
-        return zstandard.ZstdCompressor(level=19).compress(np.ascontiguousarray(planes).tobytes())
+        return byte_planes.pack(np.clip(flat, -32768, 32767).astype(np.int16), _LEVEL)
 
     def tuned(self, difference: bytes) -> PixelNetwork:
         """With weights of a scene's own. Raises CorruptError."""
         arrays = [getattr(self, name) for name in _TUNED]
         size = 2 * sum(each.size for each in arrays)
-        try:
-            if zstandard.frame_content_size(difference) != size:
-                raise CorruptError("weights of a set have a wrong size")
-            open_frame = zstandard.ZstdDecompressor().decompress
-            raw = open_frame(difference, max_output_size=size, allow_extra_data=False)
-        except zstandard.ZstdError as error:
-            raise CorruptError(f"weights of a set do not decompress ({error})") from None
-        flat = np.ascontiguousarray(np.frombuffer(raw, np.uint8).reshape(2, -1).T).view("<i2").ravel()
+        flat = byte_planes.unpack(difference, "<i2", (size,), "weights of a set")
         changed, at = {}, 0
         for name, array in zip(_TUNED, arrays, strict=True):
             step = flat[at : at + array.size].reshape(array.shape)

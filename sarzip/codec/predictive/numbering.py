@@ -14,17 +14,18 @@ from dataclasses import dataclass
 from typing import Any, ClassVar, Protocol
 
 import numpy as np
-import zstandard
 from numpy.typing import NDArray
 
 from sarzip.codec.signal.bounds import Bound
 from sarzip.codec.signal.radiometry import Radiometry
+from sarzip.codec.streams import byte_planes
 from sarzip.errors import CorruptError
 from sarzip.native import maths
 
 Numbers = NDArray[np.int64]
 _DB = 10.0 / math.log(10.0)
 _MOST_TABLE = 1 << 16
+_LEVEL = 19
 _LARGEST_RATIO = 1e9
 
 
@@ -283,20 +284,11 @@ class Table:
         return self.samples(numbers).astype(np.float64)
 
     def pack(self) -> bytes:
-        steps = np.diff(ordinals(self.values), prepend=0)
-        planes = steps.astype("<i8").view(np.uint8).reshape(-1, 8).T
-        return zstandard.ZstdCompressor(level=19).compress(np.ascontiguousarray(planes).tobytes())
+        return byte_planes.pack(np.diff(ordinals(self.values), prepend=0), _LEVEL)
 
     @classmethod
     def unpack(cls, data: bytes, dtype: np.dtype[Any], logarithmic: bool) -> Table:
-        try:
-            size = zstandard.frame_content_size(data)
-            if size % 8 or not 0 < size <= 8 * _MOST_TABLE:
-                raise CorruptError("pixels have a table of a wrong size")
-            raw = zstandard.ZstdDecompressor().decompress(data, max_output_size=size, allow_extra_data=False)
-        except zstandard.ZstdError as error:
-            raise CorruptError(f"a table of pixels does not decompress ({error})") from None
-        steps = np.ascontiguousarray(np.frombuffer(raw, np.uint8).reshape(8, -1).T).view("<i8").ravel()
+        steps = byte_planes.unpack(data, "<i8", range(8, 8 * _MOST_TABLE + 1, 8), "table of pixels")
         if (steps[1:] <= 0).any():
             raise CorruptError("a table of pixels does not ascend")
         with np.errstate(over="ignore"):

@@ -10,7 +10,6 @@ from dataclasses import dataclass
 from typing import Any, NamedTuple
 
 import numpy as np
-import zstandard
 from numpy.typing import NDArray
 
 from sarzip.codec.base import Worst
@@ -25,7 +24,7 @@ from sarzip.codec.predictive.payload import Reading, block, number
 from sarzip.codec.predictive.strips import StripCoder
 from sarzip.codec.signal.bounds import Bound
 from sarzip.codec.signal.radiometry import DOMAINS, Radiometry
-from sarzip.codec.streams import class_map
+from sarzip.codec.streams import byte_planes, class_map
 from sarzip.errors import CorruptError
 
 _MOST_SPECIALS = 13
@@ -35,6 +34,7 @@ _MOST_BITS = 56
 _SPREAD = 4.0  # between the fifth and the 95th percentile: where ratios count
 _TRIED_ROWS = 64
 _MODEL_LIMIT = 1 << 15
+_RAW_LEVEL = 9  # of zstd
 _LARGEST = 1e30  # of the signal: sums of it stay finite, in float32, too
 _WIDEST, _FARTHEST = 1 << 61, (1 << 63) - (1 << 57)  # of numbers: sums of them stay within 64 bits
 _FIT = struct.Struct(f"<f{TAPS}h{STATISTICS}b")
@@ -292,12 +292,10 @@ def _cut(samples: NDArray[Any], inside: NDArray[np.bool_]) -> _Cut:
 
 
 def _pack_cut(cut: _Cut) -> bytes:
-    itemsize = cut.patterns.dtype.itemsize
-    patterns, raw = (each.astype(f"<u{itemsize}") for each in (cut.patterns, cut.raw))
-    planes = np.ascontiguousarray(raw.view(np.uint8).reshape(-1, itemsize).T).tobytes()
-    squeezed = zstandard.ZstdCompressor(level=9).compress(planes) if planes else b""
+    patterns = cut.patterns.astype(cut.patterns.dtype.newbyteorder("<"))
     head = bytes([patterns.size]) + patterns.tobytes()
-    return head + block(class_map.encode_classes(cut.classes)) + block(squeezed)
+    raw = byte_planes.pack(cut.raw, _RAW_LEVEL) if cut.raw.size else b""
+    return head + block(class_map.encode_classes(cut.classes)) + block(raw)
 
 
 def _read_cut(reading: Reading, shape: tuple[int, int], dtype: np.dtype[Any]) -> _Cut:
@@ -310,16 +308,9 @@ def _read_cut(reading: Reading, shape: tuple[int, int], dtype: np.dtype[Any]) ->
     if classes is None:
         classes = np.zeros(shape, np.uint8)
     size = int(np.count_nonzero(classes == count + 1)) * dtype.itemsize
-    squeezed, planes = reading.block(), b""
-    if bool(size) != bool(squeezed):
-        raise CorruptError("pixels have raw samples of a wrong size")
-    try:
-        if squeezed and zstandard.frame_content_size(squeezed) == size:
-            open_frame = zstandard.ZstdDecompressor().decompress
-            planes = open_frame(squeezed, max_output_size=size, allow_extra_data=False)
-    except zstandard.ZstdError as error:
-        raise CorruptError(f"raw samples of pixels do not decompress ({error})") from None
-    if len(planes) != size:
-        raise CorruptError("pixels have raw samples of a wrong size")
-    raw = np.ascontiguousarray(np.frombuffer(planes, np.uint8).reshape(dtype.itemsize, -1).T)
-    return _Cut(classes, patterns, raw.view(f"<{unsigned}").ravel().astype(unsigned))
+    packed, raw = reading.block(), patterns[:0]
+    if bool(size) != bool(packed):
+        raise CorruptError("raw samples of pixels: wrong size")
+    if packed:
+        raw = byte_planes.unpack(packed, f"<{unsigned}", (size,), "raw samples of pixels").astype(unsigned)
+    return _Cut(classes, patterns, raw)

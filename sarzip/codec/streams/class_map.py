@@ -12,10 +12,10 @@ from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
-import zstandard
 from numpy.typing import NDArray
 
 from sarzip.codec.entropy import binary as binary_coder
+from sarzip.codec.streams.byte_planes import inflate
 from sarzip.errors import CorruptError
 from sarzip.native import kernel
 
@@ -210,14 +210,7 @@ def decode_zstd_classes(payload: bytes, shape: tuple[int, int], specials: int) -
         or not 0 < numbers[0] <= numbers[-1] <= specials
     ):
         raise CorruptError("mask stream names classes the band does not have")
-    try:
-        if zstandard.frame_content_size(payload[1 + count :]) != plane_bytes * count:
-            raise CorruptError("mask stream has the wrong size")
-        raw = zstandard.ZstdDecompressor().decompress(
-            payload[1 + count :], max_output_size=plane_bytes * count, allow_extra_data=False
-        )
-    except zstandard.ZstdError as error:
-        raise CorruptError(f"mask stream does not decompress ({error})") from None
+    raw = inflate(payload[1 + count :], (plane_bytes * count,), "mask stream")
     classes = np.zeros(shape, np.uint8)
     for position, number in enumerate(numbers):
         plane = np.frombuffer(raw, np.uint8, plane_bytes, position * plane_bytes)
