@@ -63,9 +63,17 @@ class Halo(NamedTuple):
 class Worst(NamedTuple):
     """The greatest error of a band of a group, in the unit of its bound, and where in the group."""
 
-    error: float
-    row: int
-    column: int
+    error: float = 0.0
+    row: int = 0
+    column: int = 0
+
+    @classmethod
+    def of(cls, errors: NDArray[np.float64], inside: NDArray[np.bool_]) -> Worst:
+        """That of the pixels (rows, columns) that are `inside`, given their errors in raster order."""
+        if not errors.size or not errors.any():
+            return cls()
+        at = int(np.argmax(errors))
+        return cls(float(errors[at]), *divmod(int(np.flatnonzero(inside)[at]), inside.shape[1]))
 
 
 class Encoded(NamedTuple):

@@ -50,7 +50,7 @@ class Achieved:
     def kept(self, bounds: Mapping[int, Bound]) -> tuple[KeptBound, ...]:
         """Of bands (counted from 0) with their bounds."""
         return tuple(
-            KeptBound(band + 1, _NAMES[bound.decibels], bound.size, *self._worst.get(band, Worst(0.0, 0, 0)))
+            KeptBound(band + 1, _NAMES[bound.decibels], bound.size, *self._worst.get(band, Worst()))
             for band, bound in sorted(bounds.items())
         )
 

@@ -75,11 +75,11 @@ class Promise:
         return errors
 
 
-class CodedPixels(NamedTuple):
-    """A payload and the worst error in it."""
+class Coded(NamedTuple):
+    """The payload of a band, and the worst error of a measurement where there is a bound."""
 
     payload: bytes
-    worst: Worst = Worst(0.0, 0, 0)
+    worst: Worst = Worst()
 
 
 @dataclass(frozen=True)
@@ -107,7 +107,7 @@ def prepare(samples: NDArray[Any], measured: NDArray[np.bool_], promise: Promise
     values = samples[inside]
     if not values.size or (values.dtype == np.uint64 and values.max() > np.iinfo(np.int64).max):
         return None
-    worst = Worst(0.0, 0, 0)
+    worst = Worst()
     if bound is None:
         found = _lossless(values, logarithmic)
         numbers = found.numbers(values)
@@ -118,7 +118,7 @@ def prepare(samples: NDArray[Any], measured: NDArray[np.bool_], promise: Promise
         kept = errors <= bound.size
         if not kept.all():
             numbers, errors, inside[inside] = numbers[kept], errors[kept], kept
-        worst = _worst(errors, inside)
+        worst = Worst.of(errors, inside)
     if not numbers.size:
         return None
     least, greatest = int(numbers.min()), int(numbers.max())
@@ -142,7 +142,7 @@ def prepare(samples: NDArray[Any], measured: NDArray[np.bool_], promise: Promise
 
 def encode(
     samples: NDArray[Any], measured: NDArray[np.bool_], promise: Promise, network: PixelNetwork
-) -> CodedPixels | None:
+) -> Coded | None:
     """Samples (rows, columns) to a payload; None where nothing is left for the network.
 
     measured: where the promise counts; all other samples come back bit for bit.
@@ -165,7 +165,7 @@ def encode(
         *map(block, coder.encode(index)),
         low_bits.encode(plane, index, cells, again),
     )
-    return CodedPixels(b"".join(parts), ready.worst)
+    return Coded(b"".join(parts), ready.worst)
 
 
 def decode(
@@ -253,14 +253,6 @@ def _lossless(values: NDArray[Any], logarithmic: bool) -> Numbering:
     if distinct.size < 2 or distinct.size > _MODEL_LIMIT or gain * found.size < 24 * distinct.size:
         return every
     return Table(numberings.from_ordinals(distinct, dtype), logarithmic)
-
-
-def _worst(errors: NDArray[np.float64], inside: NDArray[np.bool_]) -> Worst:
-    if not errors.size or not errors.any():
-        return Worst(0.0, 0, 0)
-    at = int(np.argmax(errors))
-    place = int(np.flatnonzero(inside)[at])
-    return Worst(float(errors[at]), *divmod(place, inside.shape[1]))
 
 
 def _coder(coder: StripCoder, index: NDArray[np.int32]) -> StripCoder:

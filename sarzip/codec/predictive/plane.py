@@ -7,16 +7,15 @@ through three neighbours, 2 a class map of few values, 3 the network.
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any, NamedTuple
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from sarzip.codec.base import Worst
 from sarzip.codec.exact.codec import decode_plane, encode_plane
 from sarzip.codec.predictive import pixels
 from sarzip.codec.predictive.network import PixelNetwork
-from sarzip.codec.predictive.pixels import Promise
+from sarzip.codec.predictive.pixels import Coded, Promise
 from sarzip.codec.signal.bounds import Bound
 from sarzip.codec.signal.radiometry import Radiometry
 from sarzip.codec.streams import class_map
@@ -48,27 +47,18 @@ class PixelBand:
         return Promise(self.radiometry, bound, self.limits, self.specials)
 
 
-class CodedBand(NamedTuple):
-    """A payload, and the worst error of a measurement where there is a bound."""
-
-    payload: bytes
-    worst: Worst = Worst(0.0, 0, 0)
-
-
-def encode_band(
-    samples: NDArray[Any], band: PixelBand, bound: Bound | None, network: PixelNetwork
-) -> CodedBand:
+def encode_band(samples: NDArray[Any], band: PixelBand, bound: Bound | None, network: PixelNetwork) -> Coded:
     """Samples (rows, columns) to the smallest payload that was found."""
     few = _encode_few(samples)
     if few is not None:
-        return CodedBand(few)
+        return Coded(few)
     measured = class_map.classify(samples, band.specials, band.shared_zero) == 0
     found = pixels.encode(samples, measured, band.promise(bound), network)
-    coded = [] if found is None else [CodedBand(bytes([_NETWORK]) + found.payload, found.worst)]
+    coded = [] if found is None else [Coded(bytes([_NETWORK]) + found.payload, found.worst)]
     size = 0 if found is None else len(found.payload)
     if not samples.size // 8 < size < 0.9 * samples.nbytes or samples.size < _SMALL:
-        coded.append(CodedBand(bytes([_EXACT]) + encode_plane(samples)))
-        coded.append(CodedBand(bytes([_PLANAR]) + encode_plane(_planar(samples))))
+        coded.append(Coded(bytes([_EXACT]) + encode_plane(samples)))
+        coded.append(Coded(bytes([_PLANAR]) + encode_plane(_planar(samples))))
     return min(coded, key=lambda each: len(each.payload))
 
 

@@ -59,11 +59,7 @@ def encode(
     steps = np.zeros((samples.shape[0] + 2, samples.shape[1] + 6), np.int32)
     steps[2:, 3:-3][measured] = best
     raw = np.ascontiguousarray(original[escaped]).astype(samples.dtype.newbyteorder("<")).tobytes()
-    worst = Worst(0.0, 0, 0)
-    if errors.size and errors.any():
-        at = int(np.argmax(errors))
-        worst = Worst(float(errors[at]), *divmod(int(np.flatnonzero(measured)[at]), samples.shape[1]))
-    return varint(len(raw)) + raw + _encode_steps(steps, skip), worst
+    return varint(len(raw)) + raw + _encode_steps(steps, skip), Worst.of(errors, measured)
 
 
 def _encode_steps(steps: NDArray[np.int32], skip: NDArray[np.uint8]) -> bytes:
