@@ -17,13 +17,12 @@ import numpy as np
 from numpy.typing import NDArray
 
 from sarzip.codec.signal.bounds import Bound
-from sarzip.codec.signal.radiometry import Radiometry
+from sarzip.codec.signal.radiometry import Radiometry, db_per_neper
 from sarzip.codec.streams import byte_planes
 from sarzip.errors import CorruptError
 from sarzip.native import maths
 
 Numbers = NDArray[np.int64]
-_DB = 10.0 / math.log(10.0)
 _MOST_TABLE = 1 << 16
 _LEVEL = 19
 _LARGEST_RATIO = 1e9
@@ -74,7 +73,7 @@ def signal(numbering: Numbering, reals: NDArray[np.float64]) -> NDArray[np.float
         return reals
     whole = numbering.dtype.kind in "iu" or numbering.octaves == 0
     least = 0.5 if whole else np.finfo(np.float64).tiny
-    return maths.log(np.ascontiguousarray(np.maximum(reals, least)), _DB)
+    return maths.log(np.ascontiguousarray(np.maximum(reals, least)), db_per_neper("power"))
 
 
 def ordinals(samples: NDArray[Any]) -> Numbers:
@@ -159,7 +158,7 @@ class Grid:
     def numbers(self, samples: NDArray[Any]) -> Numbers:
         values = samples.astype(np.float64)
         if self.domain != "db":
-            values = maths.log(np.ascontiguousarray(values), self._per_neper)
+            values = maths.log(np.ascontiguousarray(values), db_per_neper(self.domain))
         with np.errstate(all="ignore"):
             steps = np.clip(np.rint(values / self.step), -(2.0**52), 2.0**52)
         return np.nan_to_num(steps, copy=False).astype(np.int64)
@@ -168,17 +167,13 @@ class Grid:
         values = self.reals(numbers)
         with np.errstate(all="ignore"):
             if self.domain != "db":
-                values = maths.exp(values / self._per_neper)
+                values = maths.exp(values / db_per_neper(self.domain))
             limit = np.finfo(self.dtype).max
             return np.clip(values, -limit, limit).astype(self.dtype)
 
     def reals(self, numbers: Numbers) -> NDArray[np.float64]:
         with np.errstate(over="ignore"):  # of steps that no encoder writes
             return numbers.astype(np.float64) * self.step
-
-    @property
-    def _per_neper(self) -> float:
-        return 2 * _DB if self.domain == "amplitude" else _DB
 
     def pack(self) -> bytes:
         return struct.pack("<dB", self.step, _DOMAINS.index(self.domain))
@@ -351,4 +346,4 @@ def bounded(samples: NDArray[Any], radiometry: Radiometry, bound: Bound, logarit
 
 def _rounding(dtype: np.dtype[Any], domain: str) -> float:
     """dB that rounding to the dtype may take."""
-    return float(np.finfo(dtype).eps) * _DB * (2 if domain == "amplitude" else 1) + 1e-9
+    return float(np.finfo(dtype).eps) * db_per_neper(domain) + 1e-9

@@ -16,6 +16,7 @@ from numpy.typing import NDArray
 from sarzip.codec.base import Worst
 from sarzip.codec.entropy import binary
 from sarzip.codec.predictive.pixels import Promise
+from sarzip.codec.signal.radiometry import db_per_neper
 from sarzip.container.layout import parse_varint, varint
 from sarzip.errors import CorruptError
 from sarzip.native import kernel, maths
@@ -110,7 +111,7 @@ def moved(
     values = base if _decibels(promise) or dtype.kind == "f" else np.rint(base)
     with np.errstate(all="ignore"):
         if _decibels(promise):
-            values = values * maths.exp(steps * (size / _per_neper(promise)))
+            values = values * maths.exp(steps * (size / db_per_neper(promise.radiometry.domain)))
         else:
             values = values + steps * size
         if dtype.kind in "iu":
@@ -127,7 +128,8 @@ def _distance(base: NDArray[np.float64], samples: NDArray[Any], promise: Promise
     size, original = _step(promise, samples.dtype), samples.astype(np.float64)
     with np.errstate(all="ignore"):
         if _decibels(promise):
-            return maths.log(np.ascontiguousarray(original / base)) * (_per_neper(promise) / size)
+            steps = db_per_neper(promise.radiometry.domain) / size
+            return maths.log(np.ascontiguousarray(original / base)) * steps
         return np.asarray((original - base) / size)
 
 
@@ -135,10 +137,6 @@ def _decibels(promise: Promise) -> bool:
     """Whether steps multiply."""
     assert promise.bound is not None
     return promise.bound.decibels and promise.radiometry.domain != "db"
-
-
-def _per_neper(promise: Promise) -> float:
-    return (20.0 if promise.radiometry.domain == "amplitude" else 10.0) / math.log(10.0)
 
 
 def _step(promise: Promise, dtype: np.dtype[Any]) -> float:

@@ -9,11 +9,9 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from sarzip.codec.signal.radiometry import Radiometry
+from sarzip.codec.signal.radiometry import Radiometry, db_per_neper
 from sarzip.errors import UsageError
 from sarzip.native import maths
-
-_DB_PER_NEPER = {"amplitude": 20.0 / math.log(10.0), "power": 10.0 / math.log(10.0)}
 
 
 @dataclass(frozen=True)
@@ -44,8 +42,8 @@ class Bound:
             elif radiometry.domain == "db":
                 errors = np.abs(after - before) * abs(radiometry.unit)
             else:
-                per_neper = _DB_PER_NEPER[radiometry.domain]
-                errors = np.abs(maths.log(np.ascontiguousarray(after / before), per_neper))
+                ratio = np.ascontiguousarray(after / before)
+                errors = np.abs(maths.log(ratio, db_per_neper(radiometry.domain)))
         errors[original == decoded] = 0.0
         errors[np.isnan(errors)] = np.inf
         return errors

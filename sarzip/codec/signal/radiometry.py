@@ -14,6 +14,7 @@ floating-point data (so that no decoded measurement is zero) and rounds for inte
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 from typing import Any
 
@@ -26,7 +27,8 @@ from sarzip.system import buffers
 
 DOMAINS = ("amplitude", "power", "db")
 
-_DB_PER_NEPER = 4.342944819032518  # 10 / ln 10
+# 10 / ln 10. What db_per_neper gives is the double below it; files have been made with either.
+_DB_PER_NEPER = 4.342944819032518
 # Above this a squared float32 overflows; such data takes the float64 path.
 _SAFE_AMPLITUDE = 1e18
 _SAFE_POWER_DB = 360.0
@@ -37,6 +39,11 @@ _FLOOR_BELOW_PERCENTILE = 1e-3
 
 _take_bytes = kernel("look_up_bytes", "void(const float32[::1], const uint8[::1], int64, float32[::1])")
 _take_words = kernel("look_up_words", "void(const float32[::1], const uint16[::1], int64, float32[::1])")
+
+
+def db_per_neper(domain: str) -> float:
+    """dB that a natural logarithm grows by with each 1: of amplitudes 20 / ln 10, of powers 10 / ln 10."""
+    return (20.0 if domain == "amplitude" else 10.0) / math.log(10.0)
 
 
 @dataclass(frozen=True)

@@ -7,13 +7,12 @@ of a dB; what the decoder does with it is in signal/cell_power.py.
 
 from __future__ import annotations
 
-import math
-
 import numpy as np
 from numpy.typing import NDArray
 
 from sarzip.codec.entropy import binary as binary_coder
 from sarzip.codec.signal.cell_power import CELL
+from sarzip.codec.signal.radiometry import db_per_neper
 from sarzip.errors import CorruptError
 from sarzip.native import kernel
 from sarzip.native.maths import log
@@ -57,7 +56,8 @@ def correction(original: NDArray[np.float64], decoded: NDArray[np.float64]) -> N
     """What is to be coded: how much the power of each cell must rise, in units of 0.1 dB."""
     usable = (original > 0) & (decoded > 0)
     ratio = np.divide(original, decoded, out=np.ones_like(original), where=usable)
-    return np.clip(np.rint(log(ratio, 10 / math.log(10.0)) / UNIT_DB), -_LARGEST, _LARGEST).astype(np.int16)
+    units = np.rint(log(ratio, db_per_neper("power")) / UNIT_DB)
+    return np.clip(units, -_LARGEST, _LARGEST).astype(np.int16)
 
 
 def encode_cells(cells: NDArray[np.int16]) -> bytes:
