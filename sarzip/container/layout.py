@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import base64
 import struct
 from array import array
 from collections.abc import Mapping, Sequence
@@ -13,6 +12,7 @@ from zlib import crc32
 
 from sarzip.container import limits
 from sarzip.container.jsonsafe import dump_json, load_json
+from sarzip.container.metadata_values import from_base64, to_base64
 from sarzip.container.zframe import SKIPPABLE_HEAD, SKIPPABLE_TRAILER
 from sarzip.errors import CorruptError, InputError
 
@@ -264,7 +264,7 @@ def _parse_index(content: bytes, at: int, count: int) -> Index:
 
 def with_copy(summary: dict[str, Any] | None, metadata_frame: bytes) -> dict[str, Any]:
     """A summary that ends with a copy of the metadata frame."""
-    return {**(summary or {}), COPY_KEY: base64.b64encode(metadata_frame).decode("ascii").rstrip("=")}
+    return {**(summary or {}), COPY_KEY: to_base64(metadata_frame)}
 
 
 def find_copy(trailer: bytes) -> bytes | None:
@@ -275,7 +275,7 @@ def find_copy(trailer: bytes) -> bytes | None:
     if not known or len(text) > limits.MAX_COPY:
         return None
     try:
-        return base64.b64decode(text + b"=" * (-len(text) % 4), validate=True)
+        return from_base64(text.decode("ascii"))
     except ValueError:
         return None
 

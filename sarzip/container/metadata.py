@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import base64
 import math
 from collections.abc import Callable, Collection
 from typing import Any, TypeVar
@@ -10,12 +9,14 @@ from typing import Any, TypeVar
 from sarzip.container import limits
 from sarzip.container.header import BandHeader, Header, ModelRef, SetHeader
 from sarzip.container.jsonsafe import load_json
+from sarzip.container.metadata_values import from_base64, to_base64
 from sarzip.container.packing import pack_metadata, unpack_metadata
 from sarzip.errors import CorruptError, InputError
 
 _HEADER_KEYS = ("w", "h", "g", "p", "m", "b", "s", "r", "c")
 _BAND_KEYS = ("t", "d", "f", "c", "v", "x")
 _SET_KEYS = ("b", "m", "q", "x")
+_HASH_DIGITS = 43
 _NOT_FINITE = {"nan": math.nan, "inf": math.inf, "-inf": -math.inf}
 
 T = TypeVar("T")
@@ -31,7 +32,7 @@ def header_json(header: Header) -> dict[str, Any]:
     value: dict[str, Any] = {"w": header.width, "h": header.height}
     _put(value, "g", header.group, 1024)
     _put(value, "p", header.parts, 1)
-    _put(value, "m", [[model.id, _encode_hash(model.sha256)] for model in header.models], [])
+    _put(value, "m", [[model.id, to_base64(bytes.fromhex(model.sha256))] for model in header.models], [])
     value["b"] = [_encode_band(band) for band in header.bands]
     value["s"] = [_encode_set(each, header) for each in header.sets]
     _put(value, "r", header.raster, {})
@@ -120,21 +121,17 @@ def _extra(item: object) -> dict[str, Any]:
     return value
 
 
-def _encode_hash(sha256: str) -> str:
-    return base64.b64encode(bytes.fromhex(sha256)).decode("ascii").rstrip("=")
-
-
 def _parse_model(item: object) -> ModelRef:
     pair = _typed(item, list)
     if len(pair) != 2:
         raise InputError("a model is not a pair of id and hash")
     name, text = _typed(pair[0], str), _typed(pair[1], str)
     try:
-        raw = base64.b64decode(text + "=", validate=True)
+        raw = from_base64(text)
     except ValueError:
         raise InputError(f"the hash of model {name[:80]!r} is not base64") from None
-    if _encode_hash(raw.hex()) != text:  # 43 characters carry two bits more than 32 bytes do
-        raise InputError(f"the hash of model {name[:80]!r} is not canonical base64")
+    if len(text) != _HASH_DIGITS:
+        raise InputError(f"the hash of model {name[:80]!r} has a wrong length")
     return ModelRef(name, raw.hex())
 
 

@@ -7,12 +7,12 @@ ground control points) lie behind the deflated text as the bytes they stand for.
 
 from __future__ import annotations
 
-import base64
 import zlib
 from typing import Any
 
 from sarzip.container import limits
 from sarzip.container.jsonsafe import dump_json, load_json
+from sarzip.container.metadata_values import from_base64, to_base64
 from sarzip.errors import CorruptError, InputError
 
 BINARY_KEY = "$"
@@ -112,7 +112,7 @@ def _lift(value: Any, binary: list[bytes], shortest: int, level: int) -> Any:
     if isinstance(value, str):
         # A marker is one level deeper than the string, and counts as an object.
         allowed = level <= limits.MAX_JSON_DEPTH and len(binary) < _MOST_BINARY
-        raw = _from_base64(value) if allowed and len(value) >= shortest else None
+        raw = _lifted(value) if allowed and len(value) >= shortest else None
         if raw is None:
             return value
         binary.append(raw)
@@ -136,19 +136,15 @@ def _unescaped(key: str) -> str:
     return key.removeprefix(BINARY_KEY)
 
 
-def _from_base64(text: str) -> bytes | None:
+def _lifted(text: str) -> bytes | None:
     """The bytes that base64 without padding stands for, None if `text` looks like anything else."""
     if not text.isascii() or not all(any(map(kind, text)) for kind in _ALPHABETS):
         return None
     try:
-        raw = base64.b64decode(text + "=" * (-len(text) % 4), validate=True)
+        raw = from_base64(text)
     except ValueError:
         return None
-    return raw if _to_base64(raw) == text else None
-
-
-def _to_base64(raw: bytes) -> str:
-    return base64.b64encode(raw).decode("ascii").rstrip("=")
+    return raw if to_base64(raw) == text else None
 
 
 class _Binary:
@@ -176,6 +172,6 @@ def _restore(value: Any, rest: _Binary) -> Any:
         return [_restore(item, rest) for item in value]
     if isinstance(value, dict):
         if value.keys() == {BINARY_KEY}:
-            return _to_base64(rest.take(value[BINARY_KEY]))
+            return to_base64(rest.take(value[BINARY_KEY]))
         return {_unescaped(key): _restore(item, rest) for key, item in value.items()}
     return value

@@ -5,8 +5,6 @@ They are found on a sample before the first group is coded, and kept in the head
 
 from __future__ import annotations
 
-import base64
-import binascii
 from typing import Any
 
 from sarzip.codec.predictive import pixels
@@ -16,6 +14,7 @@ from sarzip.codec.predictive.tuning import tuned
 from sarzip.codec.signal.bounds import Bound
 from sarzip.codec.streams import class_map
 from sarzip.container import SetHeader
+from sarzip.container.metadata_values import from_base64, to_base64
 from sarzip.errors import CorruptError
 from sarzip.pipeline.base_step import sample_pieces
 from sarzip.pipeline.sources import Source
@@ -44,7 +43,7 @@ def own_weights(
 
 def to_header(weights: bytes) -> dict[str, Any]:
     """What `extra` of a set says of them."""
-    return {_KEY: base64.b64encode(weights).decode("ascii").rstrip("=")} if weights else {}
+    return {_KEY: to_base64(weights)} if weights else {}
 
 
 def network_of(header: SetHeader, network: PixelNetwork) -> PixelNetwork:
@@ -53,7 +52,7 @@ def network_of(header: SetHeader, network: PixelNetwork) -> PixelNetwork:
     if told is None:
         return network
     try:
-        weights = base64.b64decode(told + "=" * (-len(told) % 4), validate=True)
-    except (TypeError, ValueError, binascii.Error):
+        weights = from_base64(told)
+    except ValueError:
         raise CorruptError("header gives a set weights that are no base64") from None
     return network.tuned(weights)
