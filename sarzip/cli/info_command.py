@@ -2,12 +2,10 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Annotated
-
-import typer
+from typing import TYPE_CHECKING
 
 from sarzip.cli import render
-from sarzip.cli.options import Jobs, Json, Recursive
+from sarzip.cli.options import Jobs, Json, Packed, Recursive
 from sarzip.system.outputs import is_folder
 
 if TYPE_CHECKING:
@@ -15,10 +13,7 @@ if TYPE_CHECKING:
 
 
 def info(
-    files: Annotated[
-        list[str],
-        typer.Argument(metavar="FILE...", help=".sarz files, folders of them, URLs, or '-' for stdin."),
-    ],
+    files: Packed,
     recursive: Recursive = False,
     jobs: Jobs = 1,
     json: Json = False,

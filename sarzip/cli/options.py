@@ -13,6 +13,10 @@ if TYPE_CHECKING:
     from sarzip.pipeline.selection import Selection
 N = TypeVar("N")
 
+Packed = Annotated[
+    list[str],
+    typer.Argument(metavar="FILE...", help=".sarz files, folders of them, URLs, or '-' for stdin."),
+]
 Device = Annotated[str, typer.Option("--device", help="auto, cpu, cuda or cuda:N.")]
 Threads = Annotated[int, typer.Option("--threads", metavar="N", help="Threads; 0 for all cores.")]
 Force = Annotated[bool, typer.Option("--force", help="Replace an output that exists.")]

@@ -13,6 +13,7 @@ from sarzip.cli.options import (
     ForeignModel,
     Jobs,
     Json,
+    Packed,
     Quiet,
     Recursive,
     Threads,
@@ -25,10 +26,7 @@ if TYPE_CHECKING:
 
 
 def verify(
-    files: Annotated[
-        list[str],
-        typer.Argument(metavar="FILE...", help=".sarz files, folders of them, URLs, or '-' for stdin."),
-    ],
+    files: Packed,
     deep: Annotated[bool, typer.Option("--deep", help="Decode everything as well.")] = False,
     model: ForeignModel = None,
     trust_model: TrustModel = False,
