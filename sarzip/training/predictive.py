@@ -18,13 +18,19 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from sarzip.codec.predictive.contexts import contexts
-from sarzip.codec.predictive.distributions import SHAPES, STEPS_PER_DEVIATION, TABLE_LEAST, TABLE_STEPS
+from sarzip.codec.predictive.distributions import (
+    LEAST_CHANCE,
+    LEAST_SCALE,
+    MOST_SCALE,
+    SHAPES,
+    STEPS_PER_DEVIATION,
+    TABLE_LEAST,
+    TABLE_STEPS,
+)
 from sarzip.codec.predictive.fit import STATISTIC, STATISTICS, UNITS, fit
-from sarzip.codec.predictive.network import HIDDEN, INPUTS, integer_network
+from sarzip.codec.predictive.network import HIDDEN, INPUTS, MOST_ACTIVE, integer_network
 from sarzip.errors import ModelError
 
-_MOST_ACTIVE = 255 / UNITS  # what an activation of 8 bits can be
-_LEAST_CHANCE = 1e-7
 _LOOKS = np.geomspace(0.35, 40.0, SHAPES)
 _TAIL, _TAIL_WIDTH = 0.03, 1.3
 
@@ -95,9 +101,9 @@ class PixelTrainable(nn.Module):
 
     def _bits(self, sample: Sample, whole: bool = False) -> Tensor:
         """Ideal code length of each pixel; whole: with scale and shape as integers, as coded."""
-        x = self.first(sample.inputs).clamp(0, _MOST_ACTIVE)
-        mean, scale, shape = self.last(self.second(x).clamp(0, _MOST_ACTIVE)).float().unbind(1)
-        scale = scale.clamp(-4.0, 1.875)
+        x = self.first(sample.inputs).clamp(0, MOST_ACTIVE)
+        mean, scale, shape = self.last(self.second(x).clamp(0, MOST_ACTIVE)).float().unbind(1)
+        scale = scale.clamp(LEAST_SCALE, MOST_SCALE)
         if whole:
             scale, shape = (scale * 8).floor() / 8, shape.floor()
         else:  # what is coded is rounded down
@@ -105,7 +111,7 @@ class PixelTrainable(nn.Module):
         inverse = torch.exp(-scale)
         chance = self._cumulative((sample.high - mean) * inverse, shape)
         chance = chance - self._cumulative((sample.low - mean) * inverse, shape)
-        return -torch.log2(chance.clamp_min(_LEAST_CHANCE))
+        return -torch.log2(chance.clamp_min(LEAST_CHANCE))
 
     def _cumulative(self, z: Tensor, shape: Tensor) -> Tensor:
         place = (z * STEPS_PER_DEVIATION - TABLE_LEAST).clamp(0.0, TABLE_STEPS - 0.01)

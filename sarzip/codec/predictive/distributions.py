@@ -15,6 +15,10 @@ SHAPES = 12
 SCALES = 48
 SCALE_ORIGIN = 32
 """The class whose deviation is σ; each further one is e^(1/8) times wider."""
+LEAST_SCALE, MOST_SCALE = -SCALE_ORIGIN / 8, (SCALES - 1 - SCALE_ORIGIN) / 8
+"""Natural logarithms of the first and the last deviation in σ."""
+LEAST_CHANCE = 1e-7
+"""Of a cell, as far as learning minds: what comes more seldom teaches nothing."""
 STEPS_PER_DEVIATION = 32
 TABLE_LEAST, TABLE_STEPS = -14 * STEPS_PER_DEVIATION, 24 * STEPS_PER_DEVIATION
 INVERSE_STEPS = 1024

@@ -28,6 +28,8 @@ from sarzip.errors import ModelError
 INPUTS = 24
 HIDDEN = 32
 OUTPUTS = 3
+MOST_ACTIVE = 255 / UNITS
+"""What an activation of 8 bits can be."""
 
 _WEIGHT = 128
 _HALF = _WEIGHT // 2  # sums are divided by flooring

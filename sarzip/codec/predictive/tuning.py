@@ -15,6 +15,9 @@ from numpy.typing import NDArray
 from sarzip.codec.predictive.contexts import contexts
 from sarzip.codec.predictive.distributions import (
     FINE,
+    LEAST_CHANCE,
+    LEAST_SCALE,
+    MOST_SCALE,
     SHAPES,
     STEPS_PER_DEVIATION,
     TABLE_BITS,
@@ -22,13 +25,11 @@ from sarzip.codec.predictive.distributions import (
     TABLE_STEPS,
 )
 from sarzip.codec.predictive.fit import STATISTIC, UNITS
-from sarzip.codec.predictive.network import PixelNetwork
+from sarzip.codec.predictive.network import MOST_ACTIVE, PixelNetwork
 from sarzip.codec.predictive.pixels import Numbered
 from sarzip.native import maths
 
 _STEPS, _BATCH, _RATE = 160, 4096, 4e-3
-_MOST_ACTIVE = 255 / UNITS
-_LEAST_CHANCE = 1e-7
 _LOG2 = 1 / np.log(2.0)
 _CHECKED = 1 << 15
 _GAIN = 2.0  # times what the weights cost: a sample promises more than a scene holds
@@ -111,14 +112,13 @@ def _bits(layers: Sequence[tuple[Array, Array]], table: Array, pixels: _Pixels) 
 
 def _forward(layers: Sequence[tuple[Array, Array]], table: Array, pixels: _Pixels) -> _Forward:
     (w1, b1), (w2, b2), (w3, b3) = layers
-    first = np.clip(maths.product(pixels.inputs, np.ascontiguousarray(w1.T)) + b1, 0, _MOST_ACTIVE)
-    second = np.clip(maths.product(first, np.ascontiguousarray(w2.T)) + b2, 0, _MOST_ACTIVE)
+    first = np.clip(maths.product(pixels.inputs, np.ascontiguousarray(w1.T)) + b1, 0, MOST_ACTIVE)
+    second = np.clip(maths.product(first, np.ascontiguousarray(w2.T)) + b2, 0, MOST_ACTIVE)
     outputs = maths.product(second, np.ascontiguousarray(w3.T)) + b3
     mean, scale, shape = (np.ascontiguousarray(each) for each in outputs.T)
-    free_scale = (scale > -4) & (scale < 1.875)
-    inverse = maths.exp(
-        np.float32(1 / 16) - np.clip(scale, -4, np.float32(1.875))
-    )  # coded ones are rounded down
+    free_scale = (scale > LEAST_SCALE) & (scale < MOST_SCALE)
+    # Coded ones are rounded down.
+    inverse = maths.exp(np.float32(1 / 16) - np.clip(scale, np.float32(LEAST_SCALE), np.float32(MOST_SCALE)))
     free_shape = (shape > 0.5) & (shape < SHAPES - 1)
     row = np.clip(shape - np.float32(0.5), 0, np.float32(SHAPES - 1.001))
     chance, slopes = np.zeros_like(mean), [np.zeros_like(mean) for _ in range(3)]
@@ -129,8 +129,8 @@ def _forward(layers: Sequence[tuple[Array, Array]], table: Array, pixels: _Pixel
         slopes[0] -= sign * to_z * inverse
         slopes[1] -= sign * to_z * z
         slopes[2] += sign * to_row
-    known = chance > _LEAST_CHANCE
-    chance = np.maximum(chance, np.float32(_LEAST_CHANCE))
+    known = chance > LEAST_CHANCE
+    chance = np.maximum(chance, np.float32(LEAST_CHANCE))
     loss = maths.log(chance, -_LOG2)
     factor = np.where(known, np.float32(-_LOG2) / chance, 0)
     slope = np.stack(
@@ -177,6 +177,6 @@ def _slopes(layers: Sequence[tuple[Array, Array]], table: Array, batch: _Pixels)
     seen = (batch.inputs, done.first, done.second)
     for (weights, _), below in zip(reversed(layers), reversed(seen), strict=True):
         found += [maths.product(ones, back)[0], maths.product(np.ascontiguousarray(back.T), below)]
-        passed = (below > 0) & (below < _MOST_ACTIVE)
+        passed = (below > 0) & (below < MOST_ACTIVE)
         back = maths.product(back, weights) * passed
     return found[::-1]
