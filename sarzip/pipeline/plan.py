@@ -6,6 +6,7 @@ bit for bit, each band is a set of its own.
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
 
@@ -45,11 +46,19 @@ class Watching:
 
 @dataclass(frozen=True)
 class SetPlan:
-    """Bands coded together, by what. quality: fixed, or None where the scene's goal decides."""
+    """Bands coded together, by what. quality: fixed, or None where the scene's goal decides. weights: what
+    makes the network of pixels fit the set.
+    """
 
     bands: tuple[int, ...]
     codec: SignalCodec | PredictiveCodec
     quality: Quality | None = None
+    weights: bytes = b""
+
+    def header(self, model: int) -> SetHeader:
+        """Its header, the step still 0. model: place in the scene's list of models."""
+        extra = {**bound_to_header(self.at(0).bound), **to_header(self.weights)}
+        return SetHeader(self.bands, model, 0.0, extra)
 
     def at(self, step_db: float) -> Quality:
         """Its quality where the goal led to a step."""
@@ -125,72 +134,95 @@ def plan_scene(
 
     Raises InputError, UsageError or ModelError.
     """
-    bands = _with_bases(source, tuple(plan_bands(source, options)), options, load)
-    signals = [number for number, band in enumerate(bands) if not band.by_pixels]
-    sets: list[SetPlan] = []
-    models: list[ModelRef] = []
-    headers: list[SetHeader] = []
-    if signals:
-        model, whole = load()
-        models.append(model)
-        free = [number for number in signals if bands[number].bound is None]
-        sets += [SetPlan(each, for_bands(whole, len(each))) for each in _signal_sets(bands, free, whole)]
-        for number in signals:
-            if bands[number].bound is not None:
-                quality = Quality(bands[number].base_step, bands[number].bound)
-                sets.append(SetPlan((number,), whole, quality))
-        headers += [SetHeader(each.bands, 0, 0.0, bound_to_header(each.at(0).bound)) for each in sets]
-    if len(signals) < len(bands):
-        model, network = load_pixel_network()
-        for number, band in enumerate(bands):
-            if band.by_pixels:
-                given = (source, number, band.pixels, band.bound, network)
-                weights = own_weights(*given) if options.tune else b""
-                own = network.tuned(weights) if weights else network
-                codec = PredictiveCodec(own, [band.pixels], band.bound)
-                sets.append(SetPlan((number,), codec, Quality(bound=band.bound)))
-                extra = {**bound_to_header(band.bound), **to_header(weights)}
-                headers.append(SetHeader((number,), len(models), 0.0, extra))
-        models.append(model)
+    models = _Models(load)
+    bands = _with_bases(source, tuple(plan_bands(source, options)), options, models)
+    signals = _signal_sets(bands, models)
+    pixels = _pixel_sets(source, bands, options, models)
+    used = (models.signals[:1] if signals else ()) + (models.pixels[:1] if pixels else ())
     changed = [number for number, band in enumerate(bands) if band.lossy or band.bound]
     header = Header(
         width=source.info.width,
         height=source.info.height,
         bands=tuple(band.transform.to_header(about_verdict(band)) for band in bands),
-        sets=tuple(headers),
-        models=tuple(models),
+        sets=tuple([each.header(0) for each in signals] + [each.header(len(used) - 1) for each in pixels]),
+        models=used,
         group=options.group,
         raster=drop_statistics(source.info.tags, changed),
         creator=f"sarzip {__version__}",
     )
-    return ScenePlan(header, bands, tuple(sets))
+    return ScenePlan(header, bands, (*signals, *pixels))
+
+
+class _Models:
+    """The models of a plan, each loaded when it is asked for, and once."""
+
+    def __init__(self, load: Callable[[], tuple[ModelRef, SignalCodec]]) -> None:
+        self._load = load
+
+    @functools.cached_property
+    def signals(self) -> tuple[ModelRef, SignalCodec]:
+        """That of the codec of signals."""
+        return self._load()
+
+    @functools.cached_property
+    def pixels(self) -> tuple[ModelRef, PixelNetwork]:
+        """That of the coder of pixels."""
+        return load_pixel_network()
 
 
 def _with_bases(
-    source: Source,
-    bands: tuple[BandPlan, ...],
-    options: PlanOptions,
-    load: Callable[[], tuple[ModelRef, SignalCodec]],
+    source: Source, bands: tuple[BandPlan, ...], options: PlanOptions, models: _Models
 ) -> tuple[BandPlan, ...]:
     """Bands within a bound in dB with a step for the signal below a residual, where that is smaller."""
     bound = options.bound
     if bound is None or not bound.decibels or bound.size < _LEAST_BASED or not options.base_steps:
         return bands
-    codec, found = load()[1], []
+    if not any(band.lossy for band in bands):
+        return bands
+    codec, found = models.signals[1], []
     if not can_pair(codec):  # of other families the signal is not the same on every processor
         return bands
-    network = load_pixel_network()[1]
     for number, band in enumerate(bands):
         step = None
         if band.lossy:
-            direct = PredictiveCodec(network, [band.pixels], bound)
+            direct = PredictiveCodec(models.pixels[1], [band.pixels], bound)
             pieces = list(sample_pieces(source, number))
             step = choose_base_step(pieces, options.base_steps, direct, (codec, band.transform, bound))
         found.append(replace(band, base_step=step))
     return tuple(found)
 
 
-def _signal_sets(
+def _signal_sets(bands: Sequence[BandPlan], models: _Models) -> list[SetPlan]:
+    """Sets of the codec of signals: those whose step the goal decides, then those within a bound."""
+    signals = {number: band for number, band in enumerate(bands) if not band.by_pixels}
+    if not signals:
+        return []
+    codec = models.signals[1]
+    free = [number for number, band in signals.items() if band.bound is None]
+    sets = [SetPlan(each, for_bands(codec, len(each))) for each in _grouped(bands, free, codec)]
+    for number, band in signals.items():
+        if band.bound is not None:
+            sets.append(SetPlan((number,), codec, Quality(band.base_step, band.bound)))
+    return sets
+
+
+def _pixel_sets(
+    source: Source, bands: Sequence[BandPlan], options: PlanOptions, models: _Models
+) -> list[SetPlan]:
+    """Sets of the coder of pixels, a band each."""
+    sets = []
+    for number, band in enumerate(bands):
+        if band.by_pixels:
+            network, weights = models.pixels[1], b""
+            if options.tune:
+                weights = own_weights(source, number, band.pixels, band.bound, network)
+            own = network.tuned(weights) if weights else network
+            codec = PredictiveCodec(own, [band.pixels], band.bound)
+            sets.append(SetPlan((number,), codec, Quality(bound=band.bound), weights))
+    return sets
+
+
+def _grouped(
     bands: Sequence[BandPlan], coded: Sequence[int], codec: SignalCodec
 ) -> Iterator[tuple[int, ...]]:
     """Bands of backscatter in sets of as many as the model takes, or of two that are alike."""
