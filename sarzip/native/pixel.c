@@ -22,6 +22,21 @@ typedef struct {
     int repeats;
 } learned;
 
+/* A strip on its way. */
+typedef struct {
+    int64_t rows, width;
+    pixel_model model;
+    pixel_cells cells;
+    learned so_far;
+    pixel_work *work;
+} pixel_strip;
+
+/* A wavefront of it: `n` pixels from row `first` on, and where their levels and cells go. */
+typedef struct {
+    int64_t t, first, n;
+    int32_t *level, *cell;
+} pixel_front;
+
 /* The distribution of one pixel. repeated: cell of the neighbour that it may repeat, or -1; extra: what that
    cell has beside the network's share, of TOTAL; chance: of that, told by `learns`. scale: class after `offset`
    of the network's class. */
@@ -31,9 +46,12 @@ typedef struct {
     int32_t *learns, *offset, *seen;
 } distribution;
 
-INLINE distribution distribution_of(pixel_work *work, const pixel_model *model, const pixel_cells *cells,
-                                    learned *so_far, int64_t t, int64_t row, int64_t r)
+/* Of pixel r of a wavefront. */
+INLINE distribution distribution_of(pixel_strip *strip, const pixel_front *front, int64_t r)
 {
+    const pixel_work *work = strip->work;
+    const pixel_model *model = &strip->model;
+    learned *so_far = &strip->so_far;
     int64_t raw = clamp(work->outputs[1][r] + 32, 0, SCALES - 1);
     int64_t scale = clamp(((raw << 16) + so_far->offset[raw] + 32768) >> 16, 0, SCALES - 1);
     int64_t shape = clamp(work->outputs[2][r], 0, SHAPES - 1);
@@ -43,7 +61,7 @@ INLINE distribution distribution_of(pixel_work *work, const pixel_model *model, 
         .multiplier = model->multiplier[scale],
         .back = model->back[scale],
         .mean = 64 * (int64_t)work->prediction[r] + 16 * (int64_t)work->outputs[0][r],
-        .spread = TOTAL - cells->count,
+        .spread = TOTAL - strip->cells.count,
         .repeated = -1,
         .scale = scale,
         .offset = so_far->offset + raw,
@@ -54,7 +72,7 @@ INLINE distribution distribution_of(pixel_work *work, const pixel_model *model, 
         return of;
     }
     const pixel_rows *ring = work->cells;
-    int64_t here = row + MARGIN;
+    int64_t t = front->t, here = front->first + r + MARGIN;
     int32_t west = ring[(t - 1) & (RING - 1)][here], far = ring[(t - 2) & (RING - 1)][here];
     int32_t north = ring[(t - SKEW) & (RING - 1)][here - 1];
     int32_t north_west = ring[(t - SKEW - 1) & (RING - 1)][here - 1];
@@ -201,13 +219,41 @@ INLINE pixel_model model_of(const int16_t *weights, const int32_t *biases, const
     return model;
 }
 
-INLINE learned new_strip(int64_t repeats)
+INLINE pixel_strip new_strip(int64_t rows, int64_t width, pixel_model model, pixel_cells cells,
+                             int64_t repeats, int64_t start_error, uint8_t *memory)
 {
-    learned of = {.repeats = repeats != 0};
+    pixel_strip of = {rows, width, model, cells, {.repeats = repeats != 0}, (pixel_work *)memory};
     for (int i = 0; i < REPEAT_CONTEXTS; i++) {
-        of.chance[i] = REPEAT_START;
+        of.so_far.chance[i] = REPEAT_START;
     }
+    start_strip(of.work, (int32_t)start_error);
     return of;
+}
+
+/* Wavefronts of a strip, one after the other. */
+INLINE int64_t front_count(const pixel_strip *strip) { return strip->width + SKEW * (strip->rows - 1); }
+
+/* Wavefront t, the outputs of the network for it ready; n may be 0 or less. */
+INLINE pixel_front front_of(pixel_strip *strip, int64_t t)
+{
+    pixel_work *work = strip->work;
+    pixel_front of = {.t = t};
+    of.n = wavefront(t, strip->rows, strip->width, &of.first);
+    if (of.n > 0) {
+        gather(work, strip->model.coefficients, t, of.first, of.n);
+        run_network(work, &strip->model, of.n);
+    }
+    of.level = work->ring[0][t & (RING - 1)] + of.first + MARGIN;
+    of.cell = work->cells[t & (RING - 1)] + of.first + MARGIN;
+    return of;
+}
+
+/* What follows from the levels and cells of a wavefront. */
+INLINE void learn_front(pixel_strip *strip, const pixel_front *front)
+{
+    if (front->n > 0) {
+        learn_levels(strip->work, front->t, front->first, front->n, strip->width);
+    }
 }
 
 /* Bytes of the buffer `work` of the kernels below. */
@@ -220,28 +266,21 @@ int64_t KERNEL(pixel_intervals)(const int32_t *index, int64_t rows, int64_t widt
                                 const int32_t *arrays, const int64_t *sizes, int64_t repeating,
                                 int64_t start_error, uint8_t *memory, uint32_t *intervals)
 {
-    pixel_work *work = (pixel_work *)memory;
-    pixel_model model = model_of(weights, biases, coefficients, tables);
     pixel_cells cells = cells_of(arrays, sizes);
-    learned so_far = new_strip(repeating);
-    start_strip(work, (int32_t)start_error);
+    pixel_strip strip = new_strip(rows, width, model_of(weights, biases, coefficients, tables), cells,
+                                  repeating, start_error, memory);
     int64_t done = 0;
-    for (int64_t t = 0; t < width + SKEW * (rows - 1); t++) {
-        int64_t first, n = wavefront(t, rows, width, &first);
-        if (n <= 0) {
-            continue;
-        }
-        gather(work, coefficients, t, first, n);
-        run_network(work, &model, n);
-        int32_t *level = work->ring[0][t & (RING - 1)] + first + MARGIN;
-        int32_t *cell = work->cells[t & (RING - 1)] + first + MARGIN;
-        for (int64_t r = 0; r < n; r++) {
-            cell[r] = index[(first + r) * width + t - SKEW * (first + r)];
+    for (int64_t t = 0; t < front_count(&strip); t++) {
+        pixel_front front = front_of(&strip, t);
+        int32_t *level = front.level, *cell = front.cell;
+        for (int64_t r = 0; r < front.n; r++) {
+            int64_t row = front.first + r;
+            cell[r] = index[row * width + t - SKEW * row];
             if (cell[r] < 0) {
-                level[r] = work->reference[r];
+                level[r] = strip.work->reference[r];
                 continue;
             }
-            distribution of = distribution_of(work, &model, &cells, &so_far, t, first + r, r);
+            distribution of = distribution_of(&strip, &front, r);
             int64_t size, start = interval(&of, &cells, cell[r], &size);
             if (t & 1) { /* every second wavefront is enough, and sooner done */
                 learn_scale(&of, &cells, cell[r]);
@@ -251,7 +290,7 @@ int64_t KERNEL(pixel_intervals)(const int32_t *index, int64_t rows, int64_t widt
             done++;
             level[r] = cells.levels[cell[r]];
         }
-        learn_levels(work, t, first, n, width);
+        learn_front(&strip, &front);
     }
     return done;
 }
@@ -283,29 +322,22 @@ int64_t KERNEL(pixel_decode)(int32_t *index, int64_t rows, int64_t width, const 
                              int64_t start_error, uint8_t *memory, const uint32_t *words, int64_t count,
                              uint64_t *states)
 {
-    pixel_work *work = (pixel_work *)memory;
-    pixel_model model = model_of(weights, biases, coefficients, tables);
     pixel_cells cells = cells_of(arrays, sizes);
-    learned so_far = new_strip(repeating);
-    start_strip(work, (int32_t)start_error);
+    pixel_strip strip = new_strip(rows, width, model_of(weights, biases, coefficients, tables), cells,
+                                  repeating, start_error, memory);
     int64_t at = 0, lane = 0;
-    for (int64_t t = 0; t < width + SKEW * (rows - 1); t++) {
-        int64_t first, n = wavefront(t, rows, width, &first);
-        if (n <= 0) {
-            continue;
-        }
-        gather(work, coefficients, t, first, n);
-        run_network(work, &model, n);
-        int32_t *level = work->ring[0][t & (RING - 1)] + first + MARGIN;
-        int32_t *cell = work->cells[t & (RING - 1)] + first + MARGIN;
-        for (int64_t r = 0; r < n; r++) {
-            int32_t *to = index + (first + r) * width + t - SKEW * (first + r);
+    for (int64_t t = 0; t < front_count(&strip); t++) {
+        pixel_front front = front_of(&strip, t);
+        int32_t *level = front.level, *cell = front.cell;
+        for (int64_t r = 0; r < front.n; r++) {
+            int64_t row = front.first + r;
+            int32_t *to = index + row * width + t - SKEW * row;
             if (*to < 0) {
                 cell[r] = -1;
-                level[r] = work->reference[r];
+                level[r] = strip.work->reference[r];
                 continue;
             }
-            distribution of = distribution_of(work, &model, &cells, &so_far, t, first + r, r);
+            distribution of = distribution_of(&strip, &front, r);
             uint64_t x = states[lane];
             int64_t start, size, slot = (int64_t)(x & (TOTAL - 1));
             cell[r] = *to = (int32_t)decode_cell(&of, &cells, slot, &start, &size);
@@ -321,7 +353,7 @@ int64_t KERNEL(pixel_decode)(int32_t *index, int64_t rows, int64_t width, const 
             states[lane] = x;
             lane = (lane + 1) & (LANES - 1);
         }
-        learn_levels(work, t, first, n, width);
+        learn_front(&strip, &front);
     }
     int clean = at == count;
     for (int k = 0; k < LANES; k++) {
