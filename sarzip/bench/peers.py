@@ -17,7 +17,7 @@ from types import ModuleType
 import numpy as np
 from numpy.typing import NDArray
 
-from sarzip.codec.streams.class_map import fill
+from sarzip.codec.signal.inpaint import fill
 from sarzip.errors import UsageError
 
 LEVELS = 65535

@@ -24,8 +24,8 @@ from sarzip.bench.codecs import BenchBand, BenchScene, load_scene
 from sarzip.bench.peers import load_imagecodecs
 from sarzip.bench.run import machine_text
 from sarzip.codec.signal.bounds import Bound
+from sarzip.codec.signal.inpaint import fill
 from sarzip.codec.signal.radiometry import Radiometry
-from sarzip.codec.streams.class_map import fill
 from sarzip.errors import SarzipError, UsageError
 from sarzip.grid import Window
 from sarzip.measure import to_db

@@ -10,11 +10,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from sarzip.codec.predictive.pixels import Promise
-from sarzip.codec.signal import cell_power as power
+from sarzip.codec.signal import cell_power, inpaint
 from sarzip.codec.signal.bounds import Bound
 from sarzip.codec.signal.boxes import box_classes, box_mean, box_median
 from sarzip.codec.signal.radiometry import DOMAINS, Radiometry
-from sarzip.codec.streams import class_map as validity
+from sarzip.codec.streams import class_map
 from sarzip.codec.streams.outliers import Overlay
 from sarzip.container import BandHeader
 from sarzip.errors import CorruptError, InputError
@@ -32,14 +32,14 @@ _SAMPLE_TYPES = (
 
 @dataclass(frozen=True)
 class BandTransform:
-    """One band as the codec sees it: its transform, dtype, and special values (see codec.validity)."""
+    """One band as the codec sees it: its transform, dtype, and special values (see streams.class_map)."""
 
     radiometry: Radiometry
     dtype: str
     specials: tuple[float | int, ...]
     shared_zero: bool
     level: bool = False
-    """Whether rounding to integers keeps the power of cells (see codec.rounding)."""
+    """Whether rounding to integers keeps the power of cells (see signal.integer_rounding)."""
 
     @property
     def outlier_class(self) -> int:
@@ -48,13 +48,13 @@ class BandTransform:
 
     def classify(self, values: NDArray[Any]) -> NDArray[np.uint8]:
         """Class map of samples (rows × columns)."""
-        return validity.classify(values, self.specials, self.shared_zero)
+        return class_map.classify(values, self.specials, self.shared_zero)
 
     def cell_power(
         self, signal: NDArray[np.float32], classes: NDArray[np.uint8], corner: tuple[int, int]
     ) -> NDArray[np.float64]:
-        """Sums of the relative power of the measurements over cells: see power.cell_power."""
-        return power.cell_power(signal, self.radiometry.relative_floor, classes, corner)
+        """Sums of the relative power of the measurements over cells: see cell_power.cell_power."""
+        return cell_power.cell_power(signal, self.radiometry.relative_floor, classes, corner)
 
     def restore(
         self,
@@ -69,7 +69,7 @@ class BandTransform:
         with np.errstate(all="ignore"):  # absurd parameters of a hostile file are clipped without a word
             signal = self.corrected(signal, classes, cells, outliers)
             values = self.radiometry.inverse(signal, self.dtype, classes, self.level)
-            validity.restore(values, classes, self.specials, self.shared_zero)
+            class_map.restore(values, classes, self.specials, self.shared_zero)
         return values
 
     def corrected(
@@ -83,7 +83,7 @@ class BandTransform:
         if cells is not None or outliers is not None:
             signal = np.array(signal, np.float32, order="C")
         if cells is not None:
-            power.shift_cells(signal, self.radiometry.relative_floor, classes, cells)
+            cell_power.shift_cells(signal, self.radiometry.relative_floor, classes, cells)
         if outliers is not None:
             signal[outliers.marks] = outliers.decibels
         return signal
@@ -94,7 +94,7 @@ class BandTransform:
             return box_median(samples, scale)
         classes = self.classify(samples)
         signal = self.radiometry.forward(samples)
-        validity.fill(signal, classes != 0)
+        inpaint.fill(signal, classes != 0)
         means = box_mean(signal, scale)
         return replace(self, level=False).restore(means, box_classes(classes, scale))
 

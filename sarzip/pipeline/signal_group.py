@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 
 from sarzip.codec.base import HYPER_LATENTS, LATENTS, Quality, SignalCodec, Worst
 from sarzip.codec.predictive import residual
+from sarzip.codec.signal import inpaint
 from sarzip.codec.signal.boxes import box_classes, box_mean
 from sarzip.codec.signal.cell_power import CELL
 from sarzip.codec.streams import bias_correction, class_map
@@ -78,7 +79,7 @@ class SignalGroups:
         found = []
         for signal, validity, each in zip(signals, maps, transforms, strict=True):
             if validity.any():
-                class_map.fill(signal, validity > 0)
+                inpaint.fill(signal, validity > 0)
             found.append(find(signal, validity, each.outlier_class))
         empty = np.stack([class_map.empty(validity) for validity in maps])
         thin = self._thinned(values, maps)

@@ -22,8 +22,9 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from sarzip.codec.signal import inpaint
 from sarzip.codec.signal.radiometry import fit_radiometry
-from sarzip.codec.streams import class_map as validity
+from sarzip.codec.streams import class_map
 from sarzip.errors import InputError, OutputError
 from sarzip.grid import Window
 from sarzip.kinds import BandKind, Kind, detect
@@ -146,18 +147,18 @@ class _Transform:
 
     def __init__(self, sample: NDArray[Any], nodata: float | None, domain: str) -> None:
         """sample (rows × columns): decides floor and centre."""
-        self.specials = validity.special_values(sample.dtype, nodata)
-        self.shared_zero = validity.shares_zero(sample.dtype, nodata)
-        valid = sample[validity.classify(sample, self.specials, self.shared_zero) == 0]
+        self.specials = class_map.special_values(sample.dtype, nodata)
+        self.shared_zero = class_map.shares_zero(sample.dtype, nodata)
+        valid = sample[class_map.classify(sample, self.specials, self.shared_zero) == 0]
         self.radiometry = fit_radiometry(valid, domain)
 
     def apply(self, values: NDArray[Any]) -> NDArray[np.float32] | None:
         """Signal of a tile, holes filled; None if too little of it is valid."""
-        missing = validity.classify(values, self.specials, self.shared_zero) > 0
+        missing = class_map.classify(values, self.specials, self.shared_zero) > 0
         if np.mean(~missing) < _LEAST_VALID:
             return None
         signal = self.radiometry.forward(values)
-        validity.fill(signal, missing | ~np.isfinite(signal))
+        inpaint.fill(signal, missing | ~np.isfinite(signal))
         return signal
 
 

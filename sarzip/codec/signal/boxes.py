@@ -64,7 +64,7 @@ def box_median(values: NDArray[Any], scale: int) -> NDArray[Any]:
 
 
 def box_classes(classes: NDArray[np.uint8], scale: int) -> NDArray[np.uint8]:
-    """Class map (see validity.py) of boxes: valid (0) where at least half of the pixels are, else the most
+    """Class map (see class_map) of boxes: valid (0) where at least half of the pixels are, else the most
     frequent of the other classes, the lowest among equals.
     """
 

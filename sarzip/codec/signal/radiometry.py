@@ -63,7 +63,7 @@ class Radiometry:
         """Stored values (any real dtype, any shape) to float32 signal in dB about the centre.
 
         Negative amplitudes and powers count as zero; non-finite values give non-finite signal and must be
-        replaced by the caller (see validity.fill).
+        replaced by the caller (see inpaint.fill).
         """
         if values.dtype.kind in "iu" and values.dtype.itemsize <= 2:
             info = np.iinfo(values.dtype)

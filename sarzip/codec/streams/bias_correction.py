@@ -10,7 +10,7 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
-from sarzip.codec.entropy import binary as binary_coder
+from sarzip.codec.entropy import binary
 from sarzip.codec.signal.cell_power import CELL
 from sarzip.codec.signal.radiometry import db_per_neper
 from sarzip.errors import CorruptError
@@ -68,9 +68,9 @@ def encode_cells(cells: NDArray[np.int16]) -> bytes:
     """
     if not cells.any():
         return b""
-    coder, out = binary_coder.new_encoder(), np.zeros(_MOST_BYTES * cells.size + 64, np.uint8)
+    coder, out = binary.new_encoder(), np.zeros(_MOST_BYTES * cells.size + 64, np.uint8)
     _code(coder, out, cells.astype(np.int64), True)
-    return binary_coder.finished(coder, out)
+    return binary.finished(coder, out)
 
 
 def decode_cells(payload: bytes, shape: tuple[int, int]) -> NDArray[np.int16] | None:
@@ -78,10 +78,10 @@ def decode_cells(payload: bytes, shape: tuple[int, int]) -> NDArray[np.int16] | 
     rows, columns = -(-shape[0] // CELL), -(-shape[1] // CELL)
     cells = np.zeros((rows, columns), np.int64)
     if payload:
-        coder, data = binary_coder.new_decoder(payload)
+        coder, data = binary.new_decoder(payload)
         if not _code(coder, data, cells, False):
             raise CorruptError("radiometric correction is out of range")
-        if not binary_coder.read_to_end(coder, data):
+        if not binary.read_to_end(coder, data):
             raise CorruptError("radiometric correction has the wrong size")
     if np.abs(cells).max() > _LARGEST:
         raise CorruptError("radiometric correction is out of range")
@@ -98,7 +98,7 @@ def _code(
 
 
 def _new_cell_model() -> NDArray[np.uint16]:
-    model = binary_coder.new_model(_CHANCES.size)
+    model = binary.new_model(_CHANCES.size)
     model[:, 0] = 256 * _CHANCES.reshape(-1)
     model[:, 1] = _CERTAINTY
     return model

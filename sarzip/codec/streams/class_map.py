@@ -1,4 +1,4 @@
-"""Which pixels are measurements, exactly: the class map, its coding, and the filling of what is missing.
+"""Which pixels are measurements, exactly: the class map and its coding.
 
 Class 0 is a measurement; class k > 0 stands for the k-th special value of the band (nodata, NaN, ±inf, zero),
 which is restored bit for bit. The class map is lossless and coded apart from the signal.
@@ -14,7 +14,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from sarzip.codec.entropy import binary as binary_coder
+from sarzip.codec.entropy import binary
 from sarzip.codec.streams.byte_planes import inflate
 from sarzip.errors import CorruptError
 from sarzip.native import kernel
@@ -24,7 +24,6 @@ ZERO_RUN = 16
 _MAX_CLASSES = 15
 _MANY = 31
 _BLOCK = 64
-_FILL_WIDTH = 1024
 
 
 _mark_long_runs = kernel(
@@ -150,10 +149,10 @@ def encode_classes(classes: NDArray[np.uint8]) -> bytes:
         return b""
     if present.size > _MAX_CLASSES or present[-1] == _MANY:
         raise ValueError(f"more classes in a map than the format holds, which is {_MAX_CLASSES}")
-    coder, out = binary_coder.new_encoder(), np.zeros(1024 + classes.size // 16, np.uint8)
+    coder, out = binary.new_encoder(), np.zeros(1024 + classes.size // 16, np.uint8)
     while not _code(coder, out, classes, present, 0, True):
-        coder, out = binary_coder.new_encoder(), np.zeros(4 * out.size, np.uint8)
-    return binary_coder.finished(coder, out)
+        coder, out = binary.new_encoder(), np.zeros(4 * out.size, np.uint8)
+    return binary.finished(coder, out)
 
 
 def decode_classes(payload: bytes, shape: tuple[int, int], specials: int) -> NDArray[np.uint8] | None:
@@ -164,11 +163,11 @@ def decode_classes(payload: bytes, shape: tuple[int, int], specials: int) -> NDA
     if not payload:
         return None
     classes = np.zeros(shape, np.uint8)
-    coder, data = binary_coder.new_decoder(payload)
+    coder, data = binary.new_decoder(payload)
     present = np.zeros(_MAX_CLASSES, np.int64)
     if not _code(coder, data, classes, present, min(specials, 255), False):
         raise CorruptError("mask stream names classes that do not occur, or gives a pixel two")
-    if not binary_coder.read_to_end(coder, data):
+    if not binary.read_to_end(coder, data):
         raise CorruptError("mask stream has the wrong size")
     return classes
 
@@ -220,54 +219,3 @@ def decode_zstd_classes(payload: bytes, shape: tuple[int, int], specials: int) -
             raise CorruptError("mask stream gives a pixel two classes")
         classes += bits * np.uint8(number)
     return classes
-
-
-def fill(signal: NDArray[np.float32], invalid: NDArray[np.bool_]) -> None:
-    """Replace invalid pixels of `signal` (2-D float32) in place by a smooth continuation of the valid ones.
-
-    A pyramid of masked means is built until no hole is left; each hole takes the value of the finest level
-    that knows one, bilinearly enlarged. Without any valid pixel the result is zero, the centre of the band.
-    Wide planes are filled in pieces, which bounds the memory.
-    """
-    for left in range(0, signal.shape[1], _FILL_WIDTH):
-        piece = np.s_[:, left : left + _FILL_WIDTH]
-        if invalid[piece].any():
-            _fill_piece(signal[piece], invalid[piece])
-
-
-def _fill_piece(signal: NDArray[np.float32], invalid: NDArray[np.bool_]) -> None:
-    signal[invalid] = 0
-    weight = (~invalid).astype(np.float32)
-    if not weight.any():
-        return
-    signal[...] = np.where(invalid, _filled(signal * weight, weight), signal)
-
-
-def _filled(total: NDArray[np.float32], weight: NDArray[np.float32]) -> NDArray[np.float32]:
-    """Recursive step of fill: `total` is the sum of valid values, `weight` their number (0 in holes)."""
-    holes = weight == 0
-    mean = np.divide(total, weight, out=np.zeros_like(total), where=~holes)
-    if not holes.any() or max(total.shape) == 1:
-        return mean
-    # Means, not sums, go up: a hole's border then counts as much as a full neighbourhood.
-    coarse = _filled(_halve(mean), _halve((~holes).astype(np.float32)))
-    return np.where(holes, _double(coarse, total.shape), mean)
-
-
-def _halve(plane: NDArray[np.float32]) -> NDArray[np.float32]:
-    rows, columns = plane.shape
-    even = np.zeros((rows + rows % 2, columns + columns % 2), np.float32)
-    even[:rows, :columns] = plane
-    return even[0::2, 0::2] + even[1::2, 0::2] + even[0::2, 1::2] + even[1::2, 1::2]
-
-
-def _double(plane: NDArray[np.float32], shape: tuple[int, ...]) -> NDArray[np.float32]:
-    """Bilinear enlargement by two with half-pixel centres, cropped to `shape`."""
-    for axis in (0, 1):
-        before = np.concatenate([plane.take([0], axis), plane.take(range(plane.shape[axis] - 1), axis)], axis)
-        after = np.concatenate([plane.take(range(1, plane.shape[axis]), axis), plane.take([-1], axis)], axis)
-        pair = np.stack([0.75 * plane + 0.25 * before, 0.75 * plane + 0.25 * after], axis + 1)
-        doubled = list(plane.shape)
-        doubled[axis] *= 2
-        plane = pair.reshape(doubled).take(range(shape[axis]), axis)
-    return plane.astype(np.float32, copy=False)

@@ -23,7 +23,7 @@ from numpy.typing import NDArray
 
 from sarzip.codec.entropy.binary import finished, new_decoder, new_encoder, new_model, read_to_end
 from sarzip.codec.signal.cell_power import CELL
-from sarzip.codec.streams.class_map import fill
+from sarzip.codec.signal.inpaint import fill
 from sarzip.errors import CorruptError
 from sarzip.native import kernel
 

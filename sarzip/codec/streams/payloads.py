@@ -8,8 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from sarzip.codec.exact.codec import decode_plane, encode_plane
-from sarzip.codec.streams import bias_correction as lock
-from sarzip.codec.streams import class_map as validity
+from sarzip.codec.streams import bias_correction, class_map
 from sarzip.codec.streams.framing import join_compact, split_compact, split_payloads
 from sarzip.codec.streams.outliers import Overlay, decode_outliers, encode_outliers, to_units
 from sarzip.container import StreamKind
@@ -55,7 +54,7 @@ class SideStreams:
     def classes(self, position: int, specials: int) -> NDArray[np.uint8] | None:
         """Class map of the band at a position in the set; None where all pixels are measurements."""
         coded = StreamKind.CODED_MASK in self._streams
-        decode = validity.decode_classes if coded else validity.decode_zstd_classes
+        decode = class_map.decode_classes if coded else class_map.decode_zstd_classes
         return decode(self._masks[position], self._shape, specials + (StreamKind.OUTLIERS in self._streams))
 
     def outliers(self, position: int, classes: NDArray[np.uint8] | None, specials: int) -> Overlay | None:
@@ -69,8 +68,8 @@ class SideStreams:
     def cells(self, position: int) -> NDArray[np.int16] | None:
         """Radiometric corrections of a band; None where there are none."""
         if StreamKind.BIAS_CORRECTION in self._streams:
-            return lock.decode_rice_cells(self._cells[position], self._shape)
-        return lock.decode_cells(self._cells[position], self._shape)
+            return bias_correction.decode_rice_cells(self._cells[position], self._shape)
+        return bias_correction.decode_cells(self._cells[position], self._shape)
 
     def residual(self, position: int) -> bytes:
         """What brings a band within its bound."""
@@ -87,7 +86,7 @@ class SideStreams:
             return plane
         if StreamKind.CODED_DATASET_MASK not in self._streams:
             return None
-        classes = validity.decode_classes(self._streams[StreamKind.CODED_DATASET_MASK], self._shape, 1)
+        classes = class_map.decode_classes(self._streams[StreamKind.CODED_DATASET_MASK], self._shape, 1)
         mask = np.full(self._shape, _OPAQUE, np.uint8)
         if classes is not None:
             mask[classes > 0] = 0
@@ -96,12 +95,12 @@ class SideStreams:
 
 def mask_stream(classes: Iterable[NDArray[np.uint8]]) -> dict[int, bytes]:
     """The stream of the class maps of a set's bands; no stream where all pixels are measurements."""
-    return _stream(StreamKind.CODED_MASK, [validity.encode_classes(each) for each in classes])
+    return _stream(StreamKind.CODED_MASK, [class_map.encode_classes(each) for each in classes])
 
 
 def radiometry_stream(cells: Iterable[NDArray[np.int16]]) -> dict[int, bytes]:
     """The stream of the corrections of a set's bands; no stream where there are none."""
-    return _stream(StreamKind.CODED_BIAS_CORRECTION, [lock.encode_cells(each) for each in cells])
+    return _stream(StreamKind.CODED_BIAS_CORRECTION, [bias_correction.encode_cells(each) for each in cells])
 
 
 def outlier_stream(
@@ -119,7 +118,7 @@ def dataset_mask_stream(mask: NDArray[np.uint8]) -> dict[int, bytes]:
     """The stream of the dataset's mask (rows, columns) in a group."""
     clear = mask == 0
     if (mask[~clear] == _OPAQUE).all():
-        return {StreamKind.CODED_DATASET_MASK: validity.encode_classes(clear.astype(np.uint8))}
+        return {StreamKind.CODED_DATASET_MASK: class_map.encode_classes(clear.astype(np.uint8))}
     return {StreamKind.DATASET_MASK: encode_plane(mask)}
 
 
