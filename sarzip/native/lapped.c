@@ -1,27 +1,25 @@
 /* The lapped transform of a plane (codec/lapped16/transform.py): 16 functions of 32 taps along either axis. */
-#include "common.h"
+#include "vector.h"
 
-enum { STRIDE = 16, TAPS = 32, TOGETHER = 4 };
-
-/* 16 numbers; processors without such vectors take several. */
-typedef float sixteen __attribute__((vector_size(64), may_alias));
-typedef float sixteen_at __attribute__((vector_size(64), aligned(4), may_alias));
-
-INLINE sixteen load(const float *at) { return *(const sixteen_at *)at; }
-INLINE void store(float *at, sixteen value) { *(sixteen_at *)at = value; }
+/* TOGETHER: blocks at a time, as many as the registers hold. PARTS: vectors of a block. */
+enum { STRIDE = 16, TAPS = 32, TOGETHER = SIMD_WIDTH == 4 ? 2 : 4, PARTS = STRIDE / SIMD_WIDTH };
 
 /* out[16c + k] = sum over i of row[16c + i] · matrix[i, k], matrix (32, 16), for `blocks` blocks c. */
 INLINE void along_row(const float *row, const float *matrix, float *out, int blocks)
 {
-    sixteen sums[TOGETHER] = {{0}};
+    floats sums[TOGETHER][PARTS] = {{{0}}};
     for (int i = 0; i < TAPS; i++) {
-        sixteen factors = load(matrix + STRIDE * i);
-        for (int b = 0; b < blocks; b++) {
-            sums[b] += row[STRIDE * b + i] * factors;
+        for (int part = 0; part < PARTS; part++) {
+            floats factors = load_floats(matrix + STRIDE * i + SIMD_WIDTH * part);
+            for (int b = 0; b < blocks; b++) {
+                sums[b][part] += row[STRIDE * b + i] * factors;
+            }
         }
     }
     for (int b = 0; b < blocks; b++) {
-        store(out + STRIDE * b, sums[b]);
+        for (int part = 0; part < PARTS; part++) {
+            store_floats(out + STRIDE * b + SIMD_WIDTH * part, sums[b][part]);
+        }
     }
 }
 
@@ -44,17 +42,17 @@ INLINE void along_rows(const float *rows, int64_t stride, const float *matrix, f
 /* out[u, x] = sum over t of matrix[u, t] · window[t, x], matrix (16, 32), window (32, width). */
 INLINE void along_columns(const float *matrix, const float *window, float *out, int64_t width)
 {
-    for (int64_t x = 0; x < width; x += STRIDE) {
+    for (int64_t x = 0; x < width; x += SIMD_WIDTH) {
         for (int half = 0; half < STRIDE; half += 8) {
-            sixteen sums[8] = {{0}};
+            floats sums[8] = {{0}};
             for (int t = 0; t < TAPS; t++) {
-                sixteen samples = load(window + t * width + x);
+                floats samples = load_floats(window + t * width + x);
                 for (int u = 0; u < 8; u++) {
                     sums[u] += matrix[(half + u) * TAPS + t] * samples;
                 }
             }
             for (int u = 0; u < 8; u++) {
-                store(out + (half + u) * width + x, sums[u]);
+                store_floats(out + (half + u) * width + x, sums[u]);
             }
         }
     }

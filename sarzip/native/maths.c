@@ -1,8 +1,6 @@
 /* Logarithms and exponentials of arrays (sarzip/native/maths.py), and matrix products in a fixed order. */
 #include "maths.h"
-
-typedef float floats16 __attribute__((vector_size(64), may_alias));
-typedef float floats16_at __attribute__((vector_size(64), aligned(4), may_alias));
+#include "vector.h"
 
 INLINE float log1p_of_float(float x) { return log_of_float(x + 1.0f); }
 
@@ -22,16 +20,16 @@ APPLY(exp_float, float, exp_of_float)
 APPLY(exp_double, double, exp_of)
 APPLY(log1p_float, float, log1p_of_float)
 
-enum { ROWS = 8, WIDE = 32 };
+/* As many sums at a time as the registers hold: two vectors of columns of so many rows. */
+enum { ROWS = SIMD_WIDTH == 16 ? 8 : 4, WIDE = 2 * SIMD_WIDTH };
 
 /* `count` rows (at most ROWS) of a product, for the WIDE columns of a packed panel. */
 INLINE void product_block(const float *left, int64_t inner, const float *panel, float *out, int64_t columns,
                           int64_t width, int count)
 {
-    floats16 sums[ROWS][2] = {{{0}}};
+    floats sums[ROWS][2] = {{{0}}};
     for (int64_t k = 0; k < inner; k++) {
-        floats16 first = *(const floats16_at *)(panel + WIDE * k);
-        floats16 second = *(const floats16_at *)(panel + WIDE * k + 16);
+        floats first = load_floats(panel + WIDE * k), second = load_floats(panel + WIDE * k + SIMD_WIDTH);
         for (int m = 0; m < ROWS; m++) {
             float factor = left[least(m, count - 1) * inner + k];
             sums[m][0] += factor * first;
@@ -44,7 +42,7 @@ INLINE void product_block(const float *left, int64_t inner, const float *panel, 
 }
 
 /* left (rows, inner) times right (inner, columns), each sum over k = 0, 1, … in this order. right may have
-   longer rows than columns: stride. panel: WIDE · inner of scratch. */
+   longer rows than columns: stride. panel: 32 · inner of scratch. */
 void KERNEL(product)(const float *left, const float *right, int64_t stride, int64_t rows, int64_t inner,
                      int64_t columns, float *panel, float *out)
 {
