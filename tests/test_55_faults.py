@@ -311,13 +311,13 @@ def test_workers_that_die(fault, threads, files, monkeypatch, capfd):
 def test_processes_that_write_the_same_output(files):
     """One of two wins; with --force the last does, and the file is always whole."""
     target = files.out / "a.sarz"
-    command = [*PYTHON, "compress", files.source, "-o", target, "--model", files.model, "--quiet"]
+    command = [*PYTHON, "compress", files.source, "-o", target, "--quiet"]
     environment = os.environ | {"OMP_NUM_THREADS": "1"}
     runs = [subprocess.Popen(command, stderr=subprocess.PIPE, env=environment) for _ in range(2)]
     messages = [process.communicate()[1] for process in runs]
     codes = sorted(process.returncode for process in runs)
     assert codes == [0, 2] and all(message.count(b"\n") <= 1 for message in messages)
-    options = sarzip.CompressOptions(device="cpu", threads=1, model=str(files.model), force=True)
+    options = sarzip.CompressOptions(device="cpu", threads=1, force=True)
     with ThreadPoolExecutor(3) as pool:
         list(pool.map(lambda _: sarzip.compress(files.source, target, options), range(6)))
     assert verify(target).groups == 1 and list(files.out.iterdir()) == [target]

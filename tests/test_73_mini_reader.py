@@ -194,6 +194,7 @@ def test_whole_files(write_raster, tiny_model, tmp_path, monkeypatch):
     """From the file to latents, masks and exact bands, group by group, beside the product."""
     values = np.stack([speckled(300, 290, "uint8", 1), speckled(300, 290, "uint8", 2)])
     values[0, 20:70, 100:260] = 0
+    values[1, :, :256] = 255  # groups of one value, and narrow ones of many, which take their time
     source = write_raster(values, photometric="MINISBLACK", alpha="YES", nodata=0)
     data = compress_small_groups(source, tmp_path / "a.sarz", tiny_model)
     sarzip.decompress(
@@ -207,6 +208,7 @@ def test_whole_files(write_raster, tiny_model, tmp_path, monkeypatch):
         0
     ].codec
     alpha, pixel_weights = np.zeros_like(back[1]), ModelStore().load(PIXEL_MODEL)[1]
+    methods = set()
     for ordinal, streams in enumerate(frames):
         rows, cols, number = mini_reader.group_shape(meta, ordinal)
         window = header.window(header.address(ordinal).group)
@@ -214,6 +216,7 @@ def test_whole_files(write_raster, tiny_model, tmp_path, monkeypatch):
         about = meta["s"][number]
         if meta["m"][about["m"]][0] == PIXEL_MODEL:
             alpha[place] = mini_pixels.band(streams[2], rows, cols, "uint8", pixel_weights)
+            methods.add(streams[2][0])
             continue
         special = meta["b"][0]["v"]
         (classes,), (found,) = mini_streams.side_streams(streams, 1, rows, cols, [len(special)])
@@ -226,6 +229,7 @@ def test_whole_files(write_raster, tiny_model, tmp_path, monkeypatch):
         np.testing.assert_array_equal(found, 0 if cells is None else cells)
     np.testing.assert_array_equal(alpha, values[1])
     np.testing.assert_array_equal(alpha, back[1])
+    assert methods == {2, 3}  # few values, and the network
 
 
 @pytest.fixture(scope="module")

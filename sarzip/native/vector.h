@@ -1,5 +1,7 @@
 /* Vectors as wide as the processor's, by the compilers' vector extensions: SIMD_WIDTH numbers of 32 bits.
 
+   Wider ones than the processor has go through memory, many times slower: SIMD_WIDTH is all there is.
+
    A loop over vectors must give the same numbers whatever SIMD_WIDTH is: lanes are independent, or a sum has
    a fixed number of partial sums (16) that are added in a fixed order. */
 #ifndef SARZIP_VECTOR_H
