@@ -16,8 +16,9 @@ from support.scenes import speckled
 import sarzip
 from sarzip.codec.base import Quality
 from sarzip.codec.lapped16 import torch_device as lapped16_device
-from sarzip.codec.lapped16.backend import NumpyBackend, Parts
+from sarzip.codec.lapped16.backend import NumpyBackend
 from sarzip.codec.lapped16.codec import Lapped16
+from sarzip.codec.lapped16.parts import Parts
 from sarzip.codec.lapped16.torch_device import TorchBackend
 from sarzip.codec.registry import Backing, build_codec
 from sarzip.errors import SarzipError

@@ -38,8 +38,9 @@ from numpy.typing import NDArray
 from sarzip.codec.base import HYPER_LATENTS, LATENTS, Encoded, Halo, Quality, Streams
 from sarzip.codec.entropy.coder import EntropyModel, peek_states
 from sarzip.codec.lapped16 import tilt as lapped_tilt
-from sarzip.codec.lapped16.backend import Parts, build_backend
+from sarzip.codec.lapped16.backend import build_backend
 from sarzip.codec.lapped16.hyper_synthesis import SIDE_LIMIT
+from sarzip.codec.lapped16.parts import Parts
 from sarzip.codec.lapped16.reduced import LinearSynthesis, Synthesis
 from sarzip.codec.lapped16.transform import CHANNELS, STRIDE, mirror_signs
 from sarzip.errors import CorruptError, ModelError

@@ -26,7 +26,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from sarzip.codec.lapped16 import transform as lapped_transform
-from sarzip.codec.lapped16.backend import Parts
+from sarzip.codec.lapped16.parts import Parts
 from sarzip.codec.lapped16.scale_classes import (
     CLASSES,
     HIDDEN_BITS,
