@@ -5,9 +5,7 @@ from __future__ import annotations
 import contextlib
 import io
 import os
-import shutil
 import stat
-import tempfile
 from collections.abc import Collection, Iterator, Mapping
 from pathlib import Path
 from typing import BinaryIO, cast
@@ -16,6 +14,7 @@ from sarzip.container import Header, Reader, StreamReader
 from sarzip.errors import CorruptError, InputError
 from sarzip.system.outputs import STANDARD_STREAM, naming
 from sarzip.system.remote import is_url, open_url
+from sarzip.system.scratch import spooled
 from sarzip.system.streams import stdin
 
 Frames = Iterator[Mapping[int, bytes]]
@@ -129,9 +128,9 @@ def open_seekable(source: str | os.PathLike[str]) -> Iterator[BinaryIO]:
         if str(source) != STANDARD_STREAM and file.seekable():
             yield file
             return
-        with tempfile.TemporaryFile() as spool:
-            shutil.copyfileobj(file, spool)
-            yield spool
+        name = "standard input" if str(source) == STANDARD_STREAM else str(source)
+        with spooled(file, name) as spool:
+            yield cast(BinaryIO, spool)
 
 
 @contextlib.contextmanager
