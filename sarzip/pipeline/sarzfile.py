@@ -6,11 +6,13 @@ import contextlib
 import io
 import os
 import stat
+import threading
 from collections.abc import Collection, Iterator, Mapping
 from pathlib import Path
 from typing import BinaryIO, cast
 
 from sarzip.container import Header, Reader, StreamReader
+from sarzip.container.opening import read_up_to
 from sarzip.errors import CorruptError, InputError
 from sarzip.system.outputs import STANDARD_STREAM, naming
 from sarzip.system.remote import is_url, open_url
@@ -18,6 +20,8 @@ from sarzip.system.scratch import spooled
 from sarzip.system.streams import stdin
 
 Frames = Iterator[Mapping[int, bytes]]
+_PIECE = 1 << 22
+"""Bytes that are asked for at a time: more than a file holds is never allocated."""
 
 
 def _state(about: os.stat_result) -> tuple[int, int] | None:
@@ -56,6 +60,7 @@ class _Source(io.RawIOBase):
     def __init__(self, file: BinaryIO, name: str) -> None:
         self._file = file
         self._name = name
+        self._lock = threading.Lock()
         self._before = self._state()
 
     def read(self, size: int = -1) -> bytes:
@@ -65,6 +70,19 @@ class _Source(io.RawIOBase):
     def seek(self, offset: int, whence: int = 0) -> int:
         with self._faults():
             return self._file.seek(offset, whence)
+
+    def read_at(self, position: int, size: int) -> bytes:
+        """Bytes at a position, fewer at the end. Nothing moves: forked processes share a file's position."""
+        with self._faults():
+            if self._before is None:
+                with self._lock:
+                    self._file.seek(position)
+                    return read_up_to(self._file, size)
+            pieces = []
+            while size and (piece := os.pread(self._file.fileno(), min(size, _PIECE), position)):
+                pieces.append(piece)
+                position, size = position + len(piece), size - len(piece)
+            return b"".join(pieces)
 
     def tell(self) -> int:
         return self._file.tell()
