@@ -34,7 +34,7 @@ from sarzip.pipeline.reader import CACHE_BYTES, GroupCache, Pixels, PullReader
 from sarzip.pipeline.sarzfile import open_seekable
 from sarzip.pipeline.selection import whole_scene
 from sarzip.system.outputs import naming
-from sarzip.usecases.resample import resampled
+from sarzip.usecases.resample import held_nodata, resampled
 
 if TYPE_CHECKING:
     from rasterio.control import GroundControlPoint
@@ -195,7 +195,7 @@ class SarzFile:
     @property
     def nodatavals(self) -> tuple[float | None, ...]:
         """Of each band, the value that says that there is none; None for what its samples cannot be."""
-        return tuple(map(_held, self._meta.nodata, self.dtypes))
+        return tuple(map(held_nodata, self._meta.nodata, self.dtypes))
 
     @property
     def nodata(self) -> float | None:
@@ -383,18 +383,6 @@ class SarzFile:
             place = (slice(None), *inside.slices(asked))
             wide[place], known[place] = values, valid
         return wide, known
-
-
-def _held(nodata: float | None, dtype: str) -> float | None:
-    """A nodata where samples of a type can have it; a float's may be rounded."""
-    kind = np.dtype(dtype)
-    if nodata is None or kind.kind == "c" or not np.isfinite(nodata):
-        return nodata if kind.kind in "fc" else None
-    if kind.kind == "f":
-        with np.errstate(over="ignore"):
-            return nodata if np.isfinite(kind.type(nodata)) else None
-    limits = np.iinfo(kind)
-    return nodata if limits.min <= nodata <= limits.max else None
 
 
 def open_file(
