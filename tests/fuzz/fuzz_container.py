@@ -304,9 +304,7 @@ def mutate(data: bytes, others: list[bytes], source: random.Random) -> bytes:
             other = source.choice(others)
             out[at:] = other[source.randrange(1, len(other)) :]
         elif way == 6:
-            out[at:at] = source.choice(
-                (b"\xff\xff\xff\xff\x7f", b"\x80\x80\x80\x80\x01", b"\xff" * 8, bytes(8))
-            )
+            out[at:at] = source.choice(_PIECES)
         elif way == 7:
             digits = [n for n in range(1, len(out)) if 48 <= out[n] < 58]
             if digits:
