@@ -19,7 +19,7 @@ from support.damage import read_raster
 from support.scenes import speckled
 
 import sarzip
-from sarzip.container import Reader, Writer
+from sarzip.container import BandHeader, Header, Reader, SetHeader, Writer
 from sarzip.errors import CorruptError, InputError, SarzipError, UsageError
 
 ROWS, COLUMNS = 300, 700
@@ -43,6 +43,44 @@ def _in_a_child(dataset, good: np.ndarray, number: int, said) -> None:
         said.put("fine")
     except BaseException as error:
         said.put(repr(error))
+
+
+def test_chunks_that_hold_something_else_are_not_decoded():
+    """A store may hold anything; what it costs is bounded by the array that is read."""
+    numcodecs_codec = pytest.importorskip("sarzip.integrations.numcodecs_codec")
+    codec = numcodecs_codec.SarzipCompressor(lossless=True)
+    data = codec.encode(np.zeros((3, 2048, 2048), np.uint8))
+    assert len(data) < 10_000
+    for out in (np.empty((64, 64), np.uint8), np.empty((3, 2048, 2048), np.int8)):
+        with pytest.raises(CorruptError, match="chunk: holds"):
+            codec.decode(data, out)
+    zarr = pytest.importorskip("zarr")
+    from sarzip.integrations.zarr_codec import SarzipCodec
+
+    store = zarr.storage.MemoryStore()
+    about = {"shape": (64, 64), "chunks": (64, 64), "dtype": "uint8", "compressors": None}
+    array = zarr.create_array(store, serializer=SarzipCodec(lossless=True), **about)
+    array[:] = 7
+    key = next(key for key in store._store_dict if key.startswith("c/"))
+    store._store_dict[key] = store._store_dict[key].from_bytes(data)
+    with pytest.raises(CorruptError, match="chunk: holds"):
+        array[:]
+
+
+def test_samples_that_numpy_does_not_have(tmp_path):
+    """They are in the format, for later."""
+    header = Header(40, 30, (BandHeader("complex_int16", "exact"),), (SetHeader((0,), None),), group=256)
+    with (tmp_path / "a.sarz").open("wb") as sink:
+        writer = Writer(sink, header)
+        writer.write_frame({2: b""})
+        writer.finish()
+    with sarzip.open(tmp_path / "a.sarz") as dataset:
+        assert dataset.nodata is None and dataset.dtypes == ("complex_int16",)
+        with pytest.raises(InputError, match="cannot restore"):
+            dataset.read()
+    xarray = pytest.importorskip("xarray")
+    with pytest.raises(InputError, match="which numpy does not have"):
+        xarray.open_dataset(tmp_path / "a.sarz", engine="sarzip")
 
 
 def test_forked_processes_share_a_dataset(packed):

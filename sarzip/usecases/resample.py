@@ -51,9 +51,11 @@ def resampled(
 
 def held_nodata(nodata: float | None, dtype: str) -> float | None:
     """A nodata where samples of a type can have it; a float's may be rounded."""
+    if nodata is None or dtype.startswith("complex"):
+        return nodata
     kind = np.dtype(dtype)
-    if nodata is None or kind.kind == "c" or not np.isfinite(nodata):
-        return nodata if kind.kind in "fc" else None
+    if not np.isfinite(nodata):
+        return nodata if kind.kind == "f" else None
     if kind.kind == "f":
         with np.errstate(over="ignore"):
             return nodata if np.isfinite(kind.type(nodata)) else None
