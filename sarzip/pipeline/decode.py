@@ -118,8 +118,16 @@ class RegionGroups:
         if wanted is not None:
             latents = self._around[tile.set].around(wanted, self._parts(tile, group, ready))
         window, members = self.grid.window(tile.row, tile.column), self._header.sets[tile.set].bands
+        masked = False
         for position, values in self._coders[tile.set].restore(group, window, view, latents):
+            masked |= position == MASK_BAND
             yield self._block(MASK_BAND if position == MASK_BAND else members[position], view.inside, values)
+
+        if masked != self._carries_mask(tile):
+            raise CorruptError("the mask of the dataset is not where the metadata tells of one")
+
+    def _carries_mask(self, tile: Key) -> bool:
+        return tile.set == 0 and bool(self._header.raster.get("k"))
 
     def positions(self, number: int) -> list[int]:
         """Positions in a set of the bands that the region takes."""
@@ -136,7 +144,7 @@ class RegionGroups:
             band = self._header.sets[tile.set].bands[position]
             about = self._header.bands[band]
             yield self._block(band, inside, np.full(shape, fill_value(about), np.dtype(about.dtype)))
-        if positions is None and tile.set == 0 and self._header.raster.get("k"):
+        if positions is None and self._carries_mask(tile):
             yield self._block(MASK_BAND, inside, np.zeros(shape, np.uint8))
 
     def latent_bytes(self) -> int:
