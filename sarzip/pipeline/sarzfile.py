@@ -79,7 +79,7 @@ class _Source(io.RawIOBase):
                     self._file.seek(position)
                     return read_up_to(self._file, size)
             pieces = []
-            while size and (piece := os.pread(self._file.fileno(), min(size, _PIECE), position)):
+            while size > 0 and (piece := os.pread(self._file.fileno(), min(size, _PIECE), position)):
                 pieces.append(piece)
                 position, size = position + len(piece), size - len(piece)
             return b"".join(pieces)
