@@ -32,13 +32,13 @@ def test_newer_versions() -> None:
     assert "newer sarzip (format flags" in refuse(forge(flags=2, minor=9))[0]
     extended = META | {"new": [1], "b": [{"t": "uint16", "y": 1}], "s": [{"m": None, "z": {}}]}
     newer = [{"minor": 9}, {"minor": 9, "compact": True}, {"minor": 9, "flags": 0x100}]
-    newer += [{"minor": 9, "flags": 0x101, "compact": True}, {"meta": extended, "minor": 3}]
-    newer += [{"meta": extended, "minor": 3, "compact": True}]
+    newer += [{"minor": 9, "flags": 0x101, "compact": True}, {"meta": extended, "minor": 4}]
+    newer += [{"meta": extended, "minor": 4, "compact": True}]
     for options in newer:
         good = forge(**options)
         assert by_reader(good) == by_stream(good) == mini_reader.read(good)[1]
     assert Reader(io.BytesIO(forge(minor=9))).version == (1, 9)
-    assert "newer sarzip" in refuse(forge(META | {"!new": 1}, minor=3))[0]
+    assert "newer sarzip" in refuse(forge(META | {"!new": 1}, minor=4))[0]
     refuse(forge(META | {"b": [{"t": "uint16", "x": {"!new": 1}}]}, compact=True))
     refuse(forge(META | {"new": 1}))
     refuse(forge(META | {"new": 1}, compact=True))

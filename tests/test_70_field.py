@@ -146,3 +146,20 @@ def test_masks_that_differ_between_bands_are_told_and_refused(inside, write_rast
     assert "masks of bands 1, 2 are not kept" in capfd.readouterr().out
     assert run(["compress", "in.vrt", "-o", "y.sarz", "--strict"]) == 3
     assert not Path("y.sarz").exists()
+
+
+@pytest.mark.parametrize("dtype", ["complex64", "complex_int16"])
+def test_the_remedy_for_complex_data_works(dtype, inside, capfd, monkeypatch):
+    """As it is named, in a shell."""
+    profile = {"driver": "GTiff", "width": 40, "height": 30, "count": 1, "dtype": dtype}
+    with rasterio.open("slc.tif", "w", **profile) as dataset:
+        dataset.write((speckled(30, 40) * (0.6 + 0.8j)).astype(np.complex64)[None])
+    assert run(["compress", "slc.tif", "-o", "x.sarz"]) == 3
+    said = capfd.readouterr().err
+    remedy = said.split(": ")[-1].strip().replace("IN.tif", "slc.tif").replace("OUT.tif", "amplitude.tif")
+    monkeypatch.setenv("PATH", str(Path(sys.executable).parent), prepend=":")
+    done = subprocess.run(["sh", "-c", remedy], capture_output=True, text=True, check=False)
+    assert done.returncode == 0, (remedy, done.stderr)
+    with rasterio.open("amplitude.tif") as found:
+        np.testing.assert_allclose(found.read(1), speckled(30, 40), atol=1)
+    assert run(["compress", "amplitude.tif", "-o", "x.sarz", "-q"]) == 0

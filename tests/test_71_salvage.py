@@ -57,18 +57,18 @@ def options(model: Path, **more: object) -> sarzip.DecompressOptions:
 def check(source: str | Path, good: np.ndarray, model: Path, folder: Path):
     """Salvage, and compare every pixel with what report and mask promise; the report."""
     report = salvage(source, folder / "a.tif", options(model), folder / "mask.tif")
-    found, mask = read_raster(folder / "a.tif"), read_raster(folder / "mask.tif")[0]
+    found, mask = read_raster(folder / "a.tif"), read_raster(folder / "mask.tif")
     expected = np.full(mask.shape, INTACT, np.uint8)
     for window in report.lost:
         rows = slice(window.row, window.row + window.height)
         columns = slice(window.col, window.col + window.width)
         for band in window.bands:
             assert (found[band - 1, rows, columns] == report.fill[band - 1]).all()
-        expected[rows, columns] = LOST
+            expected[band - 1, rows, columns] = LOST
     np.testing.assert_array_equal(mask == LOST, expected == LOST)
-    np.testing.assert_array_equal(found[:, mask == INTACT], good[:, mask == INTACT])
+    np.testing.assert_array_equal(found[mask == INTACT], good[mask == INTACT])
     near = mask == APPROXIMATE
-    reach = np.abs(found[:, near].astype(int) - good[:, near])
+    reach = np.abs(found[near].astype(int) - good[near])
     assert near.any() == bool(report.lost and report.approximate_margin and (mask == INTACT).any())
     assert not near.any() or np.median(reach) < np.median(good) / 4  # mirrored neighbours, not zeros
     return report
@@ -334,13 +334,13 @@ def test_a_part_of_a_damaged_file(scale, scene, tiny_model, tmp_path):
     whole = salvage(path, tmp_path / "whole.tif", options(tiny_model), tmp_path / "whole-mask.tif")
     wanted = sarzip.Selection(window=(200, 200, 120, 100), bands=(2, 1), scale=scale)
     report = salvage(path, tmp_path / "a.tif", options(tiny_model, selection=wanted), tmp_path / "mask.tif")
-    inside = np.s_[200:300:scale, 200:320:scale]
-    found, mask = read_raster(tmp_path / "a.tif"), read_raster(tmp_path / "mask.tif")[0]
+    inside = np.s_[:, 200:300:scale, 200:320:scale]
+    found, mask = read_raster(tmp_path / "a.tif"), read_raster(tmp_path / "mask.tif")
     assert (report.width, report.height, report.bands, report.groups) == (120 // scale, 100 // scale, 2, 4)
     assert report.lost == whole.lost and report.damaged
-    np.testing.assert_array_equal(mask, read_raster(tmp_path / "whole-mask.tif")[0][inside])
-    assert set(mask.flat) == {LOST, APPROXIMATE, INTACT}
-    assert (found[1][mask == LOST] == report.fill[1]).all()
+    np.testing.assert_array_equal(mask[::-1], read_raster(tmp_path / "whole-mask.tif")[inside])
+    assert set(mask[1].flat) == {LOST, APPROXIMATE, INTACT} and (mask[0] == INTACT).all()
+    assert (found[mask == LOST] == report.fill[1]).all()
     if scale == 1:
         np.testing.assert_array_equal(found[::-1], read_raster(tmp_path / "whole.tif")[:, 200:300, 200:320])
     good = sarzip.Selection(bands=(2,), window=(0, 0, 100, 100))

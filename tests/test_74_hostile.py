@@ -124,6 +124,7 @@ BAD_STREAMS: dict[str, Callable[[dict[int, bytes]], dict[int, bytes]]] = {
     "two corrections": lambda streams: streams | {4: b""},
     "length of 4 GiB": lambda streams: without(streams, 7) | {1: b"\xff\xff\xff\xff" + streams[7]},
     "stream of a later version": lambda streams: streams | {77: b"x"},
+    "mask of a dataset without one": lambda streams: streams | {9: b""},
     "endless Rice code": lambda streams: without(streams, 8) | {4: joined(b"\0\0\0" + b"\xff" * 2000)},
 }
 
@@ -155,6 +156,18 @@ def test_bombs_for_exact_planes_and_the_dataset_mask(tiny_model, tmp_path, capfd
     header = Header(512, 512, (BandHeader("uint16", "exact"),), (SetHeader((0,), None),), raster={"k": 1})
     data = packed(header, [{2: joined(plane), 6: BOMB}])
     assert outcome(data, tiny_model, tmp_path, capfd, 96 << 20)[0] == 4
+
+
+@pytest.mark.parametrize("masks", [({}, {}), ({9: b""}, {9: b""})], ids=["nowhere", "twice"])
+def test_a_mask_is_where_the_metadata_tells_of_one(masks, tiny_model, tmp_path, capfd):
+    """Behind the door of datasets, too, where memory would show that nobody filled."""
+    bands, sets = (BandHeader("uint16", "exact"),) * 2, (SetHeader((0,), None), SetHeader((1,), None))
+    plane = joined(zstandard.ZstdCompressor().compress(bytes(512 * 512 * 2)))
+    header = Header(512, 512, bands, sets, raster={"k": 1})
+    data = packed(header, [{2: plane} | mask for mask in masks])
+    assert outcome(data, tiny_model, tmp_path, capfd)[0] == 4
+    with pytest.raises(CorruptError, match="mask of the dataset"):
+        sarzip.decode(data)
 
 
 @pytest.mark.parametrize(

@@ -132,6 +132,18 @@ def test_the_mini_reader_finds_the_integers(version, name):
     assert found == GOLDEN[version]["files"][name]["integers_sha256"]
 
 
+def test_checks_are_what_the_format_says():
+    """Those of the files that are large enough to have them."""
+    found = 0
+    for version, name in FILES:
+        _, frames, _ = mini_reader.read((FOLDER / version / name).read_bytes())
+        for ordinal, streams in enumerate(frames):
+            if 128 in streams:
+                assert streams[128] == mini_lapped16.checks(ordinal, streams)
+                found += 1
+    assert found
+
+
 def weights_of(digest: str):
     """Card and arrays of the released model with a hash as files spell it."""
     wanted = base64.b64decode(digest + "=").hex()

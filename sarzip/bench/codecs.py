@@ -31,6 +31,7 @@ from sarzip.pipeline.band_plan import plan_bands
 from sarzip.pipeline.quality import Fidelity
 from sarzip.raster import RasterSink, RasterSource
 from sarzip.system.outputs import naming
+from sarzip.system.scratch import scratch_folder
 from sarzip.usecases.compress import CompressOptions, compress
 from sarzip.usecases.decompress import DecompressOptions, decompress
 from sarzip.usecases.inspect import inspect
@@ -198,7 +199,7 @@ class SarzipCodec:
 
     def run(self, scene: BenchScene, setting: float) -> Coded:
         """Compress and decompress the file in a temporary folder."""
-        with tempfile.TemporaryDirectory() as folder:
+        with tempfile.TemporaryDirectory(dir=scratch_folder()) as folder:
             packed, restored = Path(folder) / "scene.sarz", Path(folder) / "scene.tif"
             options = replace(self.options, fidelity=Fidelity("quality", setting))
             how = DecompressOptions(options.device, options.threads, model=options.model)
@@ -243,7 +244,7 @@ class ZstdTiffCodec:
         """Write and read the measured bands."""
         values = [band.values for band in scene.bands]
         height, width = values[0].shape
-        with tempfile.TemporaryDirectory() as folder:
+        with tempfile.TemporaryDirectory(dir=scratch_folder()) as folder:
             path = Path(folder) / "scene.tif"
             dtypes = [value.dtype.name for value in values]
             start = time.perf_counter()

@@ -30,6 +30,7 @@ from sarzip.errors import SarzipError, UsageError
 from sarzip.grid import Window
 from sarzip.measure import to_db
 from sarzip.raster import RasterSink, RasterSource
+from sarzip.system.scratch import scratch_folder
 from sarzip.usecases.compress import CompressOptions, compress
 from sarzip.usecases.decompress import DecompressOptions, decompress
 
@@ -301,7 +302,7 @@ def _own(scene: BenchScene, setting: float, options: CompressOptions) -> Promise
     """sarzip from file to file, metadata included; bands that are not measured are left out of the bytes."""
     from sarzip.usecases.inspect import inspect
 
-    with tempfile.TemporaryDirectory() as folder:
+    with tempfile.TemporaryDirectory(dir=scratch_folder()) as folder:
         packed, restored = Path(folder) / "scene.sarz", Path(folder) / "scene.tif"
         start = time.perf_counter()
         compress(scene.path, packed, options)
@@ -321,7 +322,7 @@ def _own(scene: BenchScene, setting: float, options: CompressOptions) -> Promise
 def _geotiff(scene: BenchScene, method: str, threads: int) -> PromisePoint:
     values = [band.values for band in scene.bands]
     height, width = values[0].shape
-    with tempfile.TemporaryDirectory() as folder:
+    with tempfile.TemporaryDirectory(dir=scratch_folder()) as folder:
         path, dtypes = Path(folder) / "scene.tif", [value.dtype.name for value in values]
         start = time.perf_counter()
         sink_of = RasterSink.create(path, width, height, dtypes, {}, compress=method, threads=threads)

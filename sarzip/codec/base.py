@@ -7,7 +7,7 @@ samples as they are stored and nothing around the group (`exact`, `predictive`).
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, NamedTuple, Protocol
 
@@ -138,6 +138,12 @@ class SignalCodec(Codec, Protocol):
     def restore(self, latents: Latents, scale: int = 1) -> Signal:
         """Latents (C, h+2b, w+2b), b the latents of the halo, to signal (inputs, 16h/s, 16w/s): its means
         over boxes of scale × scale pixels, scale a divisor of 16.
+        """
+        ...
+
+    def only(self, positions: Collection[int]) -> SignalCodec:
+        """One that decodes no more than it must for the bands at some positions, of those it decodes; the
+        others may come out as zeros.
         """
         ...
 

@@ -17,7 +17,7 @@ from sarzip.container.zframe import SKIPPABLE_HEAD, SKIPPABLE_TRAILER
 from sarzip.errors import CorruptError, InputError
 
 FORMAT_MAJOR = 1
-FORMAT_MINOR = 2
+FORMAT_MINOR = 3
 
 SIGNATURE = b"SARZ"
 DATA_TYPE = ord("D")
@@ -38,7 +38,7 @@ CRITICAL_FLAGS = 0x00FF
 COMPACT = 0x0001
 """Packed metadata, shorter data frames, index and trailer in one (since minor version 1)."""
 
-_KNOWN_FLAGS = (0x0000, COMPACT, COMPACT)
+_KNOWN_FLAGS = (0x0000, COMPACT, COMPACT, COMPACT)
 """Flags that exist in minor version 0, 1, ..."""
 
 FIRST_SKIPPABLE_KIND = 128
@@ -62,6 +62,7 @@ class StreamKind(IntEnum):
     CODED_DATASET_MASK = 9
     OUTLIERS = 10
     LATENTS_LEVEL_0 = 16
+    CHECKS = 128
 
 
 @dataclass(frozen=True)

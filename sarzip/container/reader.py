@@ -30,8 +30,9 @@ class Reader:
     """A `.sarz` in a seekable source, opened and verified but for the data frames.
 
     Opening checks head, metadata, trailer, index and the size of the file; a data frame is checked when it
-    is read. CorruptError says what is damaged. Frames may be read from several threads at once. OSErrors of
-    the source pass through.
+    is read. CorruptError says what is damaged. Frames may be read from several threads at once, and from
+    forked processes where the source has `read_at(position, size)`, which moves nothing. OSErrors of the
+    source pass through.
     """
 
     def __init__(self, source: BinaryIO) -> None:
@@ -103,6 +104,9 @@ class Reader:
             yield ordinal, self.read_frame(ordinal)
 
     def _read_at(self, position: int, size: int) -> bytes:
+        read_at = getattr(self._source, "read_at", None)
+        if read_at is not None:
+            return bytes(read_at(position, size))
         with self._lock:
             self._source.seek(position)
             return read_up_to(self._source, size)

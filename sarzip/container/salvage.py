@@ -7,6 +7,7 @@ number. Without metadata nothing is known of the scene: recovery.py looks for th
 
 from __future__ import annotations
 
+import contextlib
 import errno
 import io
 from dataclasses import dataclass
@@ -30,7 +31,14 @@ from sarzip.container.layout import (
 from sarzip.container.opening import read_up_to
 from sarzip.container.reader import Reader
 from sarzip.container.recovery import recover_opening
-from sarzip.container.zframe import MAGIC, SKIPPABLE_TRAILER, RawFrame, decompress_frame, take_frame
+from sarzip.container.zframe import (
+    MAGIC,
+    SKIPPABLE_TRAILER,
+    RawFrame,
+    decompress_damaged,
+    decompress_frame,
+    take_frame,
+)
 from sarzip.errors import CorruptError
 
 _SECTOR = 4096
@@ -40,6 +48,8 @@ _SEARCH = 1 << 20
 _BLOCK_COST = 256
 _BUDGET_FACTOR, _BUDGET_FLOOR = 4, 1 << 26
 _MOST_PROBLEMS = 20
+_MOST_DAMAGED = 4
+"""Damaged frames that are kept in mind for one place."""
 _END_MAGIC = SKIPPABLE_TRAILER.to_bytes(4, "little")
 
 
@@ -66,6 +76,7 @@ class SalvageReader:
         self._problems: list[str] = []
         self._opening, self._begin = recover_opening(self._read, self._size, self._problems)
         self._places: dict[int, list[_Place]] = {}
+        self._damaged: dict[int, list[_Place]] = {}
         self._index: Index | None = None
         self._foreign = 0
         sets = range(len(self.header.sets))
@@ -92,6 +103,23 @@ class SalvageReader:
         frame = self._take(self._place(ordinal).position)
         return parse_data(decompress_frame(frame), self._opening.tag, ordinal, self._opening.head.compact)
 
+    def read_damaged(self, ordinal: int) -> list[dict[int, bytes]]:
+        """Streams of frames that claim to be a data frame but whose checksum does not hold: any byte of them
+        may be wrong. Where there is an index, only frames as long as it says; where there is none, an intact
+        one that is not alone speaks against them.
+        """
+        found: list[dict[int, bytes]] = []
+        index = self._index
+        if index is None and ordinal in self._places:
+            return found
+        for place in self._damaged.get(ordinal, []):
+            if index is not None and place.size != index.sizes[ordinal]:
+                continue
+            with contextlib.suppress(CorruptError):
+                content = decompress_damaged(self._take(place.position))
+                found.append(parse_data(content, self._opening.tag, ordinal, self._opening.head.compact))
+        return found
+
     def _search(self, position: int) -> None:
         """Note every intact frame of this file from `position` on."""
         budget = _BUDGET_FACTOR * self._size + _BUDGET_FLOOR
@@ -103,7 +131,7 @@ class SalvageReader:
                 if not size:
                     frame = self._take(position, spent=spent)
                     size = len(frame.data)
-                    self._note(position, frame, decompress_frame(frame))
+                    self._note(position, frame, self._content(position, frame))
             except CorruptError:
                 budget -= spent[0]
                 if budget < 0:
@@ -115,6 +143,19 @@ class SalvageReader:
             position += size
             gap = position
         self._note_gap(gap, self._size - (0 if self._opening.head.compact else TRAILER_SIZE))
+
+    def _content(self, position: int, frame: RawFrame) -> bytes:
+        """Content of a frame; one that is damaged but has the address of a data frame is kept in mind."""
+        try:
+            return decompress_frame(frame)
+        except CorruptError:
+            with contextlib.suppress(CorruptError):
+                content = decompress_damaged(frame)
+                ordinal, _ = parse_address(content, self._opening.tag, self._opening.head.compact)
+                known = self._damaged.setdefault(ordinal, [])
+                if ordinal < self.header.frame_count and len(known) < _MOST_DAMAGED:
+                    known.append(_Place(position, len(frame.data), crc32(frame.data)))
+            raise
 
     def _take_end(self, position: int, spent: list[int]) -> int:
         """Note the index of the compact trailer at a position; its size, 0 where there is none."""

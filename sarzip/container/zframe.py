@@ -112,6 +112,13 @@ def decompress_frame(frame: RawFrame) -> bytes:
     return content
 
 
+def decompress_damaged(frame: RawFrame) -> bytes:
+    """As decompress_frame, of a frame whose checksum does not hold: what its blocks give, right or not."""
+    data = bytearray(frame.data[:-4])
+    data[4] &= ~0x04  # as if it had none
+    return decompress_frame(RawFrame(bytes(data), frame.content_size))
+
+
 def _content_size_bytes(descriptor: int) -> int:
     """Width of the content size field; CorruptError for what `.sarz` does not use (RFC 8878, 3.1.1.1.1)."""
     if descriptor & 0x18:

@@ -12,6 +12,7 @@ import io
 import struct
 import zlib
 from dataclasses import dataclass, replace
+from math import prod
 from typing import Any
 
 import numpy as np
@@ -117,10 +118,17 @@ def _needed(extra: dict[str, Any]) -> dict[str, Any]:
     return {key: value for key, value in extra.items() if key not in _TOLD}
 
 
-def decode_chunk(data: bytes) -> NDArray[Any]:
-    """The planes (planes, rows, columns) of the bytes of a chunk. Raises CorruptError or ModelError."""
+def decode_chunk(data: bytes, wanted: tuple[int, np.dtype[Any]] | None = None) -> NDArray[Any]:
+    """The planes (planes, rows, columns) of the bytes of a chunk. wanted: how many samples of what type it
+    has to hold; what holds others is not decoded. Raises CorruptError or ModelError.
+    """
     frames = _Frames(data)
     header = frames.header
+    shape, dtypes = (len(header.bands), header.height, header.width), {band.dtype for band in header.bands}
+    if wanted is not None and (prod(shape), dtypes) != (wanted[0], {wanted[1].name}):
+        raise CorruptError(
+            f"chunk: holds {shape} of {', '.join(sorted(dtypes))}, not {wanted[0]} of {wanted[1].name}"
+        )
     reader = PullReader(frames, DecodeOptions("cpu", 1))
     whole = Window(0, 0, header.height, header.width)
     return np.stack(reader.read(whole, range(len(header.bands))).bands)

@@ -29,8 +29,8 @@ class SarzipCompressor(Codec):  # type: ignore[misc]
 
     def decode(self, buf: Any, out: Any = None) -> Any:
         """The planes of a chunk (planes, rows, columns), which zarr shapes; into `out` where it is given."""
-        values = decode_chunk(ensure_bytes(buf))
         if out is None:
-            return values
+            return decode_chunk(ensure_bytes(buf))
+        values = decode_chunk(ensure_bytes(buf), (out.size, out.dtype))
         np.copyto(out, values.reshape(out.shape))
         return out

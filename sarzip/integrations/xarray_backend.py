@@ -13,7 +13,7 @@ from xarray.backends import BackendArray, BackendEntrypoint
 from xarray.core import indexing
 
 from sarzip.container import SetHeader
-from sarzip.errors import SarzipError
+from sarzip.errors import InputError, SarzipError
 from sarzip.pipeline.bounds import bound_of
 from sarzip.usecases.open import SarzFile, open_file
 from sarzip.version import __version__
@@ -26,7 +26,10 @@ class _Band(BackendArray):
 
     def __init__(self, file: SarzFile, number: int) -> None:
         self._file, self._number = file, number
-        self.shape, self.dtype = file.shape, np.dtype(file.dtypes[number - 1])
+        dtype = file.dtypes[number - 1]
+        if dtype.startswith("complex_int"):
+            raise InputError(f"{file.name}: band {number} is {dtype}, which numpy does not have")
+        self.shape, self.dtype = file.shape, np.dtype(dtype)
 
     def __getitem__(self, key: indexing.ExplicitIndexer) -> NDArray[Any]:
         values: NDArray[Any] = indexing.explicit_indexing_adapter(
@@ -98,8 +101,8 @@ def _dataset(file: SarzFile) -> xarray.Dataset:
     variables, names = {}, _names(file)
     sets = {band: each for each in file.header.sets for band in each.bands}
     for number, name in zip(file.indexes, names, strict=True):
-        about = _attributes(file, number) | _of_coding(sets[number - 1])
         data = indexing.LazilyIndexedArray(_Band(file, number))
+        about = _attributes(file, number) | _of_coding(sets[number - 1])
         chunks = {"preferred_chunks": {"y": min(edge, file.height), "x": min(edge, file.width)}}
         variables[name] = xarray.Variable(("y", "x"), data, about, chunks)
     coordinates: dict[str, Any] = {"spatial_ref": ((), 0, _spatial_ref(file))}

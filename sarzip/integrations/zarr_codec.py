@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import asyncio
 from dataclasses import dataclass
+from math import prod
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from zarr.abc.codec import ArrayBytesCodec
 
-from sarzip.errors import CorruptError
 from sarzip.integrations.chunks import ChunkOptions, decode_chunk, encode_chunk
 
 if TYPE_CHECKING:
@@ -47,9 +47,8 @@ class SarzipCodec(ArrayBytesCodec):
         return chunk_spec.prototype.buffer.from_bytes(data)
 
     def _decode_sync(self, chunk_bytes: Buffer, chunk_spec: ArraySpec) -> NDBuffer:
-        values, dtype = decode_chunk(chunk_bytes.to_bytes()), chunk_spec.dtype.to_native_dtype()
-        if values.size != int(np.prod(chunk_spec.shape)) or values.dtype != dtype:
-            raise CorruptError(f"chunk: holds {values.dtype} {values.shape}, not {dtype} {chunk_spec.shape}")
+        wanted = prod(chunk_spec.shape), chunk_spec.dtype.to_native_dtype()
+        values = decode_chunk(chunk_bytes.to_bytes(), wanted).astype(wanted[1], copy=False)
         return chunk_spec.prototype.nd_buffer.from_numpy_array(values.reshape(chunk_spec.shape))
 
     async def _encode_single(self, chunk_array: NDBuffer, chunk_spec: ArraySpec) -> Buffer:

@@ -81,7 +81,8 @@ def _find(sample: NDArray[Any], nodata: float | int | None) -> list[SpecialValue
     if nodata is not None and not math.isnan(nodata):
         share = float(np.mean(sample == nodata)) if _fits(nodata, sample.dtype) else 0.0
         if share:
-            found.append(SpecialValue(nodata, "nodata", f"{nodata:.9g}", "declared as nodata", share))
+            stored = sample.dtype.type(nodata).item()  # a float's may be rounded, as -9999.1 is in float32
+            found.append(SpecialValue(stored, "nodata", f"{nodata:.9g}", "declared as nodata", share))
     band = _Band(sample, [each.value for each in found])
     for _ in range(_MOST_LOOKED_AT):
         special = band.lowest() or band.highest() or band.zeros()

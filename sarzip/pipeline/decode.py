@@ -7,8 +7,8 @@ of boxes of the decoded signal, in dB.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -43,22 +43,28 @@ class DecodedBlock:
     values: NDArray[Any]
 
 
-class LostFrame(dict[int, bytes]):
-    """In place of the streams of a frame that is not there: why."""
+class DamagedFrame(dict[int, bytes]):
+    """In place of the streams of a frame that is not intact: why. intact: positions of the bands that can be
+    decoded all the same, from the streams that it then has.
+    """
 
-    def __init__(self, reason: str) -> None:
-        super().__init__()
+    def __init__(
+        self, reason: str, streams: Mapping[int, bytes] | None = None, intact: tuple[int, ...] = ()
+    ) -> None:
+        super().__init__(streams or {})
         self.reason = reason
+        self.intact = intact
 
 
 @dataclass(frozen=True)
 class Hooks:
     """What a driver is told on the way, from any thread. on_streams: what each frame holds, once it decoded.
-    on_lost: a group that does not decode, and why; without it that is an error.
+    on_lost: bands of a group that do not decode, by their positions in the set, and why; without it that is
+    an error.
     """
 
     on_streams: Callable[[Key, Mapping[int, bytes]], None] | None = None
-    on_lost: Callable[[Key, str], None] | None = None
+    on_lost: Callable[[Key, Sequence[int], str], None] | None = None
 
 
 Ready = Callable[[], DecodedGroup]
@@ -98,26 +104,47 @@ class RegionGroups:
         return {Key(row, column, tile.set) for row in rows for column in columns} | {tile}
 
     def restore(self, tile: Key, ready: Mapping[Key, Ready]) -> Iterator[DecodedBlock]:
-        """Blocks of a group, given all that it needs. Raises CorruptError."""
+        """Blocks of a group, given all that it needs. Raises CorruptError where no band that is wanted is
+        intact.
+        """
         group, view = ready[tile](), self._view(tile)
         if group.lost is not None:
-            raise CorruptError(group.lost)
+            intact = [position for position in view.positions if position in group.intact]
+            if not intact:
+                raise CorruptError(group.lost)
+            yield from self.lost(tile, [each for each in view.positions if each not in intact])
+            view = replace(view, positions=intact)
         wanted, latents = self._wanted_latents(tile), None
         if wanted is not None:
             latents = self._around[tile.set].around(wanted, self._parts(tile, group, ready))
         window, members = self.grid.window(tile.row, tile.column), self._header.sets[tile.set].bands
+        masked = False
         for position, values in self._coders[tile.set].restore(group, window, view, latents):
+            masked |= position == MASK_BAND
             yield self._block(MASK_BAND if position == MASK_BAND else members[position], view.inside, values)
 
-    def lost(self, tile: Key) -> Iterator[DecodedBlock]:
-        """Blocks of a group that is lost: each band's first special value, else 0 or NaN; an empty mask."""
+        if masked != self._carries_mask(tile):
+            raise CorruptError("the mask of the dataset is not where the metadata tells of one")
+
+    def _carries_mask(self, tile: Key) -> bool:
+        return tile.set == 0 and bool(self._header.raster.get("k"))
+
+    def positions(self, number: int) -> list[int]:
+        """Positions in a set of the bands that the region takes."""
+        members = self._header.sets[number].bands
+        return [at for at, band in enumerate(members) if band in self._region.bands]
+
+    def lost(self, tile: Key, positions: Sequence[int] | None = None) -> Iterator[DecodedBlock]:
+        """Blocks of a group that is lost: each band's first special value, else 0 or NaN; an empty mask.
+        positions: of the bands that are lost of it, where others are not.
+        """
         inside = self._view(tile).inside
         shape = -(-inside.rows // self._region.scale), -(-inside.columns // self._region.scale)
-        for position in self._view(tile).positions:
+        for position in self.positions(tile.set) if positions is None else positions:
             band = self._header.sets[tile.set].bands[position]
             about = self._header.bands[band]
             yield self._block(band, inside, np.full(shape, fill_value(about), np.dtype(about.dtype)))
-        if tile.set == 0 and self._header.raster.get("k"):
+        if positions is None and self._carries_mask(tile):
             yield self._block(MASK_BAND, inside, np.zeros(shape, np.uint8))
 
     def latent_bytes(self) -> int:
@@ -134,9 +161,7 @@ class RegionGroups:
 
     def _view(self, tile: Key) -> View:
         inside = self.grid.window(tile.row, tile.column).intersection(self._region.window)
-        members = self._header.sets[tile.set].bands
-        positions = [at for at, band in enumerate(members) if band in self._region.bands]
-        return View(inside, positions, self._region.scale)
+        return View(inside, self.positions(tile.set), self._region.scale)
 
     def _wanted_latents(self, tile: Key) -> Window | None:
         view = self._view(tile)
@@ -145,15 +170,21 @@ class RegionGroups:
         return self._coders[tile.set].wanted_latents(self.grid.window(tile.row, tile.column), view)
 
     def _parts(self, tile: Key, own: DecodedGroup, ready: Mapping[Key, Ready]) -> Iterator[Part]:
-        """Latents of a group and its neighbours, a lost one's replaced by the group's own mirror image."""
+        """Latents of a group and its neighbours, lost ones replaced by the group's own mirror image."""
         assert own.latents is not None
         for key in self.needs(tile):
             group = ready[key]()
-            if group.latents is not None:
-                yield group.latents
-            else:
-                place = self.grid.latents(key.row, key.column)
+            if key == tile:
+                yield own.latents
+                continue
+            place = self.grid.latents(key.row, key.column)
+            if group.latents is None:
                 yield mirrored_beside(own.latents, place, self._coders[tile.set].mirror_signs)
+                continue
+            yield group.latents
+            if group.known is not None:
+                mirrored = mirrored_beside(own.latents, place, self._coders[tile.set].mirror_signs)
+                yield _with_channels(group.latents, mirrored, group.known)
 
     def _block(self, band: int, inside: Window, values: NDArray[Any]) -> DecodedBlock:
         window, scale = self._region.window, self._region.scale
@@ -227,32 +258,51 @@ class Decoder:
         group = ready()
         if group.latents is None or not halo:
             return lambda: group
-        tail = DecodedGroup(latents=last_rows(group.latents, halo))
+        tail = replace(group, streams={}, latents=last_rows(group.latents, halo))
         return lambda: tail
 
     def _decode(self, key: Key, streams: Mapping[int, bytes]) -> DecodedGroup:
-        reason = streams.reason if isinstance(streams, LostFrame) else None
-        if reason is None:
-            window = self._groups.grid.window(key.row, key.column)
-            try:
-                group = self._groups.coder(key.set).decode(streams, window)
-                if self._hooks.on_streams:
-                    self._hooks.on_streams(key, streams)
-                return group
-            except CorruptError as error:
-                if self._hooks.on_lost is None:
-                    raise
-                reason = str(error)
+        window, coder = self._groups.grid.window(key.row, key.column), self._groups.coder(key.set)
+        try:
+            if isinstance(streams, DamagedFrame):
+                return self._decode_damaged(key, streams)
+            group = coder.decode(streams, window)
+            if self._hooks.on_streams:
+                self._hooks.on_streams(key, streams)
+            return group
+        except CorruptError as error:
+            self._lose(key, range(len(coder.bands)), error)
+            return DecodedGroup(lost=str(error))
+
+    def _decode_damaged(self, key: Key, frame: DamagedFrame) -> DecodedGroup:
+        """The bands of a group that are intact. Raises CorruptError where none is."""
+        coder, error = self._groups.coder(key.set), CorruptError(frame.reason)
+        if not frame.intact:
+            raise error
+        group = coder.decode(frame, self._groups.grid.window(key.row, key.column), frame.intact)
+        gone = [position for position in range(len(coder.bands)) if position not in frame.intact]
+        if gone:
+            self._lose(key, gone, error)
+        return replace(group, lost=frame.reason, intact=frame.intact)
+
+    def _lose(self, key: Key, positions: Sequence[int], error: CorruptError) -> None:
+        """Tell what is lost, or raise the error where nobody listens."""
         if self._hooks.on_lost is None:
-            raise CorruptError(reason)
-        self._hooks.on_lost(key, reason)
-        return DecodedGroup(lost=reason)
+            raise error
+        self._hooks.on_lost(key, positions, str(error))
 
     def _restore(self, tile: Key, ready: Mapping[Key, Ready]) -> list[DecodedBlock]:
         try:
             return list(self._groups.restore(tile, ready))
         except CorruptError as error:
-            if self._hooks.on_lost is None:
-                raise
-            self._hooks.on_lost(tile, str(error))
+            self._lose(tile, range(len(self._groups.coder(tile.set).bands)), error)
             return list(self._groups.lost(tile))
+
+
+def _with_channels(part: Part, mirrored: Part, known: int) -> Part:
+    """What two parts have in common, so many channels of it from the first one."""
+    here, there = (Window(each.row, each.column, *each.samples.shape[1:]) for each in (part, mirrored))
+    common = here.intersection(there)
+    samples = part.samples[(slice(None), *common.slices(here))].copy()
+    samples[known:] = mirrored.samples[(slice(known, None), *common.slices(there))]
+    return Part(common.row, common.column, samples)

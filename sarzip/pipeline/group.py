@@ -84,11 +84,15 @@ class EncodedGroup:
 
 @dataclass(frozen=True)
 class DecodedGroup:
-    """A group on its way out. latents: None where there are none. lost: why it could not be decoded."""
+    """A group on its way out. latents: None where there are none. lost: why it could not be decoded; intact:
+    positions of the bands that could be all the same. known: so many channels have latents; None: all.
+    """
 
     streams: Mapping[int, bytes] = field(default_factory=dict)
     latents: Part | None = None
     lost: str | None = None
+    intact: tuple[int, ...] = ()
+    known: int | None = None
 
 
 @dataclass(frozen=True)
@@ -132,8 +136,12 @@ class GroupCoder(Protocol):
         """All its streams, given its dequantised latents with the halo."""
         ...
 
-    def decode(self, streams: Mapping[int, bytes], window: Window) -> DecodedGroup:
-        """What can be decoded without the groups around it. Raises CorruptError."""
+    def decode(
+        self, streams: Mapping[int, bytes], window: Window, intact: Sequence[int] | None = None
+    ) -> DecodedGroup:
+        """What can be decoded without the groups around it. intact: positions of the bands whose streams are
+        not damaged; None for all. Raises CorruptError.
+        """
         ...
 
     def wanted_latents(self, window: Window, view: View) -> Window | None:

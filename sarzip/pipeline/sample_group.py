@@ -68,7 +68,9 @@ class SampleGroups:
         """See GroupCoder: the streams are complete."""
         return group.streams
 
-    def decode(self, streams: Mapping[int, bytes], window: Window) -> DecodedGroup:
+    def decode(
+        self, streams: Mapping[int, bytes], window: Window, intact: Sequence[int] | None = None
+    ) -> DecodedGroup:
         """See GroupCoder: samples are made when they are wanted."""
         require_known(streams, KNOWN_STREAMS)
         return DecodedGroup(streams)

@@ -5,20 +5,23 @@ from __future__ import annotations
 import contextlib
 import io
 import os
-import shutil
 import stat
-import tempfile
+import threading
 from collections.abc import Collection, Iterator, Mapping
 from pathlib import Path
 from typing import BinaryIO, cast
 
 from sarzip.container import Header, Reader, StreamReader
+from sarzip.container.opening import read_up_to
 from sarzip.errors import CorruptError, InputError
 from sarzip.system.outputs import STANDARD_STREAM, naming
 from sarzip.system.remote import is_url, open_url
+from sarzip.system.scratch import spooled
 from sarzip.system.streams import stdin
 
 Frames = Iterator[Mapping[int, bytes]]
+_PIECE = 1 << 22
+"""Bytes that are asked for at a time: more than a file holds is never allocated."""
 
 
 def _state(about: os.stat_result) -> tuple[int, int] | None:
@@ -57,6 +60,7 @@ class _Source(io.RawIOBase):
     def __init__(self, file: BinaryIO, name: str) -> None:
         self._file = file
         self._name = name
+        self._lock = threading.Lock()
         self._before = self._state()
 
     def read(self, size: int = -1) -> bytes:
@@ -66,6 +70,19 @@ class _Source(io.RawIOBase):
     def seek(self, offset: int, whence: int = 0) -> int:
         with self._faults():
             return self._file.seek(offset, whence)
+
+    def read_at(self, position: int, size: int) -> bytes:
+        """Bytes at a position, fewer at the end. Nothing moves: forked processes share a file's position."""
+        with self._faults():
+            if self._before is None:
+                with self._lock:
+                    self._file.seek(position)
+                    return read_up_to(self._file, size)
+            pieces = []
+            while size > 0 and (piece := os.pread(self._file.fileno(), min(size, _PIECE), position)):
+                pieces.append(piece)
+                position, size = position + len(piece), size - len(piece)
+            return b"".join(pieces)
 
     def tell(self) -> int:
         return self._file.tell()
@@ -129,9 +146,9 @@ def open_seekable(source: str | os.PathLike[str]) -> Iterator[BinaryIO]:
         if str(source) != STANDARD_STREAM and file.seekable():
             yield file
             return
-        with tempfile.TemporaryFile() as spool:
-            shutil.copyfileobj(file, spool)
-            yield spool
+        name = "standard input" if str(source) == STANDARD_STREAM else str(source)
+        with spooled(file, name) as spool:
+            yield cast(BinaryIO, spool)
 
 
 @contextlib.contextmanager

@@ -183,13 +183,18 @@ class SignalGroups:
             values = replace(self._transforms[at], level=False).restore(decoded, validity)
             watch.add(self.bands[at], original, values, validity == 0)
 
-    def decode(self, streams: Mapping[int, bytes], window: Window) -> DecodedGroup:
-        """See GroupCoder."""
+    def decode(
+        self, streams: Mapping[int, bytes], window: Window, intact: Sequence[int] | None = None
+    ) -> DecodedGroup:
+        """See GroupCoder. A later band that is intact says that the earlier ones' latents are, too."""
         require_known(streams, KNOWN_STREAMS if self.quality.bound is None else BOUNDED_STREAMS)
         place = in_latents(window)
-        latents = self.codec.decode(streams, (place.rows, place.columns), self.quality)
+        codec, known = self.codec, None
+        if intact is not None:
+            codec, known = codec.only(intact), (max(intact) + 1) * self.channels // len(self.bands)
+        latents = codec.decode(streams, (place.rows, place.columns), self.quality)
         rest = {kind: data for kind, data in streams.items() if kind not in (LATENTS, HYPER_LATENTS)}
-        return DecodedGroup(rest, Part(place.row, place.column, latents))
+        return DecodedGroup(rest, Part(place.row, place.column, latents), known=known)
 
     def wanted_latents(self, window: Window, view: View) -> Window:
         """See GroupCoder: whole cells of the bias correction, two latents wide."""

@@ -7,6 +7,7 @@ from collections.abc import Callable
 from typing import Any, BinaryIO
 
 from sarzip.container import Writer
+from sarzip.pipeline.band_checks import checked, with_checks
 from sarzip.pipeline.bounds import Achieved, KeptBound
 from sarzip.pipeline.doubt import Objections, Watch
 from sarzip.pipeline.encode import SceneEncoder
@@ -51,9 +52,9 @@ class SceneWriter:
         with contextlib.closing(encoder.frames()) as frames:
             done = 0
             for ordinal, streams in enumerate(frames):
-                writer.write_frame(streams)
+                group, number, _ = header.address(ordinal)
+                writer.write_frame(with_checks(streams, ordinal) if checked(coders[number]) else streams)
                 if self._progress:
-                    group, number, _ = header.address(ordinal)
                     place = header.window(group)
                     done += place.rows * place.columns * len(coders[number].bands)
                     self._progress(done, self._plan.pixels)

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 import sys
-import tempfile
 import threading
 import warnings
 from collections.abc import Iterator
@@ -59,7 +58,7 @@ def captured_stderr() -> Iterator[list[str]]:
     redirection concerns the whole process, so it is used only where a write is about to fail.
     """
     lines: list[str] = []
-    with _stderr_lock, tempfile.TemporaryFile() as spool:
+    with _stderr_lock, os.fdopen(os.memfd_create("stderr"), "w+b") as spool:
         sys.stderr.flush()
         saved = os.dup(2)
         os.dup2(spool.fileno(), 2)

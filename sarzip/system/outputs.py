@@ -7,13 +7,13 @@ import errno
 import os
 import shutil
 import stat
-import tempfile
 from collections.abc import Iterator
 from pathlib import Path
 from typing import BinaryIO
 
 from sarzip.errors import CorruptError, InputError, ModelError, OutputError, UsageError
 from sarzip.system.parts import SIDECARS, part_path, remove_abandoned
+from sarzip.system.scratch import scratch_folder
 from sarzip.system.streams import ReaderGone, stdout
 
 STANDARD_STREAM = "-"
@@ -201,7 +201,7 @@ def writing_stdout() -> Iterator[BinaryIO]:
 def _copied_to_stdout() -> Iterator[Path]:
     """A temporary path whose content goes to standard output: what is seeked in cannot be written there."""
     stdout()
-    folder = Path(tempfile.gettempdir())
+    folder = scratch_folder()
     remove_abandoned(folder)
     part = part_path(folder / "sarzip-stdout")
     try:

@@ -5,16 +5,15 @@ from __future__ import annotations
 import contextlib
 import os
 import stat
-import tempfile
 from collections.abc import Iterator
 from dataclasses import dataclass
-from typing import IO
+from typing import IO, BinaryIO, cast
 
-from sarzip.errors import InputError, OutputError, SarzipError, UsageError
+from sarzip.errors import InputError, SarzipError, UsageError
+from sarzip.system.scratch import scratch_folder, spooled
 from sarzip.system.streams import stdin
 
 NAME = "standard input"
-_COPY_BYTES = 1 << 20
 
 
 @dataclass(frozen=True)
@@ -60,25 +59,9 @@ def _path_of(stream: IO[bytes]) -> str:
 
 
 def _spool(stream: IO[bytes], stack: contextlib.ExitStack) -> Spooled:
-    folder = tempfile.gettempdir()
-    try:
-        spool = stack.enter_context(tempfile.TemporaryFile(prefix="sarzip-"))  # noqa: SIM115
-        while piece := _read(stream):
-            spool.write(piece)
-        spool.flush()
-    except OSError as error:
-        raise OutputError(
-            f"{NAME}: cannot be copied to {folder} ({error.strerror or error}); set TMPDIR to a folder with "
-            "more space"
-        ) from error
+    spool = stack.enter_context(spooled(cast(BinaryIO, stream), NAME))
     size = spool.tell()
     if size == 0:
         raise InputError(f"{NAME}: is empty; pipe a raster in")
+    folder = scratch_folder()
     return Spooled(_path_of(spool), f"{NAME}: {size} bytes copied to {folder}, as GDAL cannot seek in a pipe")
-
-
-def _read(stream: IO[bytes]) -> bytes:
-    try:
-        return stream.read(_COPY_BYTES)
-    except OSError as error:
-        raise InputError(f"{NAME}: cannot be read ({error.strerror or error})") from error

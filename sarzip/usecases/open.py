@@ -27,14 +27,14 @@ from numpy.typing import NDArray
 from sarzip.codec.signal.boxes import SCALES
 from sarzip.container import Header, Reader
 from sarzip.container import georeference as tags
-from sarzip.errors import UsageError
+from sarzip.errors import InputError, UsageError
 from sarzip.grid import Window
 from sarzip.pipeline.coders import DecodeOptions
 from sarzip.pipeline.reader import CACHE_BYTES, GroupCache, Pixels, PullReader
 from sarzip.pipeline.sarzfile import open_seekable
 from sarzip.pipeline.selection import whole_scene
 from sarzip.system.outputs import naming
-from sarzip.usecases.resample import resampled
+from sarzip.usecases.resample import held_nodata, resampled
 
 if TYPE_CHECKING:
     from rasterio.control import GroundControlPoint
@@ -184,21 +184,23 @@ class SarzFile:
 
     @property
     def rpcs(self) -> RPC | None:
-        """Rational polynomials; None without."""
+        """Rational polynomials; None without, or where they are not complete."""
         from rasterio.rpc import RPC
 
-        found = self._meta.tags.get("RPC")
-        return RPC.from_gdal(dict(found)) if found else None
+        try:
+            return RPC.from_gdal(dict(self._meta.tags.get("RPC", {})))
+        except (LookupError, ValueError):
+            return None
 
     @property
     def nodatavals(self) -> tuple[float | None, ...]:
-        """Of each band, the value that says that there is none."""
-        return tuple(self._meta.nodata)
+        """Of each band, the value that says that there is none; None for what its samples cannot be."""
+        return tuple(map(held_nodata, self._meta.nodata, self.dtypes))
 
     @property
     def nodata(self) -> float | None:
         """That of the first band."""
-        return self._meta.nodata[0]
+        return self.nodatavals[0]
 
     @property
     def descriptions(self) -> tuple[str | None, ...]:
@@ -337,7 +339,12 @@ class SarzFile:
         scale = max(each for each in SCALES if each <= max(1.0, ratio))
         wide = window.widened(scale, Window(0, 0, *self.shape))
         with naming(self.name):
-            found = self._reader.read(wide, bands, scale)
+            try:
+                found = self._reader.read(wide, bands, scale)
+            except (ValueError, InputError):  # of a file that another thread closed
+                if self._closed:
+                    raise UsageError(f"{self.name}: the dataset was closed while it was read") from None
+                raise
         values = np.stack(found.bands)
         valid = np.stack([self._valid(found, at, band) for at, band in enumerate(bands)])
         if values.shape[1:] == shape and wide == window:
@@ -352,10 +359,12 @@ class SarzFile:
 
     def _valid(self, found: Pixels, at: int, band: int) -> NDArray[np.bool_]:
         values, nodata = found.bands[at], self.nodatavals[band]
+        if found.mask is not None:  # which GDAL, too, asks before nodata
+            return found.mask != 0
         if nodata is not None:
             valid = ~np.isnan(values) if np.isnan(nodata) else values != np.asarray(nodata, values.dtype)
             return np.asarray(valid, np.bool_)
-        return np.ones(values.shape, np.bool_) if found.mask is None else found.mask != 0
+        return np.ones(values.shape, np.bool_)
 
     def _padded(
         self,

@@ -47,3 +47,17 @@ def resampled(
         resampling=Resampling(resampling),
     )
     return out
+
+
+def held_nodata(nodata: float | None, dtype: str) -> float | None:
+    """A nodata where samples of a type can have it; a float's may be rounded."""
+    if nodata is None or dtype.startswith("complex"):
+        return nodata
+    kind = np.dtype(dtype)
+    if not np.isfinite(nodata):
+        return nodata if kind.kind == "f" else None
+    if kind.kind == "f":
+        with np.errstate(over="ignore"):
+            return nodata if np.isfinite(kind.type(nodata)) else None
+    limits = np.iinfo(kind)
+    return nodata if limits.min <= nodata <= limits.max else None

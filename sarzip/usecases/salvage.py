@@ -1,7 +1,8 @@
 """Decompress what is left of a damaged `.sarz`: every intact group, nodata elsewhere, and a list of the rest.
 
 A group beside a lost one lacks the neighbours that its network looks at; it is given its own latents mirrored
-instead, as at the border of a scene, and its margin is reported as approximate.
+instead, as at the border of a scene, and its margin is reported as approximate. Where two bands share a frame
+that is damaged, that of them comes back whose own check holds (FORMAT.md 9.13).
 """
 
 from __future__ import annotations
@@ -10,7 +11,7 @@ import contextlib
 import math
 import os
 import time
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -23,8 +24,9 @@ from sarzip.container.salvage import SalvageReader
 from sarzip.errors import CorruptError, UsageError
 from sarzip.grid import STRIDE, Window, ceil_to
 from sarzip.pipeline.band import fill_value
+from sarzip.pipeline.band_checks import checked, intact_bands
 from sarzip.pipeline.coders import region_groups
-from sarzip.pipeline.decode import Decoder, Hooks, Key, LostFrame
+from sarzip.pipeline.decode import DamagedFrame, Decoder, Hooks, Key, RegionGroups
 from sarzip.pipeline.sarzfile import open_seekable
 from sarzip.pipeline.selection import Region, resolve, whole_scene
 from sarzip.raster import RasterSink
@@ -33,14 +35,14 @@ from sarzip.system.outputs import atomic_path, check_destination, naming, refuse
 from sarzip.usecases.decompress import DecompressOptions, Progress, write_blocks
 
 LOST, APPROXIMATE, INTACT = 0, 128, 255
-"""Values of the mask. Masks of GDAL call 0 invalid, everything else valid."""
+"""Values of the mask, of each band. Masks of GDAL call 0 invalid, everything else valid."""
 
 _GEOREFERENCING = ("e", "t", "g")  # keys of sarzip.container.georeference
 
 
 @dataclass(frozen=True)
 class LostWindow:
-    """A group of pixels that could not be decoded, and why. bands: 1-based."""
+    """A group of pixels that could not be decoded, and why. bands: those that are lost, 1-based."""
 
     group: int
     col: int
@@ -88,7 +90,10 @@ class SalvageReport:
         if not self.lost:
             return f"damaged ({self.problems[0]}), but all {self.groups} groups were decoded"
         first = self.lost[0]
-        place = f"group {first.group} (rows {first.row}-{first.row + first.height - 1}, columns {first.col}-"
+        bands = f"band{'s' * (len(first.bands) > 1)} {', '.join(map(str, first.bands))} of "
+        whole = len(first.bands) == self.bands
+        place = f"{'' if whole else bands}group {first.group} "
+        place += f"(rows {first.row}-{first.row + first.height - 1}, columns {first.col}-"
         return (
             f"salvaged {self.groups - lost} of {self.groups} groups; lost: {place}"
             f"{first.col + first.width - 1}), {first.reason}" + (f", and {lost - 1} more" * (lost > 1))
@@ -104,9 +109,9 @@ def salvage(
 ) -> SalvageReport:
     """Decompress the intact groups of `source` ('-' is standard input), or of a part of it, into a GeoTIFF.
 
-    mask: a second GeoTIFF, uint8, with LOST, APPROXIMATE or INTACT for every pixel. The caller decides what a
-    damaged file means (`SalvageReport.damaged`). CorruptError when not even one group or the metadata is
-    intact; InputError, ModelError and OutputError as for decompress.
+    mask: a second GeoTIFF, uint8, with LOST, APPROXIMATE or INTACT for every pixel of every band. The caller
+    decides what a damaged file means (`SalvageReport.damaged`). CorruptError when not even one group or the
+    metadata is intact; InputError, ModelError and OutputError as for decompress.
     """
     started = time.perf_counter()
     for target in (destination, mask):
@@ -119,11 +124,13 @@ def salvage(
     with open_seekable(source) as file, naming(str(source)), contextlib.ExitStack() as outputs:
         reader = SalvageReader(file)
         header = reader.header
-        if all(reader.why_lost(ordinal) for ordinal in range(header.frame_count)):
-            raise CorruptError("no intact group: nothing can be salvaged")
         region = resolve(options.selection, header)
         groups, losses = region_groups(header, region, machine.device, options.decoding), _Losses()
         decoder = Decoder(groups, header, machine, Hooks(on_lost=losses.add))
+        if all(reader.why_lost(ordinal) for ordinal in range(header.frame_count)) and not any(
+            _damaged(reader, groups, ordinal, "").intact for ordinal in decoder.ordinals
+        ):
+            raise CorruptError("no intact group: nothing can be salvaged")
         # Whole cells of the bias correction, which depends on all pixels of a cell.
         halo = max(groups.coder(number).halo.latents for number in {tile.set for tile in groups.tiles})
         margin = ceil_to(STRIDE * halo, CELL)
@@ -132,7 +139,7 @@ def salvage(
         dtypes = tuple(header.bands[band].dtype for band in region.bands)
         tags = region.raster_tags(header)
         with RasterSink.create(part, region.columns, region.rows, dtypes, tags) as sink:
-            blocks = decoder.blocks(_frames(reader, decoder.ordinals))
+            blocks = decoder.blocks(_frames(reader, groups, decoder.ordinals))
             write_blocks(blocks, sink, region.samples, progress)
         lost = losses.windows(header, region)
         if mask_part is not None:
@@ -166,18 +173,21 @@ class _Losses:
 
     def __init__(self) -> None:
         self._reasons: dict[Key, str] = {}
+        self._positions: dict[Key, set[int]] = {}
 
-    def add(self, key: Key, reason: str) -> None:
-        """A group that was lost; the first reason counts."""
+    def add(self, key: Key, positions: Sequence[int], reason: str) -> None:
+        """Bands of a group that were lost; the first reason counts."""
         self._reasons.setdefault(key, reason)
+        self._positions.setdefault(key, set()).update(positions)
 
     def windows(self, header: Header, region: Region | None = None) -> tuple[LostWindow, ...]:
         """What was lost, in raster order; of a region only what it takes, not what it leans on."""
         grid, windows = header.grid, []
         region = region or whole_scene(header)
         for key, reason in sorted(self._reasons.items()):
-            place = grid.window(key.row, key.column)
-            bands = tuple(band + 1 for band in header.sets[key.set].bands if band in region.bands)
+            place, members = grid.window(key.row, key.column), header.sets[key.set].bands
+            lost = [members[position] for position in sorted(self._positions[key])]
+            bands = tuple(band + 1 for band in lost if band in region.bands)
             if not bands or not all(place.intersection(region.window)[2:]):
                 continue
             number = key.row * grid.columns + key.column
@@ -187,13 +197,24 @@ class _Losses:
         return tuple(windows)
 
 
-def _frames(reader: SalvageReader, ordinals: Iterable[int]) -> Iterator[Mapping[int, bytes]]:
-    """Streams of some data frames in order, a LostFrame where there is none."""
+def _frames(
+    reader: SalvageReader, groups: RegionGroups, ordinals: Iterable[int]
+) -> Iterator[Mapping[int, bytes]]:
+    """Streams of some data frames in order, a DamagedFrame where there is none that is intact."""
     for ordinal in ordinals:
         try:
             yield reader.read_frame(ordinal)
         except CorruptError as error:
-            yield LostFrame(str(error))
+            yield _damaged(reader, groups, ordinal, str(error))
+
+
+def _damaged(reader: SalvageReader, groups: RegionGroups, ordinal: int, reason: str) -> DamagedFrame:
+    """What is left of a frame that is not intact."""
+    if not checked(groups.coder(reader.header.address(ordinal).set)):
+        return DamagedFrame(reason)
+    found = [(streams, intact_bands(streams, ordinal)) for streams in reader.read_damaged(ordinal)]
+    found = [each for each in found if each[1]]
+    return DamagedFrame(reason, *found[0]) if len(found) == 1 else DamagedFrame(reason)
 
 
 @dataclass(frozen=True)
@@ -203,11 +224,14 @@ class _Near:
     lost: tuple[LostWindow, ...]
     margin: int
 
-    def strip(self, place: Window, scale: int) -> NDArray[np.uint8]:
-        """The mask of some pixels, one for scale×scale of them: the worst of what a sample is made of."""
+    def strip(self, band: int, place: Window, scale: int) -> NDArray[np.uint8]:
+        """The mask of some pixels of a 0-based band, one for scale×scale of them: the worst of what a sample
+        is made of.
+        """
         strip = np.full((-(-place.rows // scale), -(-place.columns // scale)), INTACT, np.uint8)
+        lost = [each for each in self.lost if band + 1 in each.bands]
         for value, grown in ((APPROXIMATE, self.margin), (LOST, 0)):
-            for each in self.lost:
+            for each in lost:
                 top, left = each.row - grown - place.row, each.col - grown - place.column
                 bottom, right = top + each.height + 2 * grown, left + each.width + 2 * grown
                 rows = slice(max(0, top) // scale, max(0, -(-bottom // scale)))
@@ -216,12 +240,14 @@ class _Near:
 
 
 def _write_mask(path: Path, header: Header, region: Region, near: _Near) -> None:
-    """The mask, one row of groups at a time."""
+    """The mask of every band, one row of groups at a time."""
     tags = {key: value for key, value in region.raster_tags(header).items() if key in _GEOREFERENCING}
     window, scale = region.window, region.scale
     size = region.columns, region.rows
-    with RasterSink.create(path, *size, ("uint8",), tags, compress="DEFLATE") as sink:
+    dtypes = ("uint8",) * len(region.bands)
+    with RasterSink.create(path, *size, dtypes, tags, compress="DEFLATE") as sink:
         for top in range(0, window.rows, header.group):
             rows = min(header.group, window.rows - top)
             place = Window(window.row + top, window.column, rows, window.columns)
-            sink.write(0, top // scale, 0, near.strip(place, scale))
+            for at, band in enumerate(region.bands):
+                sink.write(at, top // scale, 0, near.strip(band, place, scale))

@@ -1,8 +1,8 @@
 """Fuzzing of everything that parses bytes of a `.sarz`: head, metadata, index, frames, streams of a group.
 
 The first byte of an input says what the rest replaces; all checksums around it are made right, so that the
-parsers behind them are reached. Nothing but CorruptError may come out, all readers must agree, and what is
-decoded must have the shape that was asked for.
+parsers behind them are reached. Nothing but CorruptError may come out (behind the doors to other libraries: a
+SarzipError), all readers must agree, and what is decoded must have the shape that was asked for.
 
     python tests/fuzz/fuzz_container.py FOUND tests/fuzz/corpus -max_total_time=1800
                       by coverage, with atheris (pip install sarzip[fuzz]); new inputs go into FOUND
@@ -42,6 +42,7 @@ with atheris.instrument_imports(include=["sarzip.container"]) if atheris else nu
     from sarzip.container.salvage import SalvageReader
 
 import coder_targets
+import door_targets
 from support import mini_reader, mini_streams
 from support.formats_1_0 import rice_cells, zstd_classes
 
@@ -52,7 +53,7 @@ from sarzip.codec.exact.codec import decode_plane, encode_plane
 from sarzip.codec.streams import bias_correction as lock
 from sarzip.codec.streams import class_map as validity
 from sarzip.container import control_points as columns
-from sarzip.errors import CorruptError
+from sarzip.errors import CorruptError, SarzipError
 from sarzip.training.entropy_fit import parametric_model
 
 CORPUS = Path(__file__).parent / "corpus"
@@ -126,6 +127,7 @@ def check_file(data: bytes) -> None:
         return
     count = min(reader.header.frame_count, 5000)
     found = [reader.read_frame(n) if reader.why_lost(n) is None else None for n in range(count)]
+    assert all(type(reader.read_damaged(n)) is list for n in range(count))
     if outcomes[0] is not None:
         assert found == outcomes[0][:count] and not reader.problems, "salvage found other frames"
     else:
@@ -191,7 +193,19 @@ KINDS: list[Callable[[bytes], None]] = [
     check_coded_cells,
     check_gcps,
     *coder_targets.TARGETS,
+    *door_targets.TARGETS,
 ]
+
+
+ALLOWED: dict[Callable[[bytes], None], tuple[type[Exception], ...]] = {
+    check_gcps: (CorruptError, ValueError),
+    **dict.fromkeys(door_targets.TARGETS, (SarzipError,)),
+}
+"""What may come out of a target beside CorruptError."""
+
+
+def _allowed(kind: int) -> tuple[type[Exception], ...]:
+    return ALLOWED.get(KINDS[kind], (CorruptError,))
 
 
 def _is(values: np.ndarray, shape: tuple[int, ...]) -> None:
@@ -201,8 +215,9 @@ def _is(values: np.ndarray, shape: tuple[int, ...]) -> None:
 def run_one(data: bytes) -> None:
     """One input: its first byte chooses, the rest is the hostile part."""
     if data:
-        with suppress(CorruptError, *((ValueError,) if KINDS[data[0] % len(KINDS)] is check_gcps else ())):
-            KINDS[data[0] % len(KINDS)](bytes(data[1:]))
+        kind = data[0] % len(KINDS)
+        with suppress(*_allowed(kind)):
+            KINDS[kind](bytes(data[1:]))
 
 
 def ground_control_points() -> np.ndarray:
@@ -241,7 +256,7 @@ def seeds() -> dict[str, bytes]:
         zstd(frame + b"\x02\x01\x02\xac\x02" + bytes(300)),
         b"\x06" + bytes([30] * 6) + bytes(24),
         b'{"rmse_db":1.5,"asked":"bpp"}',
-        struct.pack("<II4sBBH", 0x184D2A53, 20, b"SARZ", 1, 3, 0x100),
+        struct.pack("<II4sBBH", 0x184D2A53, 20, b"SARZ", 1, 4, 0x100),
         struct.pack("<IIQ", 0x184D2A54, 20, len(file)),
         bytes([len(raw)]) + words + raw,
         MODEL.encode(rng.normal(0, 9, 90).astype(np.float32), CLASSES),
@@ -258,9 +273,11 @@ def seeds() -> dict[str, bytes]:
         columns.pack(ground_control_points(), 4),
     ]
     found = {f"{kind:02d}": bytes([kind]) + content for kind, content in enumerate(contents)}
-    for number, (target, content) in enumerate(coder_targets.seeds()):
-        kind = len(contents) + target
-        found[f"{kind:02d}-{number}"] = bytes([kind]) + content
+    kind = len(contents)
+    for targets in (coder_targets, door_targets):
+        for number, (target, content) in enumerate(targets.seeds()):
+            found[f"{kind + target:02d}-{number}"] = bytes([kind + target]) + content
+        kind += len(targets.TARGETS)
     return found
 
 
@@ -288,9 +305,7 @@ def mutate(data: bytes, others: list[bytes], source: random.Random) -> bytes:
             other = source.choice(others)
             out[at:] = other[source.randrange(1, len(other)) :]
         elif way == 6:
-            out[at:at] = source.choice(
-                (b"\xff\xff\xff\xff\x7f", b"\x80\x80\x80\x80\x01", b"\xff" * 8, bytes(8))
-            )
+            out[at:at] = source.choice(_PIECES)
         elif way == 7:
             digits = [n for n in range(1, len(out)) if 48 <= out[n] < 58]
             if digits:
@@ -320,19 +335,26 @@ def outcome(data: bytes) -> tuple[object, ...]:
     kind = data[0] % len(KINDS)
     try:
         KINDS[kind](bytes(data[1:]))
-    except (CorruptError, ValueError) as error:
-        if isinstance(error, ValueError) and KINDS[kind] is not check_gcps:
-            raise
-        places, trace = [], error.__traceback__
-        while trace is not None:
-            places.append(trace.tb_lineno)
-            trace = trace.tb_next
+    except _allowed(kind) as error:
+        places: list[int] = []
+        cause: BaseException | None = error
+        while cause is not None:
+            trace = cause.__traceback__
+            while trace is not None:
+                places.append(trace.tb_lineno)
+                trace = trace.tb_next
+            cause = cause.__cause__
         return kind, *places
     return (kind,)
 
 
 def loop(seconds: float, count: int, seed: int, outcomes: Outcomes | None = None) -> int:
     """Run mutations for so long or so many; how many were run. A failing input is kept in `crash.bin`."""
+    with door_targets.quick():
+        return _loop(seconds, count, seed, outcomes)
+
+
+def _loop(seconds: float, count: int, seed: int, outcomes: Outcomes | None) -> int:
     end, done = time.monotonic() + seconds, 0
     for data in mutations(seed):
         try:
@@ -352,8 +374,9 @@ def loop(seconds: float, count: int, seed: int, outcomes: Outcomes | None = None
 
 def main() -> None:
     if not any(word.startswith("--") for word in sys.argv) and atheris:
-        atheris.Setup(sys.argv, run_one)
-        atheris.Fuzz()
+        with door_targets.quick():
+            atheris.Setup(sys.argv, run_one)
+            atheris.Fuzz()
         return
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter

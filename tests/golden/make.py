@@ -1,6 +1,7 @@
 """Makes the golden files: small `.sarz` of the current format with what they must decode to, for ever.
 
     python tests/golden/make.py            writes tests/golden/<format>/ again, with the released models
+    python tests/golden/make.py lapped16-u16-checks   some scenes alone, of a version that adds them
 
 Run it when a format version or a released model is new, never to make a failing test pass: the files of a
 version that was released do not change any more. Scenes are simulated from a fixed seed.
@@ -78,7 +79,9 @@ SCENES = {
     "u16-coarse": Scene("uint16", (64, 64), extra="coarse"),
     "u16-edges": Scene("uint16", (64, 96), nodata=0, extra="edges"),
     "u16-pair": Scene("uint16", (41, 75), 2, nodata=0),
+    "u16-checks": Scene("uint16", (180, 180), 2, extra="fine"),
 }
+_QUALITIES = {"coarse": 20, "fine": 95}
 PIXEL_SCENES = {
     "u16": Scene("uint16", (16, 28), 2, nodata=0, promise={"lossless": True}),
     "i16-db": Scene("int16", (16, 28), nodata=-32768, extra="db", promise={"lossless": True}),
@@ -121,13 +124,15 @@ def pixels(scene: Scene, rng: np.random.Generator) -> np.ndarray:
     return values
 
 
-def make_scenes(folder: Path, model: str) -> dict[str, Any]:
-    """Files of one model; what golden.json says about them."""
+def make_scenes(folder: Path, model: str, only: list[str]) -> dict[str, Any]:
+    """Files of one model, all or some of them; what golden.json says about them."""
     about = {}
     scenes = PIXEL_SCENES if model == PIXEL_MODEL else SCENES
     for number, (name, scene) in enumerate(scenes.items()):
         values = pixels(scene, np.random.default_rng(number))
         path = folder / f"{model}-{name}.sarz"
+        if only and path.stem not in only:
+            continue
         with tempfile.TemporaryDirectory() as work:
             source, back = Path(work) / "scene.tif", Path(work) / "back.tif"
             rows, columns = scene.size
@@ -139,7 +144,7 @@ def make_scenes(folder: Path, model: str) -> dict[str, Any]:
                 if scene.extra == "mask":
                     dataset.write_mask(255 * (values[0] > 100).astype(np.uint8))
             options = sarzip.CompressOptions(
-                sarzip.Fidelity("quality", 20 if scene.extra == "coarse" else 70),
+                sarzip.Fidelity("quality", _QUALITIES.get(scene.extra, 70)),
                 "db" if scene.extra == "db" else "auto",
                 model="lapped16" if model == PIXEL_MODEL else model,
                 device="cpu",
@@ -260,7 +265,7 @@ def must_fail(good: bytes) -> dict[str, tuple[bytes, int, str]]:
     }
 
 
-def main() -> None:
+def main(only: list[str]) -> None:
     folder = HERE / f"{FORMAT_MAJOR}.{FORMAT_MINOR}"
     folder.mkdir(exist_ok=True)
     for path in folder.iterdir():
@@ -269,14 +274,14 @@ def main() -> None:
     models = [card.id for card in ModelStore().list()]
     for model in models:
         try:
-            golden["files"] |= make_scenes(folder, model)
+            golden["files"] |= make_scenes(folder, model, only)
         except ModelError:  # of an earlier version, for decoding only
             models = [each for each in models if each != model]
     container = container_file()
     (folder / "container.sarz").write_bytes(container)
     golden["container_sha256"] = hashlib.sha256(container).hexdigest()
-    good = (folder / f"{models[0]}-u8-alpha.sarz").read_bytes()
-    for name, (data, code, message) in must_fail(good).items():
+    bad = {} if only else must_fail((folder / f"{models[0]}-u8-alpha.sarz").read_bytes())
+    for name, (data, code, message) in bad.items():
         (folder / f"bad-{name}.sarz").write_bytes(data)
         golden["must_fail"][f"bad-{name}.sarz"] = [code, message]
     (folder / "golden.json").write_text(json.dumps(golden, indent=1) + "\n")
@@ -285,4 +290,4 @@ def main() -> None:
 
 
 if __name__ == "__main__":
-    main()
+    main(sys.argv[1:])

@@ -9,6 +9,7 @@ import math
 import struct
 from collections.abc import Mapping
 from typing import Any
+from zlib import crc32
 
 import numpy as np
 
@@ -244,6 +245,31 @@ def pair_integers(
     factors, bands = halves(side, stream)
     found = [integers(model, *band, size, step)[:2] for band in bands]
     return np.concatenate([np.array(factors), *(each.reshape(-1) for both in found for each in both)])
+
+
+def checks(ordinal: int, streams: dict[int, bytes]) -> bytes:  # 9.13
+    """What the stream 128 of a frame of two bands must be."""
+    _, ((side, stream), _) = halves(streams[3], streams[2])
+    covered = [varint_bytes(ordinal), varint_bytes(ordinal)]
+    for kind in sorted(each for each in streams if each < 128):
+        joined = streams[kind]
+        if kind in (2, 3):
+            taken = (stream if kind == 2 else side), joined
+        elif kind in (6, 9):
+            taken = joined, joined
+        else:
+            length, at = varint(joined, 0)
+            taken = joined[at : at + length], joined[at + length :]
+        covered = [
+            each + bytes([kind]) + varint_bytes(len(part)) + part
+            for each, part in zip(covered, taken, strict=True)
+        ]
+    return struct.pack("<2I", *map(crc32, covered))
+
+
+def varint_bytes(number: int) -> bytes:  # 1
+    low = [number >> shift & 127 for shift in range(0, max(number.bit_length(), 1), 7)]
+    return bytes([each | 128 for each in low[:-1]] + low[-1:])
 
 
 def pair(model: Model, side: bytes, stream: bytes, size: tuple[int, int], step: float) -> np.ndarray:  # 9.3.2

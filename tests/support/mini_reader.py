@@ -39,12 +39,12 @@ def read(data: bytes) -> tuple[dict[str, Any], list[dict[int, bytes]], dict[str,
     need(head[3] == 1, "written by a newer sarzip")
     compact = bool(head[4] and head[5] & 1)
     unknown = head[5] & ~1 if head[4] else head[5]
-    need(unknown & 255 == 0 and (unknown == 0 or head[4] > 2), "unknown flags")
+    need(unknown & 255 == 0 and (unknown == 0 or head[4] > 3), "unknown flags")
     begin = 28 + head[6]
     need(begin <= len(data) and crc32(data[28:begin]) == head[7], "metadata damaged")
     packed = content(data[28:begin], 1 << 23)
     meta = unpacked(packed) if compact else strict_json(packed)
-    check_metadata(meta, newer=head[4] > 2)
+    check_metadata(meta, newer=head[4] > 3)
     tag = crc32(data[:begin])
     count = frame_count(meta)
     need(count <= 1 << 22 and 14 * count <= len(data), "too many data frames")

@@ -7,7 +7,7 @@ padding.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Mapping
 from typing import Any
 
 import numpy as np
@@ -80,6 +80,10 @@ class Ae16Codec:
             ]
             latents[:, top : top + height, left : left + width] = self._run(run, part)
         return latents
+
+    def only(self, positions: Collection[int]) -> Ae16Codec:
+        """See SignalCodec: bands come out of the network together."""
+        return self
 
     def reduces(self, scale: int) -> bool:
         """The network is not linear: there is no way around the pixels."""

@@ -63,6 +63,10 @@ class Lapped16Pair:
         shape = next(plane.shape for plane in planes if plane is not None)
         return np.concatenate([np.zeros(shape, np.float32) if plane is None else plane for plane in planes])
 
+    def only(self, positions: Collection[int]) -> Lapped16Pair:
+        """See SignalCodec."""
+        return Lapped16Pair(self._single, self._wanted.intersection(positions))
+
     def reduces(self, scale: int) -> bool:
         """As for one band."""
         return self._single.reduces(scale)
@@ -103,6 +107,12 @@ def band_bytes(streams: Streams) -> tuple[int, int]:
     _, first, _ = _split(streams)
     own = sum(map(len, first.values()))
     return own, len(streams[HYPER_LATENTS]) + len(streams[LATENTS]) - own
+
+
+def first_band(streams: Streams) -> dict[int, bytes]:
+    """Both streams of the first band, which it is decoded from alone. Raises CorruptError."""
+    _, first, _ = _split(streams)
+    return first
 
 
 def zones() -> NDArray[np.int64]:

@@ -28,7 +28,7 @@ of 30 MPix.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import asdict, astuple, dataclass
 from typing import Any
 
@@ -150,6 +150,10 @@ class Lapped16:
         if scale not in self._reduced:
             self._reduced[scale] = self._reduced_synthesis(scale)
         return self._reduced[scale](latents)[None]
+
+    def only(self, positions: Collection[int]) -> Lapped16:
+        """See SignalCodec: there is one band."""
+        return self
 
     def reduces(self, scale: int) -> bool:
         """The synthesis is linear, so that its means need no pixels."""
