@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from sarzip.cli import render
+from sarzip.cli.html_output import check_html, say_written
 from sarzip.cli.options import Device, Force, Json, Threads
-from sarzip.errors import UsageError
 
 if TYPE_CHECKING:
     from sarzip.usecases.compare import BandComparison
@@ -50,7 +50,9 @@ def compare(
     html: Annotated[
         str | None,
         typer.Option(
-            "--html", metavar="FILE", help="Write a page with images, maps, charts and all numbers; - for stdout."
+            "--html",
+            metavar="FILE",
+            help="Write a page with images, maps and charts; - for stdout.",
         ),
     ] = None,
     force: Force = False,
@@ -60,13 +62,13 @@ def compare(
     from sarzip.system.outputs import STANDARD_STREAM
     from sarzip.usecases.compare import compare
 
-    if html == STANDARD_STREAM and json:
-        raise UsageError("--json and --html - both need stdout; write the page to a file")
+    if html is not None:
+        check_html(html, json, force)
     result = compare(reference, decoded, domain, device, threads, html, force)
     if html == STANDARD_STREAM:
         return
     if html is not None:
-        render.say(f"{html}: written", quiet=json)
+        say_written(html, quiet=json)
     if json:
         render.print_json(result.to_dict())
         return

@@ -38,9 +38,7 @@ class Histogram:
         """
         merged = max(1, round((high - low) / self.step / bins))
         first = max(0, int(np.floor((low + RANGE_DB) / self.step)))
-        number = max(1, round((high - low) / self.step / merged))
-        last = min(first + number * merged, self._counts.size)
-        number = (last - first) // merged
+        number = max(1, min(round((high - low) / self.step), self._counts.size - first) // merged)
         counts = self._counts[first : first + number * merged].reshape(number, merged).sum(axis=1)
-        middles = (first + merged * (np.arange(number) + 0.5)) * self.step - RANGE_DB
-        return middles, counts / (max(self.total, 1) * merged * self.step)
+        middles = np.float64(self.step) * (first + merged * (np.arange(number) + 0.5)) - RANGE_DB
+        return middles, np.asarray(counts / (max(self.total, 1) * merged * self.step), np.float64)

@@ -4,7 +4,7 @@ The power of the pixels around the peak is oversampled 16 times in both directio
 transform with zeros, and cut along the row and the column of the oversampled peak. On the cut:
 
 * resolution: width of the main lobe 3 dB below the peak (half the power), between samples linearly;
-* main lobe: from the first minimum on one side of the peak to the first on the other;
+* main lobe: from the first minimum below half the power on one side of the peak to the first on the other;
 * PSLR (peak side lobe ratio): greatest power outside the main lobe over the peak, dB;
 * ISLR (integrated side lobe ratio): power outside the main lobe over the power within, dB;
 
@@ -97,15 +97,22 @@ def _cut(line: NDArray[np.float64], peak: int) -> Cut:
 
 def _half_width(line: NDArray[np.float64]) -> float:
     """Samples from the peak, line[0], to half its power; nan where the line ends before."""
-    below = np.flatnonzero(line < line[0] / 2)
-    if not below.size:
+    at = _half(line)
+    if at is None:
         return float("nan")
-    at = int(below[0])
     above, under = line[at - 1], line[at]
     return at - 1 + float((above - line[0] / 2) / (above - under))
 
 
 def _minimum(line: NDArray[np.float64]) -> int | None:
-    """Samples from the peak, line[0], to the first minimum after it; None where there is none."""
-    rising = np.flatnonzero(np.diff(line) > 0)
-    return int(rising[0]) if rising.size else None
+    """Samples from the peak, line[0], to the first minimum below half of it; None where there is none."""
+    start = _half(line)
+    if start is None:
+        return None
+    rising = np.flatnonzero(np.diff(line[start:]) > 0)
+    return start + int(rising[0]) if rising.size else None
+
+
+def _half(line: NDArray[np.float64]) -> int | None:
+    below = np.flatnonzero(line < line[0] / 2)
+    return int(below[0]) if below.size else None

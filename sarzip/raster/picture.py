@@ -17,9 +17,7 @@ def png_bytes(plane: NDArray[np.uint8], palette: Mapping[int, tuple[int, int, in
     with gdal_env(GDAL_PAM_ENABLED=False), MemoryFile() as memory:
         with (
             opening(),
-            memory.open(
-                driver="PNG", width=columns, height=rows, count=1, dtype="uint8", zlevel=9
-            ) as image,
+            memory.open(driver="PNG", width=columns, height=rows, count=1, dtype="uint8", zlevel=9) as image,
         ):
             image.write(plane, 1)
             if palette is not None:

@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 from sarzip.grid import Window
 from sarzip.measure.autocorrelation import LAGS
 from sarzip.measure.cells import bias_by_class
+from sarzip.measure.histogram import Histogram
 from sarzip.measure.impulse import OVERSAMPLING, RADIUS
 from sarzip.measure.windows import Cells
 from sarzip.report.comparison import BandComparison
@@ -25,6 +26,9 @@ from sarzip.report.viewer import add_viewer
 _MAP_EDGE = 256
 _BINS = 120
 _PROFILE = 12  # pixels on either side that the profile of a target shows
+_FLOOR_DB = -40.0
+_LEAST_CELLS = 8  # in a class of backscatter, to be in the chart
+_SAMPLED = 1.77  # pixels of the 3 dB width of a sinc whose power is just sampled as densely as it must be
 
 
 @dataclass(frozen=True)
@@ -127,7 +131,7 @@ def _charts(content: BandContent) -> Iterator[tuple[str, Chart]]:
             "backscatter [dB]",
             "share per dB",
             tuple(
-                Series(label, *map(_listed, each.share(low, high, _BINS)), style, colour)
+                _shares(label, each, (low, high), style, colour)
                 for label, each, style, colour in (
                     ("original", gathered.reference, "line", 1),
                     ("decoded", gathered.decoded, "dashed", 2),
@@ -143,7 +147,7 @@ def _charts(content: BandContent) -> Iterator[tuple[str, Chart]]:
             "Histogram of the error",
             "decoded − original [dB]",
             "share per dB",
-            (Series("error", *map(_listed, gathered.error.share(-edge, edge, _BINS)), "line", 3),),
+            (_shares("error", gathered.error, (-edge, edge), "line", 3),),
             f"RMS {number(quality.rmse_db)} dB, greatest {number(quality.max_error_db)} dB.",
         ),
     )
@@ -169,10 +173,17 @@ def _charts(content: BandContent) -> Iterator[tuple[str, Chart]]:
         yield "target", _profile(content.responses[0])
 
 
+def _shares(label: str, histogram: Histogram, span: tuple[float, float], style: str, colour: int) -> Series:
+    middles, shares = histogram.share(*span, _BINS)
+    return Series(label, _listed(middles), _listed(shares), style, colour)
+
+
 def _bias_charts(content: BandContent) -> Iterator[tuple[str, Chart]]:
     classes = list(bias_by_class(content.cells))
     if not classes:
         return
+    enough = [each for each in classes if each.windows >= _LEAST_CELLS]
+    classes = enough or classes
     middles = [(each.low_db + each.high_db) / 2 for each in classes]
     yield (
         "classes",
@@ -185,14 +196,14 @@ def _bias_charts(content: BandContent) -> Iterator[tuple[str, Chart]]:
                 Series("mean", middles, [each.mean_db for each in classes], "points", 2),
                 Series("5th percentile", middles, [each.p5_db for each in classes], "dashed", 7),
             ),
-            "Cells of 32×32 pixels in classes of 3 dB, decoded over original.",
+            f"Decoded over original; classes of 3 dB with {_LEAST_CELLS} cells of 32×32 pixels or more.",
         ),
     )
     quality, bias = content.band.quality, content.cells.bias_db
     assert quality is not None
     bias = bias[np.isfinite(bias)]
     edge = float(np.percentile(np.abs(bias), 99.5)) * 1.1 + 1e-4
-    bins = int(np.clip(bias.size // 8, 8, 80))
+    bins = int(np.clip(np.sqrt(bias.size), 8, 60))
     counts, edges = np.histogram(bias, bins, (-edge, edge))
     shares = counts / bias.size * 100
     yield (
@@ -218,7 +229,7 @@ def _profile(response: TargetResponse) -> Chart:
         first = max(0, peak - _PROFILE * OVERSAMPLING)
         cut = each.profile[first : peak + _PROFILE * OVERSAMPLING + 1 : 2]
         pixels = (np.arange(cut.size) * 2 + first - peak) / OVERSAMPLING
-        series.append(Series(label, _listed(pixels), _listed(np.maximum(cut, -50.0)), style, colour))
+        series.append(Series(label, _listed(pixels), _listed(np.maximum(cut, _FLOOR_DB)), style, colour))
     return Chart(
         "Brightest point target, cut along its row",
         "distance from the peak [pixels]",
@@ -242,6 +253,7 @@ def _targets(page: Page, responses: Sequence[TargetResponse]) -> None:
         for what in ("resolution [pixels]", "PSLR [dB]", "ISLR [dB]")
         for direction in ("row", "column")
     ]
+    coarse = any(each.before.along_row.width < _SAMPLED for each in responses)
     rows = []
     for each in responses:
         target = each.target
@@ -253,6 +265,11 @@ def _targets(page: Page, responses: Sequence[TargetResponse]) -> None:
                 row.append(" → ".join(number(value, digits) for value in pair))
         rows.append(row)
     page.add(table("Impulse responses, original → decoded", header, rows))
+    if coarse:
+        page.add(
+            "<p>A resolution below 1.8 pixels says that the image is sampled too coarsely for its power to "
+            "be oversampled without aliasing: take the changes, not the values.</p>"
+        )
 
 
 def _listed(values: NDArray[np.floating]) -> list[float]:

@@ -13,7 +13,7 @@ from sarzip.measure.cells import ratio_bias
 from sarzip.report.band_section import BandContent, add_band
 from sarzip.report.comparison import BandComparison, Comparison
 from sarzip.report.measures import MEASURES, METHODS, UNIT_MEASURES
-from sarzip.report.page import Page, number, size, table
+from sarzip.report.page import Page, number, size, table, terms
 from sarzip.report.ratio_section import add_ratio
 
 _STATES = {True: "kept", False: "broken", None: "open"}
@@ -40,7 +40,7 @@ def compare_page(comparison: Comparison, scene: Window, contents: Sequence[BandC
                 page, first, second
             )
     page.section("methods", "How it was measured")
-    page.add("<dl>" + "".join(f"<dt>{escape(a)}</dt><dd>{escape(b)}</dd>" for a, b in METHODS) + "</dl>")
+    page.add(terms(METHODS))
     return page.render()
 
 
@@ -60,12 +60,9 @@ def _verdict(page: Page, comparison: Comparison, scene: Window) -> None:
         ("Size of the judged file", f"{size(comparison.bytes)}, {comparison.bpp:.4g} bits a pixel and band"),
         ("Everything beside the pixels", _structure(comparison.structure)),
     ]
-    steps = sorted({band.step_db for band in comparison.bands if band.step_db})
-    if steps:
-        facts.append(("Quantiser's step", ", ".join(f"{step:.4g} dB" for step in steps)))
     if len(comparison.promises) > 1:
         facts.append(("Promises", "; ".join(map(_promise, comparison.promises))))
-    page.add("<dl>" + "".join(f"<dt>{escape(a)}</dt><dd>{escape(b)}</dd>" for a, b in facts) + "</dl>")
+    page.add(terms(facts))
 
 
 def _promise(promise: Any) -> str:
@@ -98,7 +95,7 @@ def _measures(page: Page, comparison: Comparison) -> None:
         for label, key, meaning in (MEASURES if measured else ())
     ]
     if rows:
-        page.add(table("Backscatter", header, rows))
+        page.add(table("Backscatter", header, rows, [len(header) - 1]))
     others = [band for band in bands if band.quality is None]
     told = [
         f"{band.title} ({band.kind}): "
@@ -117,4 +114,4 @@ def _measures(page: Page, comparison: Comparison) -> None:
             "nodata, NaN and masks that changed",
         ]
     )
-    page.add(table("As stored", header, rows))
+    page.add(table("As stored", header, rows, [len(header) - 1]))

@@ -48,7 +48,8 @@ class BandComparison:
     how many pixels only one image calls valid. quality: of the others in SAR terms; None where the band is no
     backscatter. units: their errors in the units of the data; None without any. guess: kind and domain are;
     errors in dB of what is called amplitude and is power are half as large, the other way twice. name: the
-    band's description, else ''. step_db: of the `.sarz` that was coded at a quality.
+    band's description, else ''. coded_quality: of the `.sarz` that is judged, where it has one instead of a
+    bound.
     """
 
     band: int
@@ -59,7 +60,7 @@ class BandComparison:
     units: UnitErrors | None
     guess: bool = False
     name: str = ""
-    step_db: float | None = None
+    coded_quality: float | None = None
 
     @property
     def identical(self) -> bool:
@@ -78,6 +79,7 @@ class BandComparison:
             "kind": self.kind,
             "domain": self.domain,
             "guess": self.guess,
+            "coded_quality": self.coded_quality,
             "mask_differences": self.mask_differences,
             "units": self.units and asdict(self.units),
         }
@@ -141,9 +143,7 @@ class Comparison:
         }
 
 
-def _of_promises(
-    promises: tuple[Promise, ...], kept: bool | None, bands: tuple[BandComparison, ...]
-) -> str:
+def _of_promises(promises: tuple[Promise, ...], kept: bool | None, bands: tuple[BandComparison, ...]) -> str:
     bounds = [each for each in promises if each.unit != "exact"]
     broken = [each for each in promises if not each.kept]
     worst = max(broken or bounds or promises, key=lambda each: each.use)
@@ -153,7 +153,7 @@ def _of_promises(
     unit = " dB" if worst.unit == "db" else ""
     place = f" at pixel (column {worst.at[0]}, row {worst.at[1]})" if worst.at else ""
     found = (
-        f"promised {worst.asked:g}{unit}; greatest error {worst.achieved:.4g}{unit}{place}{of_band}"
+        f"promised {worst.asked:g}{unit}; greatest error {worst.achieved:.5g}{unit}{place}{of_band}"
         if worst.achieved
         else f"promised {worst.asked:g}{unit}; no measurement differs"
     )
@@ -166,7 +166,7 @@ def _of_quality(bands: tuple[BandComparison, ...]) -> str:
     measured = [band for band in bands if band.quality and band.quality.valid_pixels]
     if not measured:
         changed = [band for band in bands if not band.identical]
-        return f"No bound was promised; {len(changed)} of {len(bands)} bands differ."
+        return f"Without a bound: {len(changed)} of {len(bands)} bands differ."
     worst = max(measured, key=lambda band: band.quality.rmse_db if band.quality else 0.0)
     quality = worst.quality
     assert quality is not None
@@ -176,4 +176,6 @@ def _of_quality(bands: tuple[BandComparison, ...]) -> str:
         if math.isfinite(quality.bias_p95_db)
         else ""
     )
-    return f"No bound was promised; the error is {quality.rmse_db:.3g} dB RMS{of_band}{bias}."
+    coded = sorted({band.coded_quality for band in bands if band.coded_quality is not None})
+    how = f"Coded at quality {' and '.join(f'{each:g}' for each in coded)}, without" if coded else "Without"
+    return f"{how} a bound: the error is {quality.rmse_db:.3g} dB RMS{of_band}{bias}."

@@ -47,9 +47,9 @@ METHODS = (
     ),
     (
         "Cells",
-        "Windows of 32×32 pixels on a grid from the upper left corner, of which at least half is valid. Their "
-        "bias is mean power, decoded over original, in dB. Classes of backscatter are of cells: pixels chosen "
-        "by their own speckled value would show regression to the mean as bias.",
+        "Windows of 32×32 pixels on a grid from the upper left corner, of which at least half is valid. "
+        "Their bias is mean power, decoded over original, in dB. Classes of backscatter are of cells: pixels "
+        "chosen by their own speckled value would show regression to the mean as bias.",
     ),
     (
         "Autocorrelation",
@@ -61,10 +61,11 @@ METHODS = (
         "Impulse response",
         "Of isolated targets at least 20 dB above their surroundings: power of 32×32 pixels oversampled 16 "
         "times by zero padding of its spectrum, cut along the row and the column of the peak. Resolution: "
-        "width at half the power. Main lobe: between the first minima on either side. PSLR: greatest side "
-        "lobe over the peak; ISLR: power of the side lobes over that of the main lobe, both up to ten "
-        "resolutions away (Freeman 1992; Cumming and Wong 2005). Clutter is not taken off: what counts is the "
-        "change.",
+        "width at half the power. Main lobe: between the first minima below that on either side. PSLR: "
+        "greatest side lobe over the peak; ISLR: power of the side lobes over that of the main lobe, both up "
+        "to ten resolutions away (Freeman 1992; Cumming and Wong 2005). Clutter is not taken off: what "
+        "counts is the change. Exact where the image is sampled at twice its bandwidth, as power needs; "
+        "aliased below.",
     ),
 )
 """Terms and definitions."""

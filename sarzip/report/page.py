@@ -104,20 +104,29 @@ class Page:
         )
 
 
-def table(caption: str, header: Sequence[str], rows: Iterable[Sequence[str]], heads: int = 1) -> str:
-    """A table of plain texts, the first `heads` columns of which are text, the others numbers."""
-    top = "".join(f'<th scope="col">{escape(each)}</th>' for each in header)
-    body = []
-    for row in rows:
-        cells = [f'<th scope="row">{escape(row[0])}</th>']
-        cells += [
-            f"<td{' class=text' if at < heads else ''}>{escape(each)}</td>"
-            for at, each in enumerate(row[1:], 1)
-        ]
-        body.append(f"<tr>{''.join(cells)}</tr>")
+def terms(pairs: Iterable[tuple[str, str]]) -> str:
+    """A list of plain terms and what belongs to them."""
+    return "<dl>" + "".join(f"<dt>{escape(a)}</dt><dd>{escape(b)}</dd>" for a, b in pairs) + "</dl>"
+
+
+def table(
+    caption: str, header: Sequence[str], rows: Iterable[Sequence[str]], texts: Sequence[int] = ()
+) -> str:
+    """A table of plain texts. texts: columns that are prose; the first names its row, all others are
+    numbers.
+    """
+
+    def cell(tag: str, at: int, text: str) -> str:
+        return f"<{tag}{' class=text' if at in texts else ''}>{escape(text)}</{tag.split()[0]}>"
+
+    def line(row: Sequence[str], first: str, others: str) -> str:
+        return f"<tr>{''.join(cell(others if at else first, at, each) for at, each in enumerate(row))}</tr>"
+
+    top = line(header, 'th scope="col"', 'th scope="col"')
+    body = "".join(line(row, 'th scope="row"', "td") for row in rows)
     return (
         f'<div class="scroll" tabindex="0" role="group" aria-label="{escape(caption)}"><table><caption>'
-        f"{escape(caption)}</caption><thead><tr>{top}</tr></thead><tbody>{''.join(body)}</tbody></table></div>"
+        f"{escape(caption)}</caption><thead>{top}</thead><tbody>{body}</tbody></table></div>"
     )
 
 

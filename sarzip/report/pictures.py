@@ -11,7 +11,13 @@ from numpy.typing import NDArray
 from sarzip.raster.picture import png_bytes
 
 Colour = tuple[int, int, int]
-DIVERGING: tuple[Colour, ...] = ((33, 102, 172), (146, 197, 222), (247, 247, 247), (244, 165, 130), (178, 24, 43))
+DIVERGING: tuple[Colour, ...] = (
+    (33, 102, 172),
+    (146, 197, 222),
+    (247, 247, 247),
+    (244, 165, 130),
+    (178, 24, 43),
+)
 """Stops from the least to the greatest; the style sheet draws the same ones as scales."""
 SEQUENTIAL: tuple[Colour, ...] = ((68, 1, 84), (59, 82, 139), (33, 145, 140), (94, 201, 98), (253, 231, 37))
 _NO_DATA: Colour = (128, 128, 128)

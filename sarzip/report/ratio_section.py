@@ -12,8 +12,6 @@ from sarzip.measure.cells import band_ratios, ratio_bias
 from sarzip.report.band_section import BandContent
 from sarzip.report.page import Chart, Page, Series, number, table
 
-_BINS = 60
-
 
 def add_ratio(page: Page, first: BandContent, second: BandContent) -> dict[str, Any]:
     """Of second over first. Gives the numbers that it shows."""
@@ -33,7 +31,8 @@ def add_ratio(page: Page, first: BandContent, second: BandContent) -> dict[str, 
     )
     before, after = band_ratios(first.cells, second.cells)
     low, high = np.percentile(before, (0.1, 99.9))
-    edges = np.linspace(low - 0.5, high + 0.5, _BINS + 1)
+    bins = int(np.clip(np.sqrt(before.size), 10, 60))
+    edges = np.linspace(low - 0.5, high + 0.5, bins + 1)
     middles, width = (edges[1:] + edges[:-1]) / 2, edges[1] - edges[0]
     shares = [np.histogram(each, edges)[0] / (each.size * width) for each in (before, after)]
     name = f"ratio-{second.band.band}-{first.band.band}"

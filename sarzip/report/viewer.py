@@ -90,7 +90,8 @@ def _markup(
     )
     whole = images[0]
     mean = (
-        f" The whole scene is shown in means of {whole.factor}×{whole.factor} pixels, places in full resolution."
+        f" The whole scene is shown in means of {whole.factor}×{whole.factor} pixels, the other places in "
+        "full resolution."
         if whole.factor > 1
         else ""
     )
@@ -117,7 +118,8 @@ def _markup(
 <div class="layer">{ratios}</div><span class="tag left">original / decoded</span></div>
 <figcaption><b>Ratio image</b>, {escape(span)}.</figcaption></figure>
 </div>
-<output class="readout">Point at a pixel to read its values; drag to pan, Ctrl and wheel, or + and −, to zoom.</output>
+<output class="readout">Point at a pixel to read its values; drag to pan; zoom by Ctrl and wheel, or by + and
+−.</output>
 </div>"""
 
 

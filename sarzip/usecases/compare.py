@@ -20,6 +20,7 @@ from sarzip.measure.units import UnitErrorSums
 from sarzip.pipeline.band import EXACT_DOMAIN
 from sarzip.pipeline.band_plan import PlanOptions, plan_bands
 from sarzip.pipeline.bounds import bound_of
+from sarzip.pipeline.quality import step_to_quality
 from sarzip.pipeline.sarzfile import open_sarz
 from sarzip.raster import RasterSource, compare_structure
 from sarzip.report.comparison import BandComparison, Comparison
@@ -77,7 +78,7 @@ def compare(
 @dataclass(frozen=True)
 class Reading:
     """How a band's values are to be read. domain: None for what is no backscatter. A dB value is
-    stored·unit + offset. guess: it may be another.
+    stored·unit + offset. guess: it may be another. coded_quality: see BandComparison.
     """
 
     kind: str
@@ -85,7 +86,7 @@ class Reading:
     unit: float = 1.0
     offset: float = 0.0
     guess: bool = False
-    step_db: float | None = None
+    coded_quality: float | None = None
 
     def values(self, stored: NDArray[Any]) -> NDArray[Any]:
         """Values in the unit of the domain."""
@@ -159,7 +160,7 @@ def _compare_bands(work: Work, watch: Watch) -> Iterator[BandComparison]:
             units=units[band].result(),
             guess=reading.guess,
             name=work.first.names[band],
-            step_db=reading.step_db,
+            coded_quality=reading.coded_quality,
         )
 
 
@@ -178,7 +179,7 @@ def _readings(
         return readings  # which is said when both are open
     pairs = zip(readings, coded, strict=True)
     return [
-        replace(theirs if ours.guess and theirs.domain else ours, step_db=theirs.step_db)
+        replace(theirs if ours.guess and theirs.domain else ours, coded_quality=theirs.coded_quality)
         for ours, theirs in pairs
     ]
 
@@ -198,8 +199,9 @@ def _of_header(path: str | os.PathLike[str], options: PlanOptions) -> list[Readi
         readings = [_reading_of_header(band, options.domain) for band in header.bands]
         for each in header.sets:
             if each.step > 0 and bound_of(each) is None:
+                coded = step_to_quality(each.step)
                 for band in each.bands:
-                    readings[band] = replace(readings[band], step_db=each.step)
+                    readings[band] = replace(readings[band], coded_quality=coded)
         return readings
 
 

@@ -22,7 +22,7 @@ _UNITS = {"MAX_ERROR_DB": "db", "MAX_ERROR": "value"}
 
 @dataclass(frozen=True)
 class Asked:
-    """What is promised of a band (counted from 0). unit: see Promise. domain: in which, '' if it is not told."""
+    """What is promised of a band (counted from 0). unit: see Promise. domain: in which, '' if not told."""
 
     band: int
     unit: str
