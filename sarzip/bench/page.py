@@ -23,6 +23,7 @@ _METRICS = (
 )
 """Of `BenchPoint`: field, label, whether its axis is logarithmic."""
 _COLOURS = 8
+_REFERENCE_NAME = "OpenJPEG"
 
 _METHODS = (
     (
@@ -37,7 +38,7 @@ _METHODS = (
     ),
     (
         "BD-rate",
-        f"Mean difference of the rate at equal RMSE in dB against {REFERENCE}, negative is fewer bits: "
+        f"Mean difference of the rate at equal RMSE in dB against {_REFERENCE_NAME}, negative is fewer bits: "
         "ln(rate) as a monotone cubic (PCHIP) of 20·log10(RMSE), averaged over the errors that both curves "
         f"cover at rates of {BD_RATES[0]:g} to {BD_RATES[1]:g} bits a pixel; per image, then the mean.",
     ),
@@ -59,7 +60,7 @@ def bench_page(report: BenchReport) -> str:
     header = [
         "codec",
         "images",
-        f"BD-rate against {REFERENCE} [%]",
+        f"BD-rate against {_REFERENCE_NAME} [%]",
         "without metadata [%]",
         "worst image [%]",
     ]
@@ -73,7 +74,7 @@ def bench_page(report: BenchReport) -> str:
     page.add(table("Codecs over all images", header, lines))
     page.add(
         "<p>Bits and bias are those of the point nearest to an RMSE of 1 dB; point targets: error of their "
-        f"peaks against {REFERENCE} at equal rate, negative is better.</p>"
+        f"peaks against {_REFERENCE_NAME} at equal rate, negative is better.</p>"
     )
     _curves(page, report)
     page.section("bd-rate", "BD-rate of each image")
@@ -93,11 +94,11 @@ def bench_page(report: BenchReport) -> str:
 def _sentence(rows: tuple[CodecSummary, ...]) -> str:
     own = [row for row in rows if row.codec.startswith(OWN) and np.isfinite(row.bd_rate)]
     if not own:
-        return f"Without sarzip or {REFERENCE} there is no BD-rate; the curves are below."
+        return f"Without sarzip or {_REFERENCE_NAME} there is no BD-rate; the curves are below."
     best = min(own, key=lambda row: row.bd_rate)
     less, worst = 100 * best.bd_rate, 100 * best.bd_rate_worst
     return (
-        f"{best.label} needs {abs(less):.3g} % {'fewer' if less < 0 else 'more'} bits than {REFERENCE} at "
+        f"{best.label} needs {abs(less):.3g} % {'fewer' if less < 0 else 'more'} bits than {_REFERENCE_NAME} at "
         f"equal RMSE in dB, mean of {best.images} image{'s' * (best.images > 1)}; on the worst, "
         f"{best.worst_image}, {abs(worst):.3g} % {'fewer' if worst < 0 else 'more'}."
     )
@@ -142,7 +143,7 @@ def _bd_rates(report: BenchReport) -> str:
         [scene, *(number(100 * rates[codec].get(scene, float("nan")), 3) for codec in codecs)]
         for scene in report.pixels
     ]
-    return table(f"BD-rate against {REFERENCE} at equal RMSE [%], negative is fewer bits", header, rows)
+    return table(f"BD-rate against {_REFERENCE_NAME} at equal RMSE [%], negative is fewer bits", header, rows)
 
 
 def promises_page(report: PromiseReport) -> str:

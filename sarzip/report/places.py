@@ -51,14 +51,14 @@ def places(
     edge = edge or _FOCUS
     if quality.max_error_at is not None:
         column, row = quality.max_error_at
-        yield View("Greatest error", _around(row, column, edge, scene))
+        yield _view("Greatest error", row, column, edge, scene)
     if targets:
-        yield View("Brightest point target", _around(targets[0].row, targets[0].column, edge, scene))
+        yield _view("Brightest point target", targets[0].row, targets[0].column, edge, scene)
     variation = np.where(cells.variation > 1e-9, cells.variation, np.nan)
     if np.isfinite(variation).any():
         for label, find in (("Most homogeneous", np.nanargmin), ("Most heterogeneous", np.nanargmax)):
             row, column = (int(at) * WINDOW + WINDOW // 2 for at in divmod(find(variation), cells.shape[1]))
-            yield View(f"{label} 32×32 cell", _around(row, column, edge, scene))
+            yield _view(f"{label} 32×32 cell", row, column, edge, scene)
 
 
 def response_places(targets: Sequence[PointTarget], scene: Window) -> Iterator[tuple[PointTarget, Window]]:
@@ -71,8 +71,8 @@ def response_places(targets: Sequence[PointTarget], scene: Window) -> Iterator[t
             yield target, window
 
 
-def _around(row: int, column: int, edge: int, scene: Window) -> Window:
+def _view(label: str, row: int, column: int, edge: int, scene: Window) -> View:
     rows, columns = min(edge, scene.rows), min(edge, scene.columns)
     top = min(max(row - rows // 2, 0), scene.rows - rows)
     left = min(max(column - columns // 2, 0), scene.columns - columns)
-    return Window(top, left, rows, columns)
+    return View(f"{label}, column {column}, row {row}", Window(top, left, rows, columns))

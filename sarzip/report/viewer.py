@@ -65,13 +65,12 @@ def _places(views: Sequence[View]) -> Iterator[tuple[str, int, list[int] | None]
     yield "Whole scene", 0, None
     image = 0
     for view in views:
-        label = f"{view.label} (column {view.window.column}, row {view.window.row})"
         if view.picture:
             image += 1
-            yield label, image, None
+            yield view.label, image, None
         else:
             window = view.window
-            yield label, 0, [window.column, window.row, window.columns, window.rows]
+            yield view.label, 0, [window.column, window.row, window.columns, window.rows]
 
 
 def _markup(

@@ -4,6 +4,7 @@
 const data = JSON.parse(document.getElementById("data").textContent);
 const root = document.documentElement;
 const charts = [];
+const fits = []; // functions that fit what is drawn into its box
 
 // The value of a colour of the style sheet in the present theme; canvases know no variables.
 const probe = document.createElement("span");
@@ -23,6 +24,7 @@ function seriesOf(series) {
     label: series.label,
     stroke,
     width: points ? 1.5 : 2,
+    class: `c${series.colour}`, // of its mark in the legend, which follows the theme by the style sheet
     dash: series.style === "dashed" ? [6, 4] : undefined,
     points: { show: points, size: 7, stroke, fill: stroke },
     spanGaps: true,
@@ -30,8 +32,19 @@ function seriesOf(series) {
   };
 }
 
-function axis(label, isX) {
+// Of a logarithmic axis: 1, 2 and 5 times the powers of ten, or only these where there are many.
+function decades(_, __, low, high) {
+  const [first, last] = [Math.floor(Math.log10(low)), Math.ceil(Math.log10(high))];
+  const ticks = [];
+  for (let power = first; power <= last; power++) {
+    for (const each of last - first > 3 ? [1] : [1, 2, 5]) ticks.push(+`${each}e${power}`);
+  }
+  return ticks.filter((tick) => low <= tick && tick <= high);
+}
+
+function axis(label, isX, log) {
   return {
+    ...(log && { splits: decades, filter: (_, ticks) => ticks }),
     label,
     labelSize: 22,
     size: isX ? 42 : 58,
@@ -54,7 +67,7 @@ function draw(box, chart) {
       x: { time: false, ...(chart.x_log && { distr: 3, range: limits }) },
       y: chart.y_log ? { distr: 3, range: limits } : {},
     },
-    axes: [axis(chart.x_label, true), axis(chart.y_label, false)],
+    axes: [axis(chart.x_label, true, chart.x_log), axis(chart.y_label, false, chart.y_log)],
     series: [{ label: chart.x_label, value: (_, value) => plainNumber(value) }, ...chart.series.map(seriesOf)],
   };
   const plot = new uPlot(options, uPlot.join(tables), box);
@@ -65,19 +78,27 @@ function draw(box, chart) {
 // A chart is drawn when it is first seen, because what is hidden has no size, and follows its box.
 for (const box of document.querySelectorAll("[data-chart]")) {
   let plot;
-  new ResizeObserver(() => {
+  const fit = () => {
     if (!box.clientWidth) return;
     if (plot) plot.setSize({ width: box.clientWidth, height: 260 });
     else plot = draw(box, data.charts[box.dataset.chart]);
-  }).observe(box);
+  };
+  fits.push(fit);
+  new ResizeObserver(fit).observe(box);
 }
 
 const redraw = () => charts.forEach((plot) => plot.redraw(false));
 const dark = matchMedia("(prefers-color-scheme: dark)");
 dark.addEventListener("change", redraw);
 matchMedia("print").addEventListener("change", redraw);
-addEventListener("beforeprint", redraw);
-addEventListener("afterprint", redraw);
+
+for (const [event, printing] of [["beforeprint", true], ["afterprint", false]]) {
+  addEventListener(event, () => {
+    root.classList.toggle("printing", printing);
+    fits.forEach((fit) => fit());
+    redraw();
+  });
+}
 
 document.getElementById("theme").addEventListener("click", () => {
   const now = root.dataset.theme ?? (dark.matches ? "dark" : "light");

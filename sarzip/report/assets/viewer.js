@@ -18,6 +18,7 @@ for (const viewer of document.querySelectorAll("[data-viewer]")) {
   let scale = 1;
   let left = 0; // of the image's corner in the stage, screen pixels
   let top = 0;
+  let size = [pair.clientWidth, pair.clientHeight];
 
   const image = () => about.images[shown];
   const fitting = (width, height) => Math.min(pair.clientWidth / width, pair.clientHeight / height);
@@ -74,7 +75,9 @@ for (const viewer of document.querySelectorAll("[data-viewer]")) {
   const { stretch_db: stretch, ratio_db: ratios } = about;
   viewer.querySelector(".same").addEventListener("change", (event) => {
     const contrast = event.target.checked ? (ratios[1] - ratios[0]) / (stretch[1] - stretch[0]) : 1;
-    viewer.querySelector(".ratio .layer").style.filter = contrast === 1 ? "" : `contrast(${contrast})`;
+    for (const each of viewer.querySelectorAll(".ratio img")) {
+      each.style.filter = contrast === 1 ? "" : `contrast(${contrast})`;
+    }
   });
 
   const keys = {
@@ -152,7 +155,18 @@ for (const viewer of document.querySelectorAll("[data-viewer]")) {
       `original ${value(original, stretch)}, decoded ${value(decoded, stretch)}, ` +
       `ratio ${value(ratio, ratios)}`;
   }
-  new ResizeObserver(place).observe(pair);
+  // On paper, or when a window is resized, the same part of the image stays in view.
+  const resize = () => {
+    const [w, h] = [pair.clientWidth, pair.clientHeight];
+    const factor = Math.min(w / size[0], h / size[1]);
+    left = w / 2 - (size[0] / 2 - left) * factor;
+    top = h / 2 - (size[1] / 2 - top) * factor;
+    scale *= factor;
+    size = [w, h];
+    place();
+  };
+  fits.push(resize);
+  new ResizeObserver(resize).observe(pair);
   swipe(50);
   go(about.places[0]);
 }
