@@ -98,9 +98,9 @@ def _sentence(rows: tuple[CodecSummary, ...]) -> str:
     best = min(own, key=lambda row: row.bd_rate)
     less, worst = 100 * best.bd_rate, 100 * best.bd_rate_worst
     return (
-        f"{best.label} needs {abs(less):.3g} % {'fewer' if less < 0 else 'more'} bits than {_REFERENCE_NAME} at "
-        f"equal RMSE in dB, mean of {best.images} image{'s' * (best.images > 1)}; on the worst, "
-        f"{best.worst_image}, {abs(worst):.3g} % {'fewer' if worst < 0 else 'more'}."
+        f"{best.label} needs {abs(less):.3g} % {'fewer' if less < 0 else 'more'} bits than "
+        f"{_REFERENCE_NAME} at equal RMSE in dB, mean of {best.images} image{'s' * (best.images > 1)}; on "
+        f"the worst, {best.worst_image}, {abs(worst):.3g} % {'fewer' if worst < 0 else 'more'}."
     )
 
 

@@ -45,7 +45,11 @@ def compare_page(comparison: Comparison, scene: Window, contents: Sequence[BandC
 
 
 def _verdict(page: Page, comparison: Comparison, scene: Window) -> None:
-    state = _STATES[comparison.kept if comparison.promises else True if comparison.identical else None]
+    kept = comparison.kept
+    promised = {each.band for each in comparison.promises}
+    if kept and not all(band.identical or band.band in promised for band in comparison.bands):
+        kept = None  # the promise is of others only
+    state = _STATES[kept]
     page.section("verdict", "Verdict")
     page.add(f'<p class="verdict {state}">{escape(comparison.verdict)}</p>')
     facts = [

@@ -102,6 +102,7 @@ for (const viewer of document.querySelectorAll("[data-viewer]")) {
       const box = stage.getBoundingClientRect();
       zoom(2, event.clientX - box.left, event.clientY - box.top);
     });
+    stage.addEventListener("dragstart", (event) => event.preventDefault()); // of the image, by the browser
     let drag = null;
     stage.addEventListener("pointerdown", (event) => {
       drag = { swiping: event.target === divider, x: event.clientX, y: event.clientY };
