@@ -26,6 +26,7 @@ from sarzip.system.machine import Machine
 from sarzip.system.outputs import naming
 
 _STRIP = 1024
+_PIXELS = 1 << 21
 _SUFFIX = ".sarz"
 
 
@@ -112,7 +113,10 @@ def valid_values(values: NDArray[Any], nodata: float | int | None) -> NDArray[np
 
 
 def together(first: Image, second: Image) -> Iterator[tuple[list[NDArray[Any]], list[NDArray[Any]]]]:
-    """The strips of two images of one size cut to the same rows, because groups have many sizes."""
+    """The strips of two images of one size cut to the same rows, because groups have many sizes; and to few,
+    because measuring takes many times the memory of the pixels.
+    """
+    most = max(1, _PIXELS // first.width)
     strips = first.strips(), second.strips()
     ours: list[NDArray[Any]] = []
     theirs: list[NDArray[Any]] = []
@@ -120,6 +124,6 @@ def together(first: Image, second: Image) -> Iterator[tuple[list[NDArray[Any]], 
         ours, theirs = ours or next(strips[0], []), theirs or next(strips[1], [])
         if not ours or not theirs:
             return
-        rows = min(len(ours[0]), len(theirs[0]))
+        rows = min(len(ours[0]), len(theirs[0]), most)
         yield [each[:rows] for each in ours], [each[:rows] for each in theirs]
         ours, theirs = ([each[rows:] for each in strip if len(each) > rows] for strip in (ours, theirs))
