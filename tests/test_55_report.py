@@ -295,3 +295,15 @@ def test_unknown_sizes_are_refused_before_anything_is_written(dual: Path, write_
     with pytest.raises(UsageError, match="is a folder"):
         sarzip.compare(dual, dual, html=tmp_path)
     assert not list(tmp_path.glob("r.html*"))
+
+
+def test_bounds_of_what_is_no_backscatter_are_in_its_own_units(write_raster, tmp_path: Path) -> None:
+    angles = 30 + np.random.default_rng(0).normal(0, 1, (60, 80)).cumsum(axis=1).astype(np.float32) * 0.01
+    source = write_raster(angles[None].astype(np.float32))
+    with rasterio.open(source, "r+") as dataset:
+        dataset.set_band_description(1, "local incidence angle")
+    sarzip.compress(source, tmp_path / "a.sarz", sarzip.CompressOptions(others="bound"))
+    found, page = compared(source, tmp_path / "a.sarz")
+    assert found.bands[0].kind != "backscatter" and found.kept and not found.identical
+    assert verdict(page)[1].startswith("Kept: promised 0.001 in stored units; greatest error 0.0")
+    assert "differs, in its own units as told below" in page

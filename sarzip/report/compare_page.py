@@ -11,7 +11,7 @@ from typing import Any
 from sarzip.grid import Window
 from sarzip.measure.cells import ratio_bias
 from sarzip.report.band_section import BandContent, add_band
-from sarzip.report.comparison import BandComparison, Comparison
+from sarzip.report.comparison import BandComparison, Comparison, Promise
 from sarzip.report.measures import MEASURES, METHODS, UNIT_MEASURES
 from sarzip.report.page import Page, number, size, table, terms
 from sarzip.report.ratio_section import add_ratio
@@ -69,11 +69,11 @@ def _verdict(page: Page, comparison: Comparison, scene: Window) -> None:
     page.add(terms(facts))
 
 
-def _promise(promise: Any) -> str:
+def _promise(promise: Promise) -> str:
     kept = "kept" if promise.kept else "broken" if promise.sure else "undecided"
     if promise.unit == "exact":
         return f"band {promise.band}: bit for bit, {kept}"
-    unit = " dB" if promise.unit == "db" else ""
+    unit = " dB" if promise.unit == "db" else " in stored units"
     found = f"{promise.asked:g}{unit}, greatest error {promise.achieved:.4g}{unit}"
     return f"band {promise.band}: {found}, {kept}"
 

@@ -150,7 +150,7 @@ def _of_promises(promises: tuple[Promise, ...], kept: bool | None, bands: tuple[
     of_band = f" of {bands[worst.band - 1].title}" if len(bands) > 1 else ""
     if worst.unit == "exact":
         return f"Broken: promised bit for bit; {worst.achieved:g} pixels differ{of_band}."
-    unit = " dB" if worst.unit == "db" else ""
+    unit = " dB" if worst.unit == "db" else " in stored units"
     place = f" at pixel (column {worst.at[0]}, row {worst.at[1]})" if worst.at else ""
     found = (
         f"promised {worst.asked:g}{unit}; greatest error {worst.achieved:.5g}{unit}{place}{of_band}"
