@@ -137,7 +137,8 @@ def _charts(content: BandContent) -> Iterator[tuple[str, Chart]]:
                     ("decoded", gathered.decoded, "dashed", 2),
                 )
             ),
-            f"{quality.valid_pixels:,} pixels; the two should lie on each other.".replace(",", " "),
+            f"{quality.valid_pixels} pixels; the two should lie on each other, but for the steps, twice the "
+            "bound apart, of a wide bound.",
         ),
     )
     edge = max(abs(gathered.error.percentile(percent)) for percent in (0.05, 99.95)) * 1.1 + 0.01
