@@ -18,7 +18,7 @@ FLOORS = (
     ("grid", "native", "system", "kinds", "measure"),
     ("container", "simulate"),
     ("codec", "raster"),
-    ("pipeline",),
+    ("pipeline", "report"),
     ("usecases", "training"),
     ("batch", "bench", "integrations"),
     ("cli",),

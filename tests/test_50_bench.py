@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import shutil
 import sys
-from dataclasses import dataclass, fields, replace
+from dataclasses import fields, replace
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -13,6 +13,7 @@ from typing import Any
 import numpy as np
 import pytest
 import rasterio
+from support.bench import Rounding
 
 from sarzip.bench import codecs as bench_codecs
 from sarzip.bench.codecs import BenchScene, Coded, SarzipCodec, choose_codecs, load_scene
@@ -56,27 +57,6 @@ def files(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
         "db": write(folder / "two_db.tif", [scene(form="db"), scene(form="db", seed=9)]),
         "power": write(folder / "intensity.tif", [scene(form="power", looks=1)]),
     }
-
-
-@dataclass(frozen=True)
-class Rounding:
-    """Rounds decibels to a step; pretends that every halving of the step costs a bit a pixel."""
-
-    name: str = "openjpeg"
-    label: str = "rounding"
-    factor: float = 1.0
-
-    def settings(self, scene: BenchScene) -> tuple[float, ...]:
-        return (4.0, 1.0, 2.0, 0.5)
-
-    def run(self, scene: BenchScene, setting: float) -> Coded:
-        decoded = []
-        for band in scene.bands:
-            db = to_db(band.values, band.domain, band.floor)
-            decoded.append(band.from_db(np.rint(db / setting) * setting))
-        return Coded(
-            round(self.factor * scene.pixels * (4 - np.log2(setting)) / 8), tuple(decoded), 0.5, 0.25
-        )
 
 
 def test_scenes_are_read_as_compress_reads_them(files: dict[str, Path]) -> None:

@@ -157,11 +157,7 @@ def _bounded_peers(bound: float, threads: int) -> dict[str, Callable[[_Decibels]
         )
 
     return {
-        "JPEG XL e7": of_index(
-            lambda x: ic.jpegxl_encode(x, lossless=True, effort=7, usecontainer=False, numthreads=threads),
-            lambda data: ic.jpegxl_decode(data, numthreads=threads),
-        ),
-        "JPEG-LS": of_index(lambda x: ic.jpegls_encode(x), lambda data: ic.jpegls_decode(data)),
+        **{name: of_index(*coder) for name, coder in _integer_coders(threads).items()},
         "SZ3": lambda image: (
             lambda x: ic.sz3_encode(x.db, "abs", abs=bound),
             lambda data: ic.sz3_decode(data, image.db.shape, np.dtype(np.float32)),
@@ -171,20 +167,32 @@ def _bounded_peers(bound: float, threads: int) -> dict[str, Callable[[_Decibels]
             lambda data: ic.sperr_decode(data, numthreads=threads),
         ),
         "LERC": lambda image: (
-            lambda x: zlib_smaller(ic.lerc_encode(x.db, level=bound)),
-            lambda data: ic.lerc_decode(zlib_original(data)),
+            lambda x: zstd_smaller(ic.lerc_encode(x.db, level=bound)),
+            lambda data: ic.lerc_decode(zstd_original(data)),
         ),
     }
 
 
-def zlib_smaller(data: bytes) -> bytes:
+def _integer_coders(threads: int) -> dict[str, Coder]:
+    """Those that keep integers of up to 16 bits, whatever they stand for, without loss."""
+    ic = load_imagecodecs()
+    return {
+        "JPEG XL e7": (
+            lambda x: ic.jpegxl_encode(x, lossless=True, effort=7, usecontainer=False, numthreads=threads),
+            lambda data: ic.jpegxl_decode(data, numthreads=threads),
+        ),
+        "JPEG-LS": (ic.jpegls_encode, ic.jpegls_decode),
+    }
+
+
+def zstd_smaller(data: bytes) -> bytes:
     """As LERC_ZSTD does: compressed once more, where that helps; the first byte tells."""
     packed = load_imagecodecs().zstd_encode(data, level=9)
     return b"\1" + packed if len(packed) < len(data) else b"\0" + data
 
 
-def zlib_original(data: bytes) -> bytes:
-    """Inverse of zlib_smaller."""
+def zstd_original(data: bytes) -> bytes:
+    """Inverse of zstd_smaller."""
     return bytes(load_imagecodecs().zstd_decode(data[1:])) if data[:1] == b"\1" else data[1:]
 
 
@@ -192,8 +200,8 @@ def _lossless_peers(dtype: np.dtype[Any], shape: tuple[int, int], threads: int) 
     ic = load_imagecodecs()
     peers: dict[str, Coder] = {
         "LERC": (
-            lambda x: zlib_smaller(ic.lerc_encode(x, level=0)),
-            lambda data: ic.lerc_decode(zlib_original(data)),
+            lambda x: zstd_smaller(ic.lerc_encode(x, level=0)),
+            lambda data: ic.lerc_decode(zstd_original(data)),
         )
     }
     if dtype.itemsize >= 2:
@@ -202,11 +210,7 @@ def _lossless_peers(dtype: np.dtype[Any], shape: tuple[int, int], threads: int) 
             lambda data: ic.pcodec_decode(data, shape, dtype),
         )
     if dtype in (np.uint8, np.uint16):
-        peers["JPEG XL e7"] = (
-            lambda x: ic.jpegxl_encode(x, lossless=True, effort=7, usecontainer=False, numthreads=threads),
-            lambda data: ic.jpegxl_decode(data, numthreads=threads),
-        )
-        peers["JPEG-LS"] = ic.jpegls_encode, ic.jpegls_decode
+        peers |= _integer_coders(threads)
         peers["JPEG 2000"] = (
             lambda x: ic.jpeg2k_encode(x, reversible=True, level=0, codecformat="j2k", numthreads=threads),
             lambda data: ic.jpeg2k_decode(data, numthreads=threads),

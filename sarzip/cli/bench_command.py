@@ -8,10 +8,13 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from sarzip.cli import render
+from sarzip.cli.html_output import check_html, write_html
 from sarzip.cli.options import Device, Force, Json, Quiet, Threads
 from sarzip.errors import UsageError
 
 if TYPE_CHECKING:
+    from sarzip.bench.promises import PromiseReport
+    from sarzip.bench.run import BenchReport
     from sarzip.usecases.compress import CompressOptions
 
 
@@ -39,6 +42,10 @@ def bench(
     ] = None,
     lossless: Annotated[bool, typer.Option("--lossless", help="Bytes bit for bit.")] = False,
     plot: Annotated[str | None, typer.Option("--plot", metavar="PNG", help="Draw the curves.")] = None,
+    html: Annotated[
+        str | None,
+        typer.Option("--html", metavar="FILE", help="Write a page with curves and tables; - for stdout."),
+    ] = None,
     curves: Annotated[bool, typer.Option("--curves", help="List every point, not only the summary.")] = False,
     device: Device = "auto",
     threads: Threads = 0,
@@ -48,26 +55,43 @@ def bench(
 ) -> None:
     """Measure rate, fidelity and speed beside the classical codecs, all in one run."""
     from sarzip.bench.codecs import DEFAULT_CODECS, QUALITIES, choose_codecs
+    from sarzip.bench.page import bench_page, promises_page
     from sarzip.bench.run import bench
     from sarzip.bench.summary import plot as draw
-    from sarzip.bench.summary import summarise
     from sarzip.system.machine import choose_machine
+    from sarzip.system.outputs import STANDARD_STREAM
     from sarzip.usecases.compress import CompressOptions
 
     names = list(DEFAULT_CODECS) if codecs == "all" else codecs.split(",")
     options = CompressOptions(device=device, threads=threads, effort=effort)
     paths = [str(path) for scene in scenes for path in _rasters(Path(scene))]
+    if html is not None:
+        check_html(html, json, force)
     if bounded or lossless:
-        _promises(paths, bounded, lossless, options, json, quiet)
+        promises = _promises(paths, bounded, lossless, options, quiet)
+        if html is not None:
+            write_html(html, promises_page(promises), force, quiet or json)
+        if json:
+            render.print_json(promises.to_dict())
+        elif html != STANDARD_STREAM:
+            _print_promises(promises, choose_machine("cpu", threads).threads, quiet)
         return
-    settings = tuple(float(quality) for quality in qualities.split(",")) if qualities else QUALITIES
+    settings = _numbers("--qualities", qualities) if qualities else QUALITIES
     chosen = choose_codecs(names, options, choose_machine("cpu", threads).threads, settings, processes)
     report = bench(paths, chosen, lambda text: render.say(text, quiet))
     if plot:
         draw(report, plot, force)
+    if html is not None:
+        write_html(html, bench_page(report), force, quiet or json)
     if json:
         render.print_json(report.to_dict())
-        return
+    elif html != STANDARD_STREAM:
+        _print(report, curves, quiet)
+
+
+def _print(report: BenchReport, curves: bool, quiet: bool) -> None:
+    from sarzip.bench.summary import summarise
+
     for name, reason in report.skipped.items():
         render.say(f"left out {name}: {reason}", quiet)
     if curves:
@@ -120,8 +144,8 @@ def bench(
 
 
 def _promises(
-    paths: list[str], bounded: str | None, lossless: bool, options: CompressOptions, json: bool, quiet: bool
-) -> None:
+    paths: list[str], bounded: str | None, lossless: bool, options: CompressOptions, quiet: bool
+) -> PromiseReport:
     from sarzip.bench.promises import BOUNDS_DB, bench_bounded, bench_lossless
     from sarzip.system.machine import choose_machine
 
@@ -132,13 +156,14 @@ def _promises(
         raise UsageError("--bounded and --lossless are two tables; ask for one at a time")
     threads = choose_machine("cpu", options.threads).threads
     if lossless:
-        report = bench_lossless(paths, options, threads, tell)
-    else:
-        bounds = BOUNDS_DB if bounded == "all" else tuple(float(each) for each in str(bounded).split(","))
-        report = bench_bounded(paths, bounds, options, threads, tell)
-    if json:
-        render.print_json(report.to_dict())
-        return
+        return bench_lossless(paths, options, threads, tell)
+    bounds = BOUNDS_DB if bounded == "all" else _numbers("--bounded", str(bounded))
+    return bench_bounded(paths, bounds, options, threads, tell)
+
+
+def _print_promises(report: PromiseReport, threads: int, quiet: bool) -> None:
+    from sarzip.bench.promises import LOSSLESS
+
     for name, reason in report.skipped.items():
         render.say(f"left out {name}: {reason}", quiet)
     header = [
@@ -155,7 +180,7 @@ def _promises(
     rows = [
         [
             row.codec,
-            "lossless" if lossless else f"{row.setting:g}",
+            "lossless" if row.setting == LOSSLESS else f"{row.setting:g}",
             str(row.scenes),
             f"{row.bpp:.3f}",
             f"{100 * row.change:+.1f}",
@@ -167,6 +192,13 @@ def _promises(
         for row in report.rows()
     ]
     render.print_table(f"{report.machine}, {threads} threads", header, rows)
+
+
+def _numbers(option: str, text: str) -> tuple[float, ...]:
+    try:
+        return tuple(float(each) for each in text.split(","))
+    except ValueError:
+        raise UsageError(f"{option} {text}: expected numbers, separated by commas") from None
 
 
 def _rasters(path: Path) -> list[Path]:

@@ -7,7 +7,8 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from sarzip.cli import render
-from sarzip.cli.options import Device, Json, Threads
+from sarzip.cli.html_output import check_html, say_written
+from sarzip.cli.options import Device, Force, Json, Threads
 
 if TYPE_CHECKING:
     from sarzip.usecases.compare import BandComparison
@@ -46,36 +47,30 @@ def compare(
     ] = "auto",
     device: Device = "auto",
     threads: Threads = 0,
+    html: Annotated[
+        str | None,
+        typer.Option(
+            "--html",
+            metavar="FILE",
+            help="Write a page with images, maps and charts; - for stdout.",
+        ),
+    ] = None,
+    force: Force = False,
     json: Json = False,
 ) -> None:
     """Measure the quality of B against A in SAR terms."""
+    from sarzip.system.outputs import STANDARD_STREAM
     from sarzip.usecases.compare import compare
 
-    result = compare(reference, decoded, domain, device, threads)
+    if html is not None:
+        check_html(html, json, force)
+    result = compare(reference, decoded, domain, device, threads, html, force)
+    if html == STANDARD_STREAM:
+        return
+    if html is not None:
+        say_written(html, quiet=json)
     if json:
-        bands = [
-            {
-                "band": each.band,
-                "kind": each.kind,
-                "domain": each.domain,
-                "guess": each.guess,
-                "mask_differences": each.mask_differences,
-                "units": each.units,
-            }
-            | (each.quality.to_dict() if each.quality else {})
-            for each in result.bands
-        ]
-        render.print_json(
-            {
-                "reference": result.reference,
-                "decoded": result.decoded,
-                "bytes": result.bytes,
-                "bpp": result.bpp,
-                "identical": result.identical,
-                "structure": result.structure,
-                "bands": bands,
-            }
-        )
+        render.print_json(result.to_dict())
         return
     header = ["", *map(_title, result.bands)]
     rows = [
@@ -95,6 +90,7 @@ def compare(
         differences = result.structure or ("size, dtype, georeferencing, tags and mask kind are the same",)
         for difference in differences:
             print(f"  {difference}")
+    print(result.verdict)
     if any(each.guess and each.quality for each in result.bands):
         print("  what the values are is a guess; --domain says it")
 

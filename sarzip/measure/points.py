@@ -29,6 +29,19 @@ class PointStatistics:
     bias_db: float
 
 
+@dataclass(frozen=True)
+class PointTarget:
+    """A target: place of its peak in the scene, power of the original's peak (dB), how far that lies above
+    the ring around it (dB), and the error of the decoded peak (dB).
+    """
+
+    row: int
+    column: int
+    peak_db: float
+    contrast_db: float
+    error_db: float
+
+
 def _ring() -> NDArray[np.bool_]:
     offsets = np.abs(np.arange(-RADIUS, RADIUS + 1))
     return np.maximum(offsets[:, None], offsets[None, :]) >= RING
@@ -49,13 +62,20 @@ class PointTargets:
     """Keeps the brightest targets found so far."""
 
     def __init__(self) -> None:
-        self._found = np.empty((0, 2))
+        # A row each: peak, error, contrast, row and column in the scene.
+        self._found = np.empty((0, 5))
         self._ring = _ring()
 
     def add(
-        self, reference_db: NDArray[np.float32], decoded_db: NDArray[np.float32], valid: NDArray[np.bool_]
+        self,
+        reference_db: NDArray[np.float32],
+        decoded_db: NDArray[np.float32],
+        valid: NDArray[np.bool_],
+        first_row: int = 0,
     ) -> None:
-        """The block's rows with 8 rows of neighbours on either side, where the scene has them."""
+        """The block's rows with 8 rows of neighbours on either side, where the scene has them. first_row: of
+        the arrays, in the scene.
+        """
         size = 2 * RADIUS + 1
         if min(reference_db.shape) < size:
             return
@@ -74,12 +94,22 @@ class PointTargets:
             peak = around[:, RADIUS, RADIUS]
             background = (10.0 ** (around[:, self._ring] / 10.0)).mean(axis=1)
             alone = (around == peak[:, None, None]).sum(axis=(1, 2)) == 1
-            chosen = alone & (peak >= 10.0 * np.log10(background) + CONTRAST_DB)
-            r, c, peak = r[chosen], c[chosen], peak[chosen]
+            contrast = peak - 10.0 * np.log10(background)
+            chosen = alone & (contrast >= CONTRAST_DB)
+            r, c, peak, contrast = r[chosen], c[chosen], peak[chosen], contrast[chosen]
             decoded = inner[r + RADIUS - 1, c + RADIUS - 1].max(axis=(1, 2), initial=-np.inf)
-            self._found = np.concatenate([self._found, np.stack([peak, decoded - peak], axis=1)])
+            place = r + RADIUS + first_row, c + RADIUS
+            found = np.stack([peak, decoded - peak, contrast, *place], axis=1)
+            self._found = np.concatenate([self._found, found])
         order = np.argsort(-self._found[:, 0], kind="stable")[:TARGETS]
         self._found = self._found[order]
+
+    def targets(self) -> tuple[PointTarget, ...]:
+        """The brightest targets, the brightest first."""
+        return tuple(
+            PointTarget(int(row), int(column), peak, contrast, error)
+            for peak, error, contrast, row, column in self._found.tolist()
+        )
 
     def result(self) -> PointStatistics:
         """Statistics of the brightest targets; nan where the scene has none."""

@@ -25,10 +25,10 @@ from sarzip.measure.domains import (
     to_power,
 )
 from sarzip.measure.phase import ComplexQuality, PhaseMeasures
-from sarzip.measure.points import PointTargets
+from sarzip.measure.points import PointTarget, PointTargets
 from sarzip.measure.strips import WINDOW, Block, Regroup, Strip
 from sarzip.measure.structure import LaplacianCorrelation, StructuralSimilarity
-from sarzip.measure.windows import WindowMoments
+from sarzip.measure.windows import Cells, WindowMoments
 
 PEAK_PERCENTILE = 99.9
 _BIN_DB = 0.01
@@ -41,6 +41,7 @@ class Quality:
 
     rmse_db, mean_error_db, max_error_db: difference of decibels over valid pixels (max of the magnitude).
     rmse_value, max_error_value: the same in the unit of the pixel values (of a complex difference, |.|).
+    max_*_at: column and row of the first pixel with that error; None where no pixel has any.
     psnr_amp: 20 log10(P / RMSE of amplitude), P the original's 99.9th percentile of amplitude (to 0.01 dB).
     bias_*_db, enl_*: see `WindowStatistics`.
     ratio_mean, ratio_variance: of original over decoded power, pixel by pixel (clamped); where speckle was
@@ -73,6 +74,8 @@ class Quality:
     point_error_db: float
     point_bias_db: float
     floor: float
+    max_error_at: tuple[int, int] | None = None
+    max_error_value_at: tuple[int, int] | None = None
     complex: ComplexQuality | None = None
 
     def to_dict(self) -> dict[str, Any]:
@@ -84,6 +87,21 @@ def _plain(value: Any) -> Any:
     if isinstance(value, dict):
         return {key: _plain(item) for key, item in value.items()}
     return None if isinstance(value, float) and not np.isfinite(value) else value
+
+
+class _Greatest:
+    """The greatest error so far, and column and row of the first pixel that has it."""
+
+    def __init__(self) -> None:
+        self.error = 0.0
+        self.place: tuple[int, int] | None = None
+
+    def add(self, errors: NDArray[np.float64], row: int) -> None:
+        """Magnitudes of full rows, the first of which is `row` of the scene."""
+        at = int(errors.argmax()) if errors.size else 0
+        if errors.size and errors.flat[at] > self.error:
+            self.error = float(errors.flat[at])
+            self.place = at % errors.shape[1], row + at // errors.shape[1]
 
 
 class QualityAccumulator:
@@ -109,7 +127,7 @@ class QualityAccumulator:
         # Sums over valid pixels: dB error, its square; squares of value and amplitude error; ratio, its
         # square.
         self._sums = np.zeros(6)
-        self._largest_db = self._largest_value = 0.0
+        self._largest_db, self._largest_value = _Greatest(), _Greatest()
         self._histogram = np.zeros(int(2 * _BIN_RANGE_DB / _BIN_DB), np.int64)
 
     def add(self, strip: Strip) -> None:
@@ -132,9 +150,9 @@ class QualityAccumulator:
             identical=self._different == 0,
             rmse_db=float(np.sqrt(means[1])),
             mean_error_db=float(means[0]),
-            max_error_db=self._largest_db if n else float("nan"),
+            max_error_db=self._largest_db.error if n else float("nan"),
             rmse_value=float(np.sqrt(means[2])),
-            max_error_value=self._largest_value if n else float("nan"),
+            max_error_value=self._largest_value.error if n else float("nan"),
             psnr_amp=psnr,
             bias_mean_db=windows.bias_mean_db,
             bias_median_db=windows.bias_median_db,
@@ -151,8 +169,18 @@ class QualityAccumulator:
             point_error_db=points.error_db,
             point_bias_db=points.bias_db,
             floor=self._floor or 0.0,
+            max_error_at=self._largest_db.place,
+            max_error_value_at=self._largest_value.place,
             complex=self._phase.result() if self._phase else None,
         )
+
+    def cells(self) -> Cells:
+        """After `result`: the 32x32 windows as maps."""
+        return self._windows.cells()
+
+    def targets(self) -> tuple[PointTarget, ...]:
+        """After `result`: the point targets that were judged, the brightest first."""
+        return self._points.targets()
 
     def _add(self, block: Block) -> None:
         reference, decoded = block.reference, block.decoded
@@ -161,7 +189,7 @@ class QualityAccumulator:
         self._pixels += valid[core].size
         counted = int(np.count_nonzero(valid[core]))
         self._valid += counted
-        self._errors_of_value(reference[core], decoded[core], valid[core])
+        self._errors_of_value(reference[core], decoded[core], valid[core], block.row)
         if np.iscomplexobj(reference) or np.iscomplexobj(decoded):
             if self._domain != "amplitude":
                 raise UsageError("complex data are compared in the domain amplitude")
@@ -175,7 +203,8 @@ class QualityAccumulator:
         # Invalid pixels take part nowhere, but must not spoil sums: they are 0 dB in both images.
         reference_db = np.where(valid, to_db(reference, self._domain, self._floor), 0.0)
         decoded_db = np.where(valid, to_db(decoded, self._domain, self._floor), 0.0)
-        self._errors(reference[core], decoded[core], reference_db[core], decoded_db[core], valid[core])
+        decibels = reference_db[core], decoded_db[core]
+        self._errors(reference[core], decoded[core], decibels, valid[core], block.row)
         if counted == 0:
             return
         a, b = reference_db.astype(np.float32), decoded_db.astype(np.float32)
@@ -183,9 +212,11 @@ class QualityAccumulator:
         below = slice(block.top, block.top + block.rows + 4)
         self._epi.add(a[near], b[near], valid[near])
         self._ssim.add(a[below], b[below], valid[below])
-        self._points.add(a, b, valid)
+        self._points.add(a, b, valid, block.row - block.top)
 
-    def _errors_of_value(self, reference: NDArray, decoded: NDArray, valid: NDArray[np.bool_]) -> None:
+    def _errors_of_value(
+        self, reference: NDArray, decoded: NDArray, valid: NDArray[np.bool_], row: int
+    ) -> None:
         kind = np.result_type(reference, decoded, np.float64)
         with np.errstate(invalid="ignore"):  # infinity less infinity, where not valid
             difference = decoded.astype(kind) - reference.astype(kind)
@@ -193,20 +224,21 @@ class QualityAccumulator:
         # A value that is no number is as wrong as can be.
         np.copyto(error, np.inf, where=np.isnan(error))
         self._different += int(np.count_nonzero(error))
-        self._largest_value = max(self._largest_value, float(error.max(initial=0.0)))
+        self._largest_value.add(error, row)
         self._sums[2] += np.vdot(error, error)
 
     def _errors(
         self,
         reference: NDArray,
         decoded: NDArray,
-        reference_db: NDArray[np.float64],
-        decoded_db: NDArray[np.float64],
+        decibels: tuple[NDArray[np.float64], NDArray[np.float64]],
         valid: NDArray[np.bool_],
+        row: int,
     ) -> None:
+        reference_db, decoded_db = decibels
         error = decoded_db - reference_db
         np.copyto(error, np.inf, where=np.isnan(error))
-        self._largest_db = max(self._largest_db, float(np.abs(error).max(initial=0.0)))
+        self._largest_db.add(np.abs(error), row)
         amplitude = to_amplitude(decoded, self._domain) - to_amplitude(reference, self._domain)
         amplitude = np.where(valid, amplitude, 0.0)
         with np.errstate(over="ignore", invalid="ignore"):

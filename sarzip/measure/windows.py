@@ -30,6 +30,31 @@ class WindowStatistics:
     enl_ratio: float
 
 
+@dataclass(frozen=True)
+class Cells:
+    """The windows as maps (rows, columns), float64; nan where a window does not count.
+
+    reference, decoded: mean power. variation: variance of the original's power over its squared mean (its
+    reciprocal is the number of looks where nothing but speckle varies).
+    """
+
+    reference: NDArray[np.float64]
+    decoded: NDArray[np.float64]
+    variation: NDArray[np.float64]
+
+    @property
+    def shape(self) -> tuple[int, int]:
+        """Rows and columns of windows."""
+        return self.reference.shape[0], self.reference.shape[1]
+
+    @property
+    def bias_db(self) -> NDArray[np.float64]:
+        """Decoded over original, dB."""
+        with np.errstate(divide="ignore", invalid="ignore"):
+            bias = 10.0 * np.log10(self.decoded / self.reference)
+        return np.where(np.isfinite(bias), bias, np.nan)
+
+
 def window_sums(values: NDArray[np.float64]) -> NDArray[np.float64]:
     """Sums over the 32x32 windows of `values` (rows, width): (ceil(rows/32), ceil(width/32))."""
     rows, width = values.shape
@@ -50,7 +75,7 @@ class WindowMoments:
         """Power of whole rows of windows (fewer rows only at the scene's end), zero where invalid."""
         sums = np.stack(
             [
-                window_sums(plane).ravel()
+                window_sums(plane)
                 for plane in (
                     valid.astype(np.float64),
                     reference,
@@ -60,12 +85,21 @@ class WindowMoments:
                 )
             ]
         )
-        self._total += sums.sum(axis=1)
-        self._kept.append(sums[:, sums[0] >= MIN_VALID])
+        self._total += sums.sum(axis=(1, 2))
+        self._kept.append(sums)
+
+    def cells(self) -> Cells:
+        """Where they lie; for scenes whose rows were added in full width."""
+        sums = np.concatenate(self._kept, axis=1) if self._kept else np.zeros((5, 0, 0))
+        with np.errstate(divide="ignore", invalid="ignore"):
+            count = np.where(sums[0] >= MIN_VALID, sums[0], np.nan)
+            mean = sums[1] / count
+            return Cells(mean, sums[3] / count, sums[2] / count / mean**2 - 1.0)
 
     def result(self) -> WindowStatistics:
         """Bias over all windows; ENL over the 10 % of them that are the most homogeneous in the original."""
-        sums = np.concatenate(self._kept, axis=1) if self._kept else np.empty((5, 0))
+        kept = [sums[:, sums[0] >= MIN_VALID] for sums in self._kept]
+        sums = np.concatenate(kept, axis=1) if kept else np.empty((5, 0))
         if sums.shape[1] == 0 and self._total[0] > 0:
             sums = self._total[:, None]
         count, reference, decoded = sums[0], sums[1] / sums[0], sums[3] / sums[0]

@@ -49,6 +49,11 @@ def quality_to_step(quality: float) -> float:
     return float(f"{20.0 * 2.0 ** (-quality / 20.0):.6g}")
 
 
+def step_to_quality(step_db: float) -> float:
+    """The quality that has this step in dB (> 0), to a tenth; a size that was aimed at may have any."""
+    return round(20.0 * math.log2(20.0 / step_db), 1)
+
+
 @dataclass(frozen=True)
 class Goal:
     """A fidelity other than quality, for one scene: bytes or dB, and back to the unit the user gave.

@@ -2,95 +2,34 @@
 
 from __future__ import annotations
 
-import contextlib
 import os
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from sarzip.codec.streams import class_map as validity
-from sarzip.container import BandHeader, Reader
+from sarzip.container import BandHeader
 from sarzip.errors import InputError
-from sarzip.grid import Window
 from sarzip.kinds import Certainty, Kind, Verdict
-from sarzip.measure import Domain, Quality, QualityAccumulator, Strip
+from sarzip.measure import Domain, QualityAccumulator, Strip
 from sarzip.measure.domains import integer_floor, log_floor, smallest_positive
-from sarzip.measure.units import UnitErrors, UnitErrorSums
+from sarzip.measure.units import UnitErrorSums
 from sarzip.pipeline.band import EXACT_DOMAIN
 from sarzip.pipeline.band_plan import PlanOptions, plan_bands
-from sarzip.pipeline.coders import scene_decoder
-from sarzip.pipeline.group import MASK_BAND
+from sarzip.pipeline.bounds import bound_of
+from sarzip.pipeline.quality import step_to_quality
 from sarzip.pipeline.sarzfile import open_sarz
 from sarzip.raster import RasterSource, compare_structure
-from sarzip.system.machine import Machine, choose_machine
-from sarzip.system.outputs import naming
+from sarzip.report.comparison import BandComparison, Comparison
+from sarzip.system.machine import choose_machine
+from sarzip.system.outputs import STANDARD_STREAM, check_destination, naming, refuse_same_file
+from sarzip.usecases.image_pair import Image, is_sarz, open_image, together, valid_values
+from sarzip.usecases.promises import asked_of, judged
 
-_STRIP = 1024
-_SUFFIX = ".sarz"
-
-
-@dataclass(frozen=True)
-class BandComparison:
-    """One band. kind: what it was taken for (see kinds). domain: of backscatter, else ''. mask_differences:
-    how many pixels only one image calls valid. quality: of the others in SAR terms; None where the band is no
-    backscatter. units: their errors in the units of the data; None without any. guess: kind and domain are;
-    errors in dB of what is called amplitude and is power are half as large, the other way twice.
-    """
-
-    band: int
-    kind: str
-    domain: str
-    mask_differences: int
-    quality: Quality | None
-    units: UnitErrors | None
-    guess: bool = False
-
-    @property
-    def identical(self) -> bool:
-        """Whether no pixel differs."""
-        return not self.mask_differences and (self.units is None or self.units.changed == 0)
-
-
-@dataclass(frozen=True)
-class Comparison:
-    """Quality of `decoded` against `reference`.
-
-    bytes, bpp: whole-file size of `decoded` and bits per pixel and band. structure: what differs in size,
-    dtype, georeferencing, tags or mask kind, in words; empty when everything is the same, None when one of
-    the two is a `.sarz`, whose tags are compared after decompression.
-    """
-
-    reference: str
-    decoded: str
-    bytes: int
-    bpp: float
-    structure: tuple[str, ...] | None
-    bands: tuple[BandComparison, ...]
-
-    @property
-    def identical(self) -> bool:
-        """Whether nothing at all differs."""
-        return all(band.identical for band in self.bands) and not self.structure
-
-
-@dataclass(frozen=True)
-class _Image:
-    """An open image: its size, its dtypes, the number of its bands and its rows from top to bottom."""
-
-    width: int
-    height: int
-    dtypes: tuple[str, ...]
-    nodata: tuple[float | int | None, ...]
-    strips: Callable[[], Iterator[list[NDArray[Any]]]]
-
-    @property
-    def size(self) -> str:
-        """Its size in words; images of the same size have the same."""
-        return f"{self.width}x{self.height} pixels in {len(self.dtypes)} bands"
+__all__ = ["BandComparison", "Comparison", "compare"]
 
 
 def compare(
@@ -99,36 +38,47 @@ def compare(
     domain: str = "auto",
     device: str = "auto",
     threads: int = 0,
+    html: str | os.PathLike[str] | None = None,
+    force: bool = False,
 ) -> Comparison:
     """Measure `decoded` against `reference`, both rasters or `.sarz` files of the same size and band count.
 
-    domain: how the reference's values are to be read; 'auto' decides as compress does. Raises InputError,
-    UsageError or CorruptError.
+    domain: how the reference's values are to be read; 'auto' decides as compress does, and believes a `.sarz`
+    where that is a guess. html: a page about it to be written, '-' for standard output; `force` replaces one
+    that exists. Raises InputError, UsageError, OutputError or CorruptError.
     """
-    reading = PlanOptions(domain=domain)
-    if _is_sarz(reference) or _is_sarz(decoded):
+    if html is not None:
+        check_destination(html, force)
+        if str(html) != STANDARD_STREAM:
+            refuse_same_file(reference, html)
+            refuse_same_file(decoded, html)
+    if is_sarz(reference) or is_sarz(decoded):
         machine, structure = choose_machine(device, threads), None
     else:
         machine = choose_machine("cpu", threads)
         structure = tuple(compare_structure(str(reference), str(decoded)))
-    readings = _readings(reference, reading)
-    with _open_image(reference, machine) as first, _open_image(decoded, machine) as second:
+    readings = _readings(reference, decoded, PlanOptions(domain=domain))
+    with open_image(reference, machine) as first, open_image(decoded, machine) as second:
         if first.size != second.size:
             raise InputError(f"{decoded}: has {second.size}, {reference} has {first.size}: not comparable")
-        bands = tuple(_compare_bands(first, second, readings))
-    size = Path(decoded).stat().st_size
-    pixels = first.width * first.height * len(first.dtypes)
-    return Comparison(str(reference), str(decoded), size, 8 * size / pixels, structure, bands)
+        work = Work(first, second, readings, _floors(first, readings))
+        size = Path(decoded).stat().st_size
+        pixels = first.width * first.height * len(first.dtypes)
+        about = str(reference), str(decoded), size, 8 * size / pixels, structure
+        if html is None:
+            return _comparison(about, work, _nothing, decoded)
+        from sarzip.usecases.compare_page import PageWork
 
-
-def _is_sarz(path: str | os.PathLike[str]) -> bool:
-    return str(path).endswith(_SUFFIX)
+        page = PageWork(work)
+        found = _comparison(about, work, page.add, decoded)
+        page.write(found, html, force)
+    return found
 
 
 @dataclass(frozen=True)
-class _Reading:
+class Reading:
     """How a band's values are to be read. domain: None for what is no backscatter. A dB value is
-    stored·unit + offset. guess: it may be another.
+    stored·unit + offset. guess: it may be another. coded_quality: see BandComparison.
     """
 
     kind: str
@@ -136,6 +86,7 @@ class _Reading:
     unit: float = 1.0
     offset: float = 0.0
     guess: bool = False
+    coded_quality: float | None = None
 
     def values(self, stored: NDArray[Any]) -> NDArray[Any]:
         """Values in the unit of the domain."""
@@ -144,123 +95,126 @@ class _Reading:
         return stored * np.float64(self.unit) + self.offset
 
 
-def _readings(path: str | os.PathLike[str], options: PlanOptions) -> list[_Reading]:
-    if _is_sarz(path):
-        with open_sarz(path) as (header, _):
-            return [_reading_of_header(band, options.domain) for band in header.bands]
-    with naming(str(path)), RasterSource.open(str(path)) as raster:
-        plans = list(plan_bands(raster, options))
-    return [_reading(plan.verdict) for plan in plans]
+@dataclass
+class Work:
+    """Two open images, how their bands are to be read, and the clamps of the logarithm of those in SAR terms.
+    quality: theirs by band, which knows more than its result in the end.
+    """
+
+    first: Image
+    second: Image
+    readings: list[Reading]
+    floors: dict[int, float]
+
+    def __post_init__(self) -> None:
+        self.quality = {
+            band: QualityAccumulator(self.first.width, reading.domain, self.floors[band])
+            for band, reading in enumerate(self.readings)
+            if reading.domain is not None
+        }
+
+    def strip(self, band: int, ours: NDArray[Any], theirs: NDArray[Any]) -> tuple[Strip, int]:
+        """Values of a band in the unit of its domain; and how many only one image calls valid."""
+        reading, nodata = self.readings[band], self.first.nodata[band]
+        valid, other = valid_values(ours, nodata), valid_values(theirs, nodata)
+        strip = Strip(reading.values(ours), reading.values(theirs), valid & other)
+        return strip, int(np.count_nonzero(valid != other))
 
 
-def _reading(verdict: Verdict) -> _Reading:
-    guess = verdict.certainty is Certainty.GUESS
-    if verdict.kind is not Kind.BACKSCATTER or not verdict.domain:
-        return _Reading(verdict.kind.value, None, guess=guess)
-    domain: Domain = verdict.domain  # type: ignore[assignment]
-    if domain != "db":
-        return _Reading(verdict.kind.value, domain, guess=guess)
-    return _Reading(verdict.kind.value, domain, verdict.unit_scale, verdict.unit_offset, guess)
+Watch = Callable[[int, Strip], None]
+"""Shown every strip of a band in SAR terms."""
 
 
-def _reading_of_header(band: BandHeader, domain: str) -> _Reading:
-    kind = str(band.extra.get("kind", Kind.BACKSCATTER.value))
-    if band.domain == EXACT_DOMAIN:
-        return _Reading(kind if "kind" in band.extra else Kind.UNKNOWN.value, None)
-    chosen: Domain = band.domain if domain == "auto" else domain  # type: ignore[assignment]
-    unit = float(band.extra.get("unit", 1.0)) if chosen == "db" else 1.0
-    return _Reading(kind, chosen, unit, guess=domain == "auto" and band.extra.get("sure") == "guess")
+def _nothing(band: int, strip: Strip) -> None:
+    pass
 
 
-@contextlib.contextmanager
-def _open_image(path: str | os.PathLike[str], machine: Machine) -> Iterator[_Image]:
-    if _is_sarz(path):
-        with naming(str(path)), Path(path).open("rb") as file:
-            yield _sarz_image(Reader(file), machine)
-        return
-    with naming(str(path)), RasterSource.open(str(path), machine.threads) as raster:
-        info = raster.info
-
-        def strips() -> Iterator[list[NDArray[Any]]]:
-            for top in range(0, info.height, _STRIP):
-                rows = min(_STRIP, info.height - top)
-                place = Window(top, 0, rows, info.width)
-                yield [raster.read([band], place)[0] for band in range(info.count)]
-
-        yield _Image(info.width, info.height, info.dtypes, info.nodata, strips)
+def _comparison(
+    about: tuple[str, str, int, float, tuple[str, ...] | None],
+    work: Work,
+    watch: Watch,
+    decoded: str | os.PathLike[str],
+) -> Comparison:
+    bands = tuple(_compare_bands(work, watch))
+    return Comparison(*about, bands, tuple(judged(asked_of(decoded), bands)))
 
 
-def _sarz_image(reader: Reader, machine: Machine) -> _Image:
-    header = reader.header
-
-    def strips() -> Iterator[list[NDArray[Any]]]:
-        decoder = scene_decoder(header, machine)
-        top = -1
-        strip: list[NDArray[Any]] = []
-        for block in decoder.blocks(streams for _, streams in reader):
-            if block.band == MASK_BAND:
-                continue
-            if block.window.row != top:
-                if strip:
-                    yield strip
-                top = block.window.row
-                strip = [np.empty((block.window.rows, header.width), band.dtype) for band in header.bands]
-            left = block.window.column
-            strip[block.band][:, left : left + block.window.columns] = block.values
-        yield strip
-
-    # The first special value of a band is its nodata value where it has one; NaN and zero are found anyway.
-    nodata = tuple(band.specials[0] if band.specials else None for band in header.bands)
-    return _Image(header.width, header.height, tuple(band.dtype for band in header.bands), nodata, strips)
-
-
-def _valid(values: NDArray[Any], nodata: float | int | None) -> NDArray[np.bool_]:
-    specials = validity.special_values(values.dtype, nodata)
-    return validity.classify(values, specials, validity.shares_zero(values.dtype, nodata)) == 0
-
-
-def _together(
-    first: Iterator[list[NDArray[Any]]], second: Iterator[list[NDArray[Any]]]
-) -> Iterator[tuple[list[NDArray[Any]], list[NDArray[Any]]]]:
-    """The strips of two images of one size cut to the same rows, because groups have many sizes."""
-    ours: list[NDArray[Any]] = []
-    theirs: list[NDArray[Any]] = []
-    while True:
-        ours, theirs = ours or next(first, []), theirs or next(second, [])
-        if not ours or not theirs:
-            return
-        rows = min(len(ours[0]), len(theirs[0]))
-        yield [each[:rows] for each in ours], [each[:rows] for each in theirs]
-        ours, theirs = ([each[rows:] for each in strip if len(each) > rows] for strip in (ours, theirs))
-
-
-def _compare_bands(first: _Image, second: _Image, readings: list[_Reading]) -> Iterator[BandComparison]:
-    floors = _floors(first, readings)
-    quality = {
-        band: QualityAccumulator(first.width, reading.domain, floors[band])
-        for band, reading in enumerate(readings)
-        if reading.domain is not None
-    }
-    units = [UnitErrorSums() for _ in readings]
-    differences = [0] * len(readings)
-    for ours, theirs in _together(first.strips(), second.strips()):
-        for band, reading in enumerate(readings):
-            valid = _valid(ours[band], first.nodata[band])
-            other = _valid(theirs[band], first.nodata[band])
-            differences[band] += int(np.count_nonzero(valid != other))
-            units[band].add(ours[band], theirs[band], valid & other)
-            if band in quality:
-                shown, other_shown = reading.values(ours[band]), reading.values(theirs[band])
-                quality[band].add(Strip(shown, other_shown, valid & other))
-    for band, reading in enumerate(readings):
-        measured = quality[band].result() if band in quality else None
-        domain = reading.domain or ""
+def _compare_bands(work: Work, watch: Watch) -> Iterator[BandComparison]:
+    units = [UnitErrorSums() for _ in work.readings]
+    differences = [0] * len(work.readings)
+    for ours, theirs in together(work.first, work.second):
+        for band, sums in enumerate(units):
+            strip, differing = work.strip(band, ours[band], theirs[band])
+            differences[band] += differing
+            sums.add(ours[band], theirs[band], strip.valid)
+            if band in work.quality:
+                work.quality[band].add(strip)
+                watch(band, strip)
+    for band, reading in enumerate(work.readings):
         yield BandComparison(
-            band + 1, reading.kind, domain, differences[band], measured, units[band].result(), reading.guess
+            band=band + 1,
+            kind=reading.kind,
+            domain=reading.domain or "",
+            mask_differences=differences[band],
+            quality=work.quality[band].result() if band in work.quality else None,
+            units=units[band].result(),
+            guess=reading.guess,
+            name=work.first.names[band],
+            coded_quality=reading.coded_quality,
         )
 
 
-def _floors(image: _Image, readings: list[_Reading]) -> dict[int, float]:
+def _readings(
+    reference: str | os.PathLike[str], decoded: str | os.PathLike[str], options: PlanOptions
+) -> list[Reading]:
+    if is_sarz(reference):
+        readings = _of_header(reference, options)
+    else:
+        with naming(str(reference)), RasterSource.open(str(reference)) as raster:
+            readings = [_reading(plan.verdict) for plan in plan_bands(raster, options)]
+    if not is_sarz(decoded):
+        return readings
+    coded = _of_header(decoded, options)
+    if len(coded) != len(readings):
+        return readings  # which is said when both are open
+    pairs = zip(readings, coded, strict=True)
+    return [
+        replace(theirs if ours.guess and theirs.domain else ours, coded_quality=theirs.coded_quality)
+        for ours, theirs in pairs
+    ]
+
+
+def _reading(verdict: Verdict) -> Reading:
+    guess = verdict.certainty is Certainty.GUESS
+    if verdict.kind is not Kind.BACKSCATTER or not verdict.domain:
+        return Reading(verdict.kind.value, None, guess=guess)
+    domain: Domain = verdict.domain  # type: ignore[assignment]
+    if domain != "db":
+        return Reading(verdict.kind.value, domain, guess=guess)
+    return Reading(verdict.kind.value, domain, verdict.unit_scale, verdict.unit_offset, guess)
+
+
+def _of_header(path: str | os.PathLike[str], options: PlanOptions) -> list[Reading]:
+    with open_sarz(path) as (header, _):
+        readings = [_reading_of_header(band, options.domain) for band in header.bands]
+        for each in header.sets:
+            if each.step > 0 and bound_of(each) is None:
+                coded = step_to_quality(each.step)
+                for band in each.bands:
+                    readings[band] = replace(readings[band], coded_quality=coded)
+        return readings
+
+
+def _reading_of_header(band: BandHeader, domain: str) -> Reading:
+    kind = str(band.extra.get("kind", Kind.BACKSCATTER.value))
+    if band.domain == EXACT_DOMAIN:
+        return Reading(kind if "kind" in band.extra else Kind.UNKNOWN.value, None)
+    chosen: Domain = band.domain if domain == "auto" else domain  # type: ignore[assignment]
+    unit = float(band.extra.get("unit", 1.0)) if chosen == "db" else 1.0
+    return Reading(kind, chosen, unit, guess=domain == "auto" and band.extra.get("sure") == "guess")
+
+
+def _floors(image: Image, readings: list[Reading]) -> dict[int, float]:
     """The clamp of each band's logarithm; one pass finds those that the types do not tell."""
     domains = {band: reading.domain for band, reading in enumerate(readings) if reading.domain is not None}
     types = [np.dtype(name) for name in image.dtypes]
@@ -269,5 +223,6 @@ def _floors(image: _Image, readings: list[_Reading]) -> dict[int, float]:
     }
     for strip in image.strips() if smallest else ():
         for band, found in smallest.items():
-            found.append(smallest_positive(strip[band], _valid(strip[band], image.nodata[band])))
+            valid = valid_values(strip[band], image.nodata[band])
+            found.append(smallest_positive(strip[band], valid))
     return {band: log_floor(types[band], domain, smallest.get(band, ())) for band, domain in domains.items()}
