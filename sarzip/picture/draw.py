@@ -56,7 +56,8 @@ class Plane:
     """A band, or what is made of two. values: float32 (rows, columns) in `unit`, valid: where there are any.
 
     limits: of the stretch where the kind of band has natural ones. colormap: what the kind calls for.
-    palette: colours of its labels from 0 on, uint8 (n, 4).
+    palette: colours of its labels from 0 on, uint8 (n, 4). saturated: from this value on nothing was measured
+    but that it is bright; percentiles are those of the rest.
     """
 
     shows: str
@@ -66,6 +67,7 @@ class Plane:
     limits: Limits | None = None
     colormap: str | None = None
     palette: NDArray[np.uint8] | None = None
+    saturated: float | None = None
 
 
 @dataclass(frozen=True)
@@ -166,9 +168,12 @@ def _stretched(plane: Plane, look: Look, given: Limits | None) -> tuple[NDArray[
     """Levels (rows, columns), 0 where nothing is valid, and the values of black and brightest."""
     ends = given or plane.limits
     if ends is None:
-        if not plane.valid.any():
+        known = plane.values[plane.valid]
+        if plane.saturated is not None and (known < plane.saturated).any():
+            known = known[known < plane.saturated]
+        if not known.size:
             return np.zeros(plane.values.shape, np.uint8), None
-        low, high = (float(each) for each in np.percentile(plane.values[plane.valid], look.percentiles))
+        low, high = (float(each) for each in np.percentile(known, look.percentiles))
         ends = low, high
     width = max(ends[1] - ends[0], _LEAST_WIDTH)
     levels = np.clip((plane.values - np.float32(ends[0])) * np.float32(OPAQUE / width), 0, OPAQUE)

@@ -39,6 +39,8 @@ from sarzip.system.machine import Machine
 
 RED, GREEN, BLUE, ALPHA = 3, 4, 5, 6
 """GDAL's colour interpretation."""
+_FILLS = (9999, 99999)
+"""What is written where there is nothing, although it is greater than any measurement."""
 _LABELS = (Kind.CLASS, Kind.DATE, Kind.COUNT)
 # Sums and areas of each band, its plane, and the levels drawn of it.
 _BYTES_PER_PIXEL = 40
@@ -107,7 +109,19 @@ class ShownBand:
 
 
 class ShownBackscatter(ShownBand):
-    """In decibels."""
+    """In decibels. Integers at which the sensor saturated are kept apart in the file, but are bright here."""
+
+    def __init__(self, header: Header, meta: Metadata, band: int) -> None:
+        """See ShownBand."""
+        super().__init__(header, meta, band)
+        self._radiometry = self.transform.radiometry
+        nodata = meta.nodata[band]
+        bright = (
+            value
+            for value in self.about.specials
+            if self._is_bright(value) and value not in (nodata, *_FILLS)
+        )
+        self._saturated = next(bright, None)
 
     @property
     def unit(self) -> str:
@@ -117,9 +131,26 @@ class ShownBackscatter(ShownBand):
     def samples(self, values: NDArray[Any]) -> tuple[NDArray[Any], NDArray[np.bool_]]:
         """See ShownBand."""
         valid = self.transform.classify(values) == 0
+        if self._saturated is not None:
+            valid |= values == self._saturated
+        return np.where(valid, self._decibels(values), 0), valid
+
+    def plane(self, canvas: Canvas) -> Plane:
+        """See ShownBand."""
+        values, valid = canvas.finish()
+        top = None if self._saturated is None else float(self._decibels(self._as_array(self._saturated)))
+        return Plane(self.name, values.astype(np.float32), valid, DECIBELS, saturated=top)
+
+    def _is_bright(self, value: float) -> bool:
+        integer = np.dtype(self.about.dtype).kind in "iu"
+        return integer and float(self._decibels(self._as_array(value))) > self._radiometry.centre
+
+    def _as_array(self, value: float) -> NDArray[Any]:
+        return np.array(value, self.about.dtype)
+
+    def _decibels(self, values: NDArray[Any]) -> NDArray[np.float32]:
         with np.errstate(invalid="ignore"):
-            signal = self.transform.radiometry.forward(values)
-        return np.where(valid, signal, 0) + np.float32(self.transform.radiometry.centre), valid
+            return self._radiometry.forward(values) + np.float32(self._radiometry.centre)
 
 
 class ShownPhase(ShownBand):

@@ -204,10 +204,11 @@ def _around(
     """Left, top, right, bottom on the map of what a transform covers, and its rows and columns north up, of
     pixels as large as the scene's.
     """
-    corners = [Affine(*transform) * (column, row) for column in (0, shape[1]) for row in (0, shape[0])]
-    x, y = zip(*corners, strict=True)
+    a, b, c, d, e, f = transform
+    corners = [(column, row) for column in (0, shape[1]) for row in (0, shape[0])]
+    x = [a * column + b * row + c for column, row in corners]
+    y = [d * column + e * row + f for column, row in corners]
     left, top, right, bottom = min(x), max(y), max(x), min(y)
-    a, b, _, d, e, _ = transform
     if b == d == 0:
         return (left, top, right, bottom), shape
     side = math.sqrt(abs(a * e - b * d))
