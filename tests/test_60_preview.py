@@ -216,12 +216,36 @@ def test_north_up(name, by_points, pack, tmp_path, capsys):
     assert len(pixels) == 2 if name == "turned" else by_points or len(pixels) == 1
 
 
+def test_north_up_across_the_antimeridian(pack, tmp_path, capsys):
+    """A scene in Fiji, whose control points have longitudes of both signs, is in one piece."""
+    points = [
+        GroundControlPoint(row, column, (179.2 + column / 200 + 180) % 360 - 180, -17 - row / 200, 0.0)
+        for row in np.linspace(0, 200, 4)
+        for column in np.linspace(0, 300, 5)
+    ]
+    source, image = pack(field()[None], gcps=points, crs="EPSG:4326"), tmp_path / "look.png"
+    report = report_of(capsys, source, "-o", image, *["--size", "150", "--north-up", "--limits", "50,60"])
+    assert report["crs"] in ("EPSG:32701", "EPSG:32760") and 90 < report["height"] < 120
+    with rasterio.open(image) as dataset:
+        rows, columns = np.nonzero(dataset.read(1) > 220)
+        x, y = dataset.xy(np.median(rows), np.median(columns))
+        (longitude,), (latitude,) = to_other_crs(dataset.crs, "EPSG:4326", [x], [y])
+    assert (longitude % 360, latitude) == pytest.approx(
+        (179.2 + BRIGHT[1] / 200, -17 - BRIGHT[0] / 200), abs=0.02
+    )
+
+
 def test_what_cannot_be_put_north_up(pack, tmp_path, capsys):
     source, image = pack(field()[None]), tmp_path / "look.png"
     assert run(["preview", str(source), "-o", str(image), "--north-up"]) == 2
     assert "neither a transform nor control points" in capsys.readouterr().err
     report = report_of(capsys, source, "-o", image)
     assert report["transform"] is None and report["beside"] == []
+    line = [GroundControlPoint(row, row, 12.0, 48.0, 0.0) for row in range(4)]
+    source = pack(field()[None], gcps=line, crs="EPSG:4326")
+    assert run(["preview", str(source), "-o", str(image), "--north-up", "--force"]) == 2
+    error = capsys.readouterr().err
+    assert "--north-up: the scene cannot be put on the map" in error and error.count("\n") == 1
 
 
 @pytest.fixture

@@ -57,7 +57,8 @@ class Plane:
 
     limits: of the stretch where the kind of band has natural ones. colormap: what the kind calls for.
     palette: colours of its labels from 0 on, uint8 (n, 4). saturated: from this value on nothing was measured
-    but that it is bright; percentiles are those of the rest.
+    but that it is bright; percentiles are those of the rest. smooth: not for labels, which have nothing
+    between them.
     """
 
     shows: str
@@ -68,6 +69,7 @@ class Plane:
     colormap: str | None = None
     palette: NDArray[np.uint8] | None = None
     saturated: float | None = None
+    smooth: bool = True
 
 
 @dataclass(frozen=True)

@@ -89,7 +89,7 @@ class ShownBand:
     def samples(self, values: NDArray[Any]) -> tuple[NDArray[Any], NDArray[np.bool_]]:
         """What is averaged of decoded values, and where these are measurements."""
         measured = values * self.meta.scales[self.band] + self.meta.offsets[self.band]
-        return measured, self.valid(values)
+        return measured, self.valid(values) & np.isfinite(measured)
 
     def valid(self, values: NDArray[Any]) -> NDArray[np.bool_]:
         """Finite and not nodata."""
@@ -99,13 +99,13 @@ class ShownBand:
 
     def plane(self, canvas: Canvas) -> Plane:
         """What the canvas holds in the end."""
-        values, valid = canvas.finish()
+        values, valid = _narrow(canvas)
         limits = None
         if self.kind == Kind.COHERENCE:
             limits = (0.0, 1.0)
         elif self.kind == Kind.PICTURE and self.about.dtype == "uint8":
             limits = (0.0, 255.0)
-        return Plane(self.name, values.astype(np.float32), valid, self.unit, limits)
+        return Plane(self.name, values, valid, self.unit, limits)
 
 
 class ShownBackscatter(ShownBand):
@@ -137,9 +137,9 @@ class ShownBackscatter(ShownBand):
 
     def plane(self, canvas: Canvas) -> Plane:
         """See ShownBand."""
-        values, valid = canvas.finish()
+        values, valid = _narrow(canvas)
         top = None if self._saturated is None else float(self._decibels(self._as_array(self._saturated)))
-        return Plane(self.name, values.astype(np.float32), valid, DECIBELS, saturated=top)
+        return Plane(self.name, values, valid, DECIBELS, saturated=top)
 
     def _is_bright(self, value: float) -> bool:
         integer = np.dtype(self.about.dtype).kind in "iu"
@@ -192,7 +192,7 @@ class ShownLabels(ShownBand):
     def palette(self) -> NDArray[np.uint8] | None:
         """Colours, uint8 (n, 4)."""
         entries = self.meta.colormaps.get(self.band)
-        return None if entries is None else np.array(entries, np.uint8)
+        return None if entries is None else np.clip(entries, 0, 255).astype(np.uint8)
 
     def canvas(self, frame: Frame) -> Canvas:
         """See ShownBand."""
@@ -204,10 +204,19 @@ class ShownLabels(ShownBand):
 
     def plane(self, canvas: Canvas) -> Plane:
         """See ShownBand."""
-        values, valid = canvas.finish()
+        values, valid = _narrow(canvas)
         found = values[valid]
         limits = (float(found.min()), float(found.max())) if found.size else None
-        return Plane(self.name, values.astype(np.float32), valid, self.unit, limits, palette=self.palette)
+        return Plane(self.name, values, valid, self.unit, limits, palette=self.palette, smooth=False)
+
+
+def _narrow(canvas: Canvas) -> tuple[NDArray[np.float32], NDArray[np.bool_]]:
+    """What a canvas holds in the end; what float32 cannot hold is not shown."""
+    values, valid = canvas.finish()
+    with np.errstate(over="ignore"):
+        narrow = values.astype(np.float32)
+    known = valid & np.isfinite(narrow)
+    return np.where(known, narrow, np.float32(0)), known
 
 
 def shown_band(header: Header, meta: Metadata, band: int) -> ShownBand:
@@ -282,7 +291,8 @@ def planes_of(
         found = {block.band: block.values for block in blocks}
         masks = [found[key] != 0 for key in (MASK_BAND, len(shown)) if key in found]
         for position, (each, canvas) in enumerate(zip(shown, canvases, strict=True)):
-            samples, valid = each.samples(found[position])
+            with np.errstate(all="ignore"):  # absurd scales of a hostile file
+                samples, valid = each.samples(found[position])
             canvas.add(samples, np.logical_and.reduce([valid, *masks]), covered, scale)
     return [each.plane(canvas) for each, canvas in zip(shown, canvases, strict=True)], scale, machine
 

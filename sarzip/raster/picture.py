@@ -7,6 +7,8 @@ transform or control points and the coordinate system. A GeoTIFF has it all in i
 from __future__ import annotations
 
 import math
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -15,7 +17,6 @@ from numpy.typing import NDArray
 from rasterio.control import GroundControlPoint
 from rasterio.crs import CRS
 from rasterio.enums import ColorInterp, Resampling
-from rasterio.errors import CRSError, RasterioError
 from rasterio.transform import Affine
 from rasterio.warp import calculate_default_transform, reproject
 from rasterio.warp import transform as to_other_crs
@@ -26,13 +27,12 @@ from sarzip.grid import Window
 from sarzip.picture.draw import OPAQUE, with_alpha
 from sarzip.raster.cog import write_cog
 from sarzip.raster.gdal import cause_of, gdal_env
-from sarzip.raster.metadata import crs_text, known_crs
+from sarzip.raster.metadata import known_crs
 from sarzip.raster.pam import sidecar, sidecar_of
 from sarzip.raster.png import write_jpeg, write_png
 from sarzip.raster.sink import RasterSink
 from sarzip.system.parts import part_path, world_file
 
-_GEOGRAPHIC = CRS.from_epsg(4326)
 _PLANE = CRS.from_epsg(3857)  # any: where both sides have it, nothing is projected
 _NORTH_POLAR, _SOUTH_POLAR = 3413, 3031  # NSIDC's and the Antarctic's polar stereographic maps
 _UTM_SOUTH, _UTM_NORTH = -80.0, 84.0
@@ -128,7 +128,7 @@ def to_north_up(
     pixels: NDArray[np.uint8], place: Place, target: Target, smooth: bool = True
 ) -> NDArray[np.uint8]:
     """A picture (channels, rows, columns, with or without alpha) put north up; alpha says where there is
-    none. smooth: not for labels. Raises UsageError where its control points define no map.
+    none. smooth: not for labels. Raises UsageError where control points define no map.
     """
     if place.transform is not None and place.transform[1] == place.transform[3] == 0:
         a, e = place.transform[0], place.transform[4]
@@ -138,25 +138,21 @@ def to_north_up(
     if len(pixels) in (1, 3):
         pixels = np.concatenate([pixels, np.full((1, *pixels.shape[1:]), OPAQUE, np.uint8)])
     alpha, out = len(pixels), np.zeros((len(pixels), *target.shape), np.uint8)
-    source = known_crs(place.crs) or _PLANE
+    plane = known_crs(target.place.crs) or _PLANE
     assert target.place.transform is not None
-    how = {"src_transform": Affine(*place.transform)} if place.transform else _by_points(place)
-    try:
-        with gdal_env():
-            reproject(
-                pixels,
-                out,
-                src_crs=source,
-                dst_crs=known_crs(target.place.crs) or source,
-                dst_transform=Affine(*target.place.transform),
-                resampling=Resampling.bilinear if smooth else Resampling.nearest,
-                src_alpha=alpha,
-                dst_alpha=alpha,
-                **how,
-            )
-    except (RasterioError, CRSError, ValueError) as error:
-        raise UsageError(f"`north_up`: the scene cannot be put on the map ({cause_of(error)})") from error
-    return with_alpha(out[:-1], out[-1] > 0) if (np.isin(out[-1], (0, OPAQUE))).all() else out
+    with _warping():
+        reproject(
+            pixels,
+            out,
+            src_crs=plane,
+            dst_crs=plane,
+            dst_transform=Affine(*target.place.transform),
+            resampling=Resampling.bilinear if smooth else Resampling.nearest,
+            src_alpha=alpha,
+            dst_alpha=alpha,
+            **_source(place, target.place.crs),
+        )
+    return with_alpha(out[:-1], out[-1] > 0) if np.isin(out[-1], (0, OPAQUE)).all() else out
 
 
 def write_picture(path: Path, kind: str, pixels: NDArray[np.uint8], place: Place, threads: int = 0) -> None:
@@ -219,40 +215,59 @@ def _around_points(
     place: Place, shape: tuple[int, int]
 ) -> tuple[str | None, tuple[float, float, float, float], tuple[float, float]]:
     """The same for control points, and the coordinate system."""
+    with _warping():
+        crs = _map_of(place)
+        plane = known_crs(crs) or _PLANE
+        points = _points(place, crs)
+        found, columns, rows = calculate_default_transform(plane, plane, shape[1], shape[0], gcps=points)
+    left, top = found.c, found.f
+    return crs, (left, top, left + found.a * columns, top + found.e * rows), (rows, columns)
+
+
+def _map_of(place: Place) -> str | None:
+    """Points in a projected system stay there; else the UTM zone of their middle, or a polar map."""
     source = known_crs(place.crs)
+    if source is None or source.is_projected:
+        return place.crs
+    points = _points(place, "EPSG:4326")
+    latitude = float(np.mean([point.y for point in points]))
+    if not _UTM_SOUTH <= latitude <= _UTM_NORTH:
+        return f"EPSG:{_NORTH_POLAR if latitude > 0 else _SOUTH_POLAR}"
+    # The mean of longitudes on both sides of the antimeridian is there, and not at 0.
+    turns = np.exp(1j * np.radians([point.x for point in points]))
+    zone = int((math.degrees(float(np.angle(turns.mean()))) + 180) // 6) % 60 + 1
+    return f"EPSG:{(32700 if latitude < 0 else 32600) + zone}"
+
+
+@contextmanager
+def _warping() -> Iterator[None]:
+    """GDAL's errors as one of usage; its messages may quote all control points."""
     try:
         with gdal_env():
-            target = source if source is None else _map_of(place, source)
-            found, columns, rows = calculate_default_transform(
-                source or _PLANE, target or _PLANE, shape[1], shape[0], gcps=_points(place)
-            )
-    except (RasterioError, CRSError, ValueError) as error:
-        raise UsageError(f"`north_up`: the scene cannot be put on the map ({cause_of(error)})") from error
-    left, top = found.c, found.f
-    return crs_text(target), (left, top, left + found.a * columns, top + found.e * rows), (rows, columns)
+            yield
+    except Exception as error:  # GDAL's own come through, which rasterio keeps private
+        raise UsageError(
+            f"`north_up`: the scene cannot be put on the map ({cause_of(error):.200})"
+        ) from error
 
 
-def _map_of(place: Place, source: CRS) -> CRS:
-    """Points in a projected system stay there; else the UTM zone of their middle, or a polar map."""
-    if source.is_projected:
-        return source
-    assert place.gcps is not None
-    points = place.gcps.points
-    longitudes, latitudes = to_other_crs(source, _GEOGRAPHIC, points[:, 2].tolist(), points[:, 3].tolist())
-    latitude = float(np.mean(latitudes))
-    if not _UTM_SOUTH <= latitude <= _UTM_NORTH:
-        return CRS.from_epsg(_NORTH_POLAR if latitude > 0 else _SOUTH_POLAR)
-    # The mean of longitudes on both sides of the antimeridian is there, and not at 0.
-    middle = math.degrees(float(np.angle(np.exp(1j * np.radians(longitudes)).mean())))
-    zone = min(60, int((middle + 180) // 6) + 1)
-    return CRS.from_epsg((32700 if latitude < 0 else 32600) + zone)
-
-
-def _by_points(place: Place) -> dict[str, object]:
-    points = _points(place)
+def _source(place: Place, crs: str | None) -> dict[str, object]:
+    """Where a picture lies on a map, for GDAL's warper."""
+    if place.transform is not None:
+        return {"src_transform": Affine(*place.transform)}
+    points = _points(place, crs)
     return {"gcps": points, "METHOD": "GCP_TPS" if len(points) <= _MOST_SPLINE_POINTS else "GCP_POLYNOMIAL"}
 
 
-def _points(place: Place) -> list[GroundControlPoint]:
+def _points(place: Place, crs: str | None) -> list[GroundControlPoint]:
+    """The control points in another coordinate system, without heights: in degrees no surface could be fitted
+    across the antimeridian or a pole.
+    """
     assert place.gcps is not None
-    return [GroundControlPoint(row, column, x, y, z) for row, column, x, y, z in place.gcps.points.tolist()]
+    rows, columns, x, y, _ = place.gcps.points.T.tolist()
+    source, target = known_crs(place.crs), known_crs(crs)
+    if source is not None and target is not None and source != target:
+        x, y = to_other_crs(source, target, x, y)[:2]
+    if not np.isfinite([x, y]).all():
+        raise ValueError("its control points do not exist there")
+    return [GroundControlPoint(*point, 0.0) for point in zip(rows, columns, x, y, strict=True)]

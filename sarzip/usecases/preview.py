@@ -82,8 +82,8 @@ class PreviewReport:
     is what colour, and how it was stretched. composite: of two bands, else None.
 
     scale: pixels of the scene per pixel along an axis. decoded_scale: what of that the decoder left out. crs,
-    transform: of the picture, None where it has none; gcps: number of its control points. beside: files that
-    were written beside it.
+    transform: of the picture, or of its control points, None where it has none; gcps: number of these.
+    beside: files that were written beside it.
     """
 
     source: str
@@ -187,7 +187,7 @@ def _sketch(part: SarzPart, meta: Metadata, region: Region, options: PreviewOpti
     planes, scale, machine = planes_of(part, meta, bands, frame, options.decoding)
     drawing = draw([planes[bands.index(band)] for band in region.bands], options.look)
     if target is not None:
-        smooth = all(channel.colour != "palette" for channel in drawing.channels)
+        smooth = all(plane.smooth for plane in planes)
         drawing = replace(drawing, pixels=to_north_up(drawing.pixels, place, target, smooth))
         place = target.place
     return _Sketch(drawing, place, factor, scale, machine)
