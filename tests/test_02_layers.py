@@ -15,7 +15,7 @@ import sarzip
 PACKAGE = Path(sarzip.__file__).parent
 FLOORS = (
     ("errors", "version"),
-    ("grid", "native", "system", "kinds", "measure"),
+    ("grid", "native", "system", "kinds", "measure", "picture"),
     ("container", "simulate"),
     ("codec", "raster"),
     ("pipeline", "report"),

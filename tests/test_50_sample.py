@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -9,7 +10,7 @@ import pytest
 import rasterio
 
 from sarzip.errors import OutputError, UsageError
-from sarzip.simulate import simulate
+from sarzip.simulate import SceneConfig, simulate
 from sarzip.usecases.sample import SampleOptions, sample, scene_config
 
 
@@ -42,6 +43,22 @@ def test_like_sentinel_1(tmp_path: Path) -> None:
     assert 0.002 < np.mean(values == 0) < 0.1
     full = scene_config(SampleOptions(like="s1-grdh"))
     assert (full.width, full.height) == (25788, 16685)
+
+
+def test_two_polarisations_of_one_landscape(tmp_path: Path) -> None:
+    """VV is what it is alone; VH is weaker, and its speckle tells nothing of that of VV."""
+    options = SampleOptions(size=256, seed=4, form="db", looks=4.4)
+    sample(tmp_path / "one.tif", options)
+    sample(tmp_path / "two.tif", replace(options, dual_pol=True))
+    with rasterio.open(tmp_path / "one.tif") as one, rasterio.open(tmp_path / "two.tif") as two:
+        assert two.descriptions == ("sigma0_VV_dB", "sigma0_VH_dB") and two.units == ("dB", "dB")
+        first, second = two.read().astype(float)
+        assert np.array_equal(one.read(1), first.astype(np.float32))
+    assert 4 < (first - second).mean() < 10
+    assert np.corrcoef(first[8::16, 8::16].ravel(), second[8::16, 8::16].ravel())[0, 1] > 0.2
+    flat = SceneConfig(128, 128, looks=1, landscape="flat")
+    speckle = [simulate(replace(flat, cross=cross)).ravel() for cross in (False, True)]
+    assert abs(np.corrcoef(*speckle)[0, 1]) < 0.05
 
 
 @pytest.mark.parametrize(("form", "unit"), [("power", None), ("db", "dB")])

@@ -1,4 +1,4 @@
-"""Parts of a scene, quick looks, COGs and remote files on the command line."""
+"""Parts of a scene, COGs and remote files on the command line."""
 
 from __future__ import annotations
 
@@ -114,53 +114,6 @@ def test_windows_without_torch_and_from_a_pipe(packed, model, tmp_path):
         command, input=packed.read_bytes()[:-5], capture_output=True, timeout=100, check=False
     )
     assert done.returncode == 4 and not (tmp_path / "no.tif").exists()
-
-
-def test_preview(packed, model, tmp_path, capsys):
-    image = tmp_path / "look.png"
-    report = report_of(capsys, "preview", packed, "-o", image, "--model", model, "--max-size", 200)
-    assert (report["width"], report["height"], report["scale"]) == (163, 138, 8)
-    assert report["bands"] == [1, 2] and len(report["stretch_db"]) == 3
-    with rasterio.open(image) as dataset:
-        values = dataset.read()
-    assert values.shape == (4, 138, 163)
-    inside, corner, border = (60, 60), (10, 10), (60, 160)
-    assert values[3][inside] == 255 and values[3][corner] == values[3][border] == 0
-    assert values[:3, :, :156].std() > 10
-    # Beyond the coarsest decode the image is averaged further; one band is gray.
-    report = report_of(
-        capsys, "preview", packed, "-o", image, "--model", model, "--max-size", 41, "--band", 2, "--force"
-    )
-    assert (report["width"], report["height"], report["scale"], report["decoded_scale"]) == (41, 35, 32, 16)
-    with rasterio.open(image) as dataset:
-        assert dataset.count == 2
-    assert sorted(path.name for path in tmp_path.iterdir()) == ["a.sarz", "look.png", "scene.tif"]
-    assert run(["preview", str(packed), "-o", str(image), "--model", str(model)]) == 2
-    assert "--force" in capsys.readouterr().err
-    for arguments, words in [(["--max-size", "0"], "positive"), (["--band", "7"], "2 bands")]:
-        command = ["preview", str(packed), "-o", str(tmp_path / "x.png"), "--model", str(model), *arguments]
-        assert run(command) == 2
-        assert words in capsys.readouterr().err
-
-
-def test_preview_follows_the_scene(model, write_raster, tmp_path, capsys):
-    """Bright stays bright, in its place, at every size."""
-    values = speckled(400, 600, "float32")
-    values[100:200, 300:450] *= 30
-    source = write_raster(values[None], "bright.tif")
-    target = tmp_path / "bright.sarz"
-    sarzip.compress(source, target, sarzip.CompressOptions(model=str(model)))
-    for size in (1024, 300, 40):
-        image = tmp_path / f"{size}.png"
-        report_of(capsys, "preview", target, "-o", image, "--model", model, "--max-size", size)
-        with rasterio.open(image) as dataset:
-            gray = dataset.read(1).astype(float)
-            assert dataset.count == 1
-        scale = 600 / gray.shape[1]
-        rows, columns = (np.arange(n) * scale + scale / 2 for n in gray.shape)
-        bright = ((rows > 110) & (rows < 190))[:, None] & ((columns > 310) & (columns < 440))
-        dark = (rows > 230)[:, None] & (columns > 0)
-        assert gray[bright].mean() > 180 and gray[dark].mean() < 150
 
 
 def test_cog(packed, model, write_raster, tmp_path, capsys):
@@ -309,8 +262,8 @@ def test_every_reading_command_takes_urls(packed, model, server, tmp_path, capsy
         with rasterio.open(tmp_path / "near.tif") as a, rasterio.open(tmp_path / "far.tif") as b:
             np.testing.assert_array_equal(a.read(), b.read())
             assert (a.crs, a.transform) == (b.crs, b.transform)
-    report_of(capsys, "preview", packed, "-o", tmp_path / "near.png", "--max-size", 128, *own)
-    report_of(capsys, "preview", far, "-o", tmp_path / "far.png", "--max-size", 128, *own)
+    report_of(capsys, "preview", packed, "-o", tmp_path / "near.png", "--size", 128, *own)
+    report_of(capsys, "preview", far, "-o", tmp_path / "far.png", "--size", 128, *own)
     assert (tmp_path / "near.png").read_bytes() == (tmp_path / "far.png").read_bytes()
     assert report_of(capsys, "verify", far, "--deep", *own)["groups"] == 4
     report_of(capsys, "compress", tmp_path / "near.tif", "-o", tmp_path / "near.sarz", *own)

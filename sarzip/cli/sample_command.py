@@ -20,6 +20,9 @@ def sample(
     form: Annotated[
         str, typer.Option("--form", help="amplitude (uint16), power or db (float32).")
     ] = "amplitude",
+    dual_pol: Annotated[
+        bool, typer.Option("--dual-pol", help="Two bands, VV and VH, instead of VV.")
+    ] = False,
     seed: Annotated[int, typer.Option("--seed", help="Another seed is another scene.")] = 0,
     threads: Threads = 0,
     force: Force = False,
@@ -30,7 +33,7 @@ def sample(
     from sarzip.usecases.sample import SampleOptions, sample
 
     refuse_both_on_stdout(output, json)
-    options = SampleOptions(like, size, width, height, looks, form, seed, threads, force)
+    options = SampleOptions(like, size, width, height, looks, form, seed, threads, force, dual_pol)
     with render.progress_bar("simulating", quiet or json, pixels=False) as progress:
         report = sample(output, options, progress)
     if json:

@@ -115,8 +115,9 @@ static uint64_t parcel(uint64_t key, int64_t row, int64_t column, double height,
     return bits(region, (int64_t)lane, (int64_t)place);
 }
 
-/* Backscatter in dB of a pixel; *kind: its cover. */
-static double cover(const landscape *land, int64_t row, int64_t column, int *kind)
+/* Co-polarised backscatter in dB of a pixel; *kind: its cover; *drop: by how many dB the cross-polarised one is
+   weaker (C-band: least of forest, whose volume turns the polarisation). */
+static double cover(const landscape *land, int64_t row, int64_t column, int *kind, double *drop)
 {
     uint64_t key = land->key;
     double line = LINE / land->scale, edge;
@@ -128,21 +129,25 @@ static double cover(const landscape *land, int64_t row, int64_t column, int *kin
         double wind = field_at(land, WIND, y, x);
         double swell = sin(0.31 * (double)column + 0.17 * (double)row + 2.0 * wind);
         *kind = SEA;
+        *drop = 9.0;
         return -20.5 + 1.8 * wind + 0.7 * swell;
     }
     if (fabs(field_at(land, RIVER, y, x)) < line * (1.0 + 0.15 * fine)) {
         *kind = WATER;
+        *drop = 8.0;
         return -21.0 + 0.5 * fine;
     }
     double slope = field_at(land, HEIGHT, y, x + 1.0) - field_at(land, HEIGHT, y, x);
     double steep = fmin(fmax(height - 0.6, 0.0), 1.0), relief = fmin(fmax(90.0 * steep * slope, -9.0), 8.0);
     if (fabs(field_at(land, ROAD, y, x)) < line) {
         *kind = WAY;
+        *drop = 9.0;
         return -16.5 + relief;
     }
     if (field_at(land, SETTLEMENT, y, x) > 1.25 + 0.1 * fine && height < 0.9) {
         uint64_t block = parcel(key + 13, row, column, 26.0, 40.0, &edge);
         *kind = TOWN;
+        *drop = 7.0 + 3.0 * byte_of(block, 2);
         if (edge < 1.6) {
             return -15.0;
         }
@@ -152,11 +157,14 @@ static double cover(const landscape *land, int64_t row, int64_t column, int *kin
     if (field_at(land, FOREST, y, x) > 0.5 + 0.15 * fine) {
         double crown = value_noise(key + 19, (double)row / 2.5, (double)column / 2.5);
         *kind = WOOD;
+        *drop = 5.5;
         return -9.5 + 1.0 * fine + 1.8 * crown + relief;
     }
     uint64_t own = parcel(key + 23, row, column, 34.0, 61.0, &edge);
     *kind = FIELD;
+    *drop = 6.5 + 5.0 * byte_of(own, 2);
     if (edge < 0.9 && byte_of(own, 1) > 0.6) {
+        *drop = 6.0;
         return -8.5 + relief; /* a hedge or a row of trees */
     }
     return -15.5 + 7.0 * byte_of(own, 0) + 0.4 * fine + relief;
@@ -168,15 +176,16 @@ int64_t KERNEL(cover_of)(int64_t key, double scale, const float *fields, int64_t
 {
     landscape land = {(uint64_t)key, scale, fields, high, wide, first_row, first_column};
     int kind;
-    cover(&land, row, column, &kind);
+    double drop;
+    cover(&land, row, column, &kind, &drop);
     return kind;
 }
 
 /* Square root of half of backscatter plus noise, at rows × columns samples from (row, column) on, `down` and
-   `right` of which make up a pixel. */
+   `right` of which make up a pixel. cross: 1 for the cross-polarised channel, else 0. */
 void KERNEL(half_amplitude)(int64_t key, double scale, const float *fields, int64_t high, int64_t wide,
                             int64_t first_row, int64_t first_column, int64_t row, int64_t column, int64_t rows,
-                            int64_t columns, double noise, int64_t down, int64_t right, float *out)
+                            int64_t columns, double noise, int64_t down, int64_t right, int64_t cross, float *out)
 {
     landscape land = {(uint64_t)key, scale, fields, high, wide, first_row, first_column};
     for (int64_t i = 0; i < rows; i++) {
@@ -188,17 +197,17 @@ void KERNEL(half_amplitude)(int64_t key, double scale, const float *fields, int6
                 continue;
             }
             int kind;
-            double level = cover(&land, floored(row + i, down), place, &kind);
-            *at = (float)sqrt(0.5 * (exp(NEPER * level) + noise));
+            double drop, level = cover(&land, floored(row + i, down), place, &kind, &drop);
+            *at = (float)sqrt(0.5 * (exp(NEPER * (level - (double)cross * drop)) + noise));
         }
     }
 }
 
 /* Point targets of rows × columns cells from (row, column) on: their number; out (n, 4): row, column, dB,
-   phase in turns. */
+   phase in turns. cross: as above; corners hardly turn the polarisation. */
 int64_t KERNEL(find_point_targets)(int64_t key, double scale, const float *fields, int64_t high, int64_t wide,
                                    int64_t first_row, int64_t first_column, int64_t row, int64_t column,
-                                   int64_t rows, int64_t columns, double *out)
+                                   int64_t rows, int64_t columns, int64_t cross, double *out)
 {
     landscape land = {(uint64_t)key, scale, fields, high, wide, first_row, first_column};
     int64_t count = 0;
@@ -211,13 +220,13 @@ int64_t KERNEL(find_point_targets)(int64_t key, double scale, const float *field
             }
             double y = ((double)i + byte_of(word, 2)) * POINT_CELL, x = ((double)j + byte_of(word, 3)) * POINT_CELL;
             int kind;
-            double level = cover(&land, (int64_t)y, (int64_t)x, &kind), *to = out + 4 * count;
+            double drop, level = cover(&land, (int64_t)y, (int64_t)x, &kind, &drop), *to = out + 4 * count;
             if (chance > 256 * POINT_CHANCE[kind]) {
                 continue;
             }
             to[0] = y + byte_of(word, 4) / 16;
             to[1] = x + byte_of(word, 5) / 16;
-            to[2] = level + 9.0 - 7.0 * log(1.0 - uniform(land.key + 31, i, j));
+            to[2] = level + 9.0 - 7.0 * log(1.0 - uniform(land.key + 31, i, j)) - (double)cross * (drop + 6.0);
             to[3] = byte_of(word, 6);
             count++;
         }

@@ -116,9 +116,8 @@ def resolve(selection: Selection, header: Header) -> Region:
         window = _on_the_map(selection, header, scene)
     else:
         window = Window(0, 0, header.height, header.width)
-    return Region(
-        _widened(window, selection.scale, header), _bands(selection, len(header.bands)), selection.scale
-    )
+    whole = window.widened(selection.scale, header.grid.scene)
+    return Region(whole, _bands(selection, len(header.bands)), selection.scale)
 
 
 def _on_the_map(selection: Selection, header: Header, scene: str) -> Window:
@@ -134,13 +133,6 @@ def _on_the_map(selection: Selection, header: Header, scene: str) -> Window:
         place = f"columns {first_column:.0f} to {last_column:.0f}, rows {first_row:.0f} to {last_row:.0f}"
         text = ",".join(f"{value:g}" for value in selection.bbox)
         raise UsageError(f"`bbox` {text}: does not meet the scene; it would be {place}, and {scene}")
-    return Window(top, left, bottom - top, right - left)
-
-
-def _widened(window: Window, scale: int, header: Header) -> Window:
-    top, left = window.row // scale * scale, window.column // scale * scale
-    bottom = min(header.height, -(-(window.row + window.rows) // scale) * scale)
-    right = min(header.width, -(-(window.column + window.columns) // scale) * scale)
     return Window(top, left, bottom - top, right - left)
 
 

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from sarzip.raster.picture import png_bytes
+from sarzip.raster.png import png_bytes
 
 Colour = tuple[int, int, int]
 DIVERGING: tuple[Colour, ...] = (

@@ -31,6 +31,7 @@ Form = Literal["amplitude", "power", "db", "complex"]
 Landscape = Literal["mixed", "flat"]
 TILE = 256
 _LARGEST = 1 << 20
+_CROSS_STREAM = 1 << 10  # beyond those of any number of looks
 # Side lobes of a point are followed until they drown in speckle: this far for weak and for bright ones.
 _POINT_REACH, _BRIGHT_REACH, _BRIGHT_DB = 8, 32, 15.0
 
@@ -46,7 +47,8 @@ class SceneConfig:
     Hamming coefficient of the band, 0.54 (classic) to 1 (none). The defaults of both give the correlation
     measured between pixels of Sentinel-1 IW SLC. noise_db: thermal noise floor, dB of backscatter. gain_db:
     20 log10 of the digital number of backscatter 0 dB. border: the largest width of the slanted margin
-    without data, as a fraction of the width. landscape: `mixed`, or `flat` for homogeneous -10 dB.
+    without data, as a fraction of the width. landscape: `mixed`, or `flat` for homogeneous -10 dB. cross: the
+    cross-polarised channel (VH) of the same landscape, with speckle of its own.
     """
 
     width: int
@@ -61,6 +63,7 @@ class SceneConfig:
     gain_db: float = 53.0
     border: float = 0.0
     landscape: Landscape = "mixed"
+    cross: bool = False
 
     def __post_init__(self) -> None:
         if not (1 <= self.width < _LARGEST and 1 <= self.height < _LARGEST):
@@ -120,7 +123,8 @@ class Simulator:
             shaping_filter(horizontal, config.weighting),
         )
         self._weights = look_weights(config.looks)
-        self._keys = [key_of(config.seed, 1 + lane) for lane in range((len(self._weights) + 1) // 2)]
+        first = _CROSS_STREAM if config.cross else 1
+        self._keys = [key_of(config.seed, first + lane) for lane in range((len(self._weights) + 1) // 2)]
         self._noise = 10.0 ** (config.noise_db / 10)
 
     def window(self, row: int, column: int, rows: int, columns: int) -> NDArray:
@@ -208,7 +212,9 @@ class Simulator:
         fields = slow_fields(self._land, config.scale, first, (last[0] - first[0], last[1] - first[1]))
         assert fields.shape[0] == FIELDS
         area = (row * down - REACH, column * right - REACH, *shape)
-        amplitude = half_amplitude(self._land, config.scale, fields, first, area, (self._noise, down, right))
+        amplitude = half_amplitude(
+            self._land, config.scale, fields, first, area, (self._noise, down, right, config.cross)
+        )
         top, left = (row - _BRIGHT_REACH) // POINT_CELL, (column - _BRIGHT_REACH) // POINT_CELL
         cells = (
             top,
@@ -216,7 +222,7 @@ class Simulator:
             (row + rows + _BRIGHT_REACH) // POINT_CELL + 1 - top,
             (column + columns + _BRIGHT_REACH) // POINT_CELL + 1 - left,
         )
-        return amplitude, find_points(self._land, config.scale, fields, first, cells)
+        return amplitude, find_points(self._land, config.scale, fields, first, cells, config.cross)
 
     def _responses(self, points: NDArray[np.float64], row: int, column: int) -> _Responses:
         """What `add_responses` needs of the points, for a tile that begins at row and column."""

@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import BinaryIO
 
 from sarzip.errors import CorruptError, InputError, ModelError, OutputError, UsageError
-from sarzip.system.parts import SIDECARS, part_path, remove_abandoned
+from sarzip.system.parts import companions, part_path, remove_abandoned
 from sarzip.system.scratch import scratch_folder
 from sarzip.system.streams import ReaderGone, stdout
 
@@ -72,8 +72,7 @@ def check_destination(destination: str | os.PathLike[str], force: bool) -> None:
             )
     elif final.exists() and not force:
         raise UsageError(f"{final}: already exists; use `force` to replace it")
-    for suffix in () if force else SIDECARS:
-        beside = final.with_name(final.name + suffix)
+    for beside in () if force else companions(final):
         if _exists(beside):
             raise UsageError(
                 f"{beside}: exists already and would attach itself to {final.name}; move it away, or use "
@@ -131,12 +130,12 @@ def _exists(path: Path) -> bool:
 def _publish(part: Path, final: Path, force: bool) -> None:
     with part.open("rb") as file:
         os.fsync(file.fileno())
-    found = [suffix for suffix in SIDECARS if _exists(part.with_name(part.name + suffix))]
-    for suffix in found:
-        _exists_or_fits(final.with_name(final.name + suffix))
+    pairs = zip(companions(part), companions(final), strict=True)
+    found = [(made, beside) for made, beside in pairs if _exists(made)]
+    for _, beside in found:
+        _exists_or_fits(beside)
     if force:
-        for suffix in SIDECARS:
-            beside = final.with_name(final.name + suffix)
+        for beside in companions(final):
             if _exists(beside):
                 beside.unlink()
         part.replace(final)
@@ -149,8 +148,8 @@ def _publish(part: Path, final: Path, force: bool) -> None:
             ) from None
         except OSError:
             part.replace(final)  # a file system without hard links
-    for suffix in found:
-        part.with_name(part.name + suffix).replace(final.with_name(final.name + suffix))
+    for made, beside in found:
+        made.replace(beside)
     folder = os.open(final.parent, os.O_RDONLY)
     try:
         os.fsync(folder)
@@ -179,9 +178,9 @@ def _reason(error: OSError) -> str:
 
 
 def _remove(part: Path) -> None:
-    for suffix in ("", *SIDECARS):
+    for path in (part, *companions(part)):
         with contextlib.suppress(OSError):
-            part.with_name(part.name + suffix).unlink(missing_ok=True)
+            path.unlink(missing_ok=True)
 
 
 @contextlib.contextmanager

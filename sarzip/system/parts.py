@@ -22,6 +22,12 @@ from zlib import crc32
 PART_SUFFIX = ".sarzip-part"
 SIDECARS = (".aux.xml", ".msk", ".ovr")
 """What GDAL keeps beside a raster and would read with whatever has that name next."""
+_WORLD_FILES = {
+    ".png": (".pgw", ".pngw", ".wld"),
+    ".jpg": (".jgw", ".jpgw", ".wld"),
+    ".jpeg": (".jgw", ".jpegw", ".wld"),
+}
+"""In place of the suffix of images, which have no place on the map in themselves; the first is the usual."""
 _LONGEST_SUFFIX = 16
 # Room for this much of a name is always taken: every file system has it, and short names stay legible.
 _SHORT_NAME = 64
@@ -35,6 +41,18 @@ _PART = re.compile(
 )
 # Early versions had no owner in the name.
 _OLD_PART = re.compile(rf"\..*\.[0-9a-f]{{8}}(\.plain)?{re.escape(PART_SUFFIX)}[^/]*", re.DOTALL)
+
+
+def companions(path: Path) -> list[Path]:
+    """Where GDAL looks for what belongs to a raster, in an order that only the suffix of its name decides."""
+    beside = [path.with_name(path.name + suffix) for suffix in SIDECARS]
+    return beside + [path.with_suffix(suffix) for suffix in _WORLD_FILES.get(path.suffix.lower(), ())]
+
+
+def world_file(path: Path) -> Path | None:
+    """The usual name of the world file of an image; None for what is no PNG or JPEG."""
+    names = _WORLD_FILES.get(path.suffix.lower())
+    return path.with_suffix(names[0]) if names else None
 
 
 def part_path(final: Path) -> Path:

@@ -1,47 +1,61 @@
-"""A quick look at a `.sarz`: a small PNG, decoding at the coarsest resolution that fills it.
+"""A quick look at a `.sarz`: a small picture, decoding at the coarsest resolution that fills it.
 
-One band becomes gray. Two become colours, the usual composite of dual-polarised SAR: red the first band,
-green the second, blue their ratio. Each is stretched in dB between two percentiles of what is shown; pixels
-without a measurement are transparent.
+One band becomes gray or pseudo-colour. Two polarisations become colours, the usual composite: red the first,
+green the second, blue their ratio. Three bands are red, green and blue. Backscatter is stretched in dB, phase
+has cyclic colours, labels those of their palette, anything else is stretched as it is.
+
+A picture lies as the scene is stored unless it is wanted north up: so its pixels are those of the scene's
+rows and columns, which windows are given in, and nothing is interpolated.
 """
 
 from __future__ import annotations
 
 import os
 import time
-from dataclasses import dataclass
-from typing import Any
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from typing import TYPE_CHECKING
 
-import numpy as np
-from numpy.typing import NDArray
-
-from sarzip.codec.signal.boxes import SCALES, box_classes, box_mean
-from sarzip.codec.signal.radiometry import DOMAINS
 from sarzip.container import Header
-from sarzip.errors import InputError, UsageError
-from sarzip.pipeline.band import BandTransform
-from sarzip.pipeline.coders import DecodeOptions, region_decoder
-from sarzip.pipeline.group import MASK_BAND
-from sarzip.pipeline.memory import check_need
+from sarzip.container import georeference as tags
+from sarzip.container.georeference import Metadata
+from sarzip.errors import UsageError
+from sarzip.picture.draw import Channel, Drawing, Look, draw
+from sarzip.pipeline.coders import DecodeOptions
 from sarzip.pipeline.sarzfile import SarzPart, open_part
-from sarzip.pipeline.selection import Region, Selection, resolve
+from sarzip.pipeline.selection import EVERYTHING, Region, Selection, resolve
+from sarzip.pipeline.shown import Frame, planes_of, usual_bands
 from sarzip.system.machine import Machine, peak_memory
-from sarzip.system.outputs import atomic_path, check_destination, naming, refuse_same_file
+from sarzip.system.outputs import (
+    STANDARD_STREAM,
+    atomic_path,
+    check_destination,
+    naming,
+    refuse_same_file,
+)
+from sarzip.system.parts import companions
 
-_LOW, _HIGH = 2.0, 98.0
-_OPAQUE = 255
-# Decibels, validity, and what shrinking and stretching them makes on the way.
-_BYTES_PER_SAMPLE = 20
+if TYPE_CHECKING:
+    from sarzip.raster.picture import Place
+
+FORMATS = {".png": "PNG", ".jpg": "JPEG", ".jpeg": "JPEG", ".tif": "COG", ".tiff": "COG"}
+"""By the suffix of the output; standard output gets a PNG."""
+_MOST_BANDS = 3
 
 
 @dataclass(frozen=True)
 class PreviewOptions:
-    """max_size: pixels of the longer side at most. bands: 1-based, one or two; empty: the first measurement,
-    or the first two. For the rest see DecompressOptions.
+    """size: pixels of the longer side; a smaller scene, or part, keeps its own. bands: 1-based, one, two for
+    a composite or three for red, green and blue; empty: the usual (see pipeline.shown). selection: a window
+    or rectangle of the scene. north_up: turn the picture so that north is up. For the rest see
+    DecompressOptions.
     """
 
-    max_size: int = 1024
+    size: int = 1024
     bands: tuple[int, ...] = ()
+    look: Look = field(default_factory=Look)
+    selection: Selection = EVERYTHING
+    north_up: bool = False
     device: str = "auto"
     threads: int = 0
     model: str | None = None
@@ -54,27 +68,40 @@ class PreviewOptions:
         return DecodeOptions(self.device, self.threads, self.model, self.trust_model)
 
     def __post_init__(self) -> None:
-        if self.max_size < 1:
-            raise UsageError(f"`max_size` {self.max_size}: must be positive")
-        if len(self.bands) > 2:
-            raise UsageError(f"`band`: a preview shows one band or two, not {len(self.bands)}")
+        if self.size < 1:
+            raise UsageError(f"`size` {self.size}: must be positive")
+        if len(self.bands) > _MOST_BANDS:
+            raise UsageError(f"`band`: a preview shows one to three bands, not {len(self.bands)}")
+        if self.selection.bands or self.selection.scale != 1:
+            raise UsageError("`selection`: a preview takes its bands by `band` and its resolution by `size`")
 
 
 @dataclass(frozen=True)
 class PreviewReport:
-    """What was drawn. scale: pixels of the scene per pixel along an axis. decoded_scale: what of that the
-    decoder left out. stretch_db: of each channel, what is black and what is brightest; None without any valid
-    pixel. bands: 1-based.
+    """What was drawn. window: column, row, width, height of the pixels shown. bands: 1-based. channels: what
+    is what colour, and how it was stretched. composite: of two bands, else None.
+
+    scale: pixels of the scene per pixel along an axis. decoded_scale: what of that the decoder left out. crs,
+    transform: of the picture, or of its control points, None where it has none; gcps: number of these.
+    beside: files that were written beside it.
     """
 
     source: str
     output: str
+    format: str
     width: int
     height: int
+    window: tuple[int, int, int, int]
     bands: tuple[int, ...]
-    scale: int
+    composite: str | None
+    channels: tuple[Channel, ...]
+    scale: float
     decoded_scale: int
-    stretch_db: tuple[tuple[float, float] | None, ...]
+    north_up: bool
+    crs: str | None
+    transform: tuple[float, ...] | None
+    gcps: int
+    beside: tuple[str, ...]
     output_bytes: int
     bytes_read: int
     device: str
@@ -83,132 +110,104 @@ class PreviewReport:
     peak_memory: int
 
 
-@dataclass(frozen=True)
-class _Image:
-    """Bands of the quick look in dB, float32 (bands, rows, columns), and where they are measurements."""
-
-    decibels: NDArray[np.float32]
-    valid: NDArray[np.bool_]
-
-
 def preview(
     source: str | os.PathLike[str],
     destination: str | os.PathLike[str],
     options: PreviewOptions = PreviewOptions(),
 ) -> PreviewReport:
-    """Draw `source` (a path, a URL, or '-' for standard input) as a PNG; errors are those of decompress."""
+    """Draw `source` (a path, a URL, or '-' for standard input) as a PNG, JPEG or COG, by the suffix of
+    `destination`; '-' is a PNG on standard output. Errors are those of decompress.
+    """
+    from sarzip.raster.picture import write_picture
+
     started = time.perf_counter()
     check_destination(destination, options.force)
     refuse_same_file(source, destination)
+    kind = _format_of(destination)
     with open_part(source) as part, naming(str(source)):
-        header = part.header
-        factor = _factor(header, options.max_size)
-        scale = min(factor, SCALES[-1])
-        bands = options.bands or _measured(header)
-        region = resolve(Selection(bands=bands, scale=scale), header)
-        image, machine = _decode(part, region, options)
-        image = _shrink(image, factor // scale)
-        channels, stretches = _channels(image)
+        meta = tags.decode(part.header.raster, len(part.header.bands))
+        region = _region(part.header, meta, options)
+        sketch = _sketch(part, meta, region, options)
         with atomic_path(destination, options.force) as target:
-            from sarzip.raster.png import write_png
-
-            write_png(target, channels)
+            write_picture(target, kind, sketch.drawing.pixels, sketch.place, sketch.machine.threads)
             size = target.stat().st_size
     seconds = time.perf_counter() - started
+    pixels = sketch.drawing.pixels
+    piped = str(destination) == STANDARD_STREAM
     return PreviewReport(
         source=str(source),
         output=str(destination),
-        width=channels.shape[2],
-        height=channels.shape[1],
-        bands=bands,
-        scale=factor,
-        decoded_scale=scale,
-        stretch_db=stretches,
+        format=kind,
+        width=pixels.shape[2],
+        height=pixels.shape[1],
+        window=region.box,
+        bands=tuple(band + 1 for band in region.bands),
+        composite=options.look.composite if len(region.bands) == 2 else None,
+        channels=sketch.drawing.channels,
+        scale=sketch.factor,
+        decoded_scale=sketch.decoded_scale,
+        north_up=sketch.place.north_up,
+        crs=sketch.place.crs,
+        transform=sketch.place.transform,
+        gcps=0 if sketch.place.gcps is None else len(sketch.place.gcps.ids),
+        beside=() if piped else tuple(str(each) for each in companions(Path(destination)) if each.exists()),
         output_bytes=size,
         bytes_read=part.bytes_read,
-        device=machine.device,
+        device=sketch.machine.device,
         seconds=seconds,
-        mpix_per_s=region.window.rows * region.window.columns * len(bands) / seconds / 1e6,
+        mpix_per_s=region.window.rows * region.window.columns * len(region.bands) / seconds / 1e6,
         peak_memory=peak_memory(),
     )
 
 
-def _factor(header: Header, max_size: int) -> int:
-    """The least power of two that brings the longer side down to max_size."""
-    factor = 1
-    while -(-max(header.width, header.height) // factor) > max_size:
-        factor *= 2
-    return factor
+@dataclass(frozen=True)
+class _Sketch:
+    """A picture before it is written."""
+
+    drawing: Drawing
+    place: Place
+    factor: float
+    decoded_scale: int
+    machine: Machine
 
 
-def _measured(header: Header) -> tuple[int, ...]:
-    """The first two bands that are measurements, 1-based."""
-    found = [number for number, band in enumerate(header.bands, start=1) if band.domain in DOMAINS]
-    if not found:
-        raise InputError("holds no band with measurements; there is nothing to show")
-    return tuple(found[:2])
+def _sketch(part: SarzPart, meta: Metadata, region: Region, options: PreviewOptions) -> _Sketch:
+    from sarzip.raster.picture import north_up_target, place_of, to_north_up
+
+    window, target = region.window, None
+    factor = max(1.0, max(window.rows, window.columns) / options.size)
+    if options.north_up:
+        whole = place_of(meta, window, (window.rows, window.columns))
+        if not whole.north_up:
+            target = north_up_target(whole, (window.rows, window.columns), options.size)
+            factor = target.factor
+    frame = Frame(window, (max(1, round(window.rows / factor)), max(1, round(window.columns / factor))))
+    place = place_of(meta, window, frame.shape)
+    bands = tuple(dict.fromkeys(region.bands))
+    planes, scale, machine = planes_of(part, meta, bands, frame, options.decoding)
+    drawing = draw([planes[bands.index(band)] for band in region.bands], options.look)
+    if target is not None:
+        smooth = all(plane.smooth for plane in planes)
+        drawing = replace(drawing, pixels=to_north_up(drawing.pixels, place, target, smooth))
+        place = target.place
+    return _Sketch(drawing, place, factor, scale, machine)
 
 
-def _decode(part: SarzPart, region: Region, options: PreviewOptions) -> tuple[_Image, Machine]:
-    """Decode a region into memory, in dB; and the machine that did."""
-    header = part.header
-    codings = [BandTransform.from_header(header.bands[band]) for band in region.bands]
-    if any(coding.radiometry.domain not in DOMAINS for coding in codings):
-        raise UsageError("`band`: only measurements can be shown, not alpha or palette bands")
-    decoder, machine = region_decoder(header, region, options.decoding)
-    shape = (len(region.bands), region.rows, region.columns)
-    check_need(region.samples * _BYTES_PER_SAMPLE, f"{region.columns}x{region.rows} samples")
-    image = _Image(np.zeros(shape, np.float32), np.ones(shape, np.bool_))
-    for block in decoder.blocks(part.frames(decoder.ordinals)):
-        place = block.window
-        inside = np.s_[place.row : place.row + place.rows, place.column : place.column + place.columns]
-        if block.band == MASK_BAND:
-            image.valid[(slice(None), *inside)] &= block.values != 0
-            continue
-        coding = codings[block.band]
-        classes = coding.classify(block.values)
-        with np.errstate(invalid="ignore"):
-            signal = coding.radiometry.forward(block.values) + np.float32(coding.radiometry.centre)
-        image.decibels[(block.band, *inside)] = np.where(classes == 0, signal, 0)
-        image.valid[(block.band, *inside)] &= classes == 0
-    return image, machine
+def _region(header: Header, meta: Metadata, options: PreviewOptions) -> Region:
+    """The window and the bands to show, the same one twice if that is wanted."""
+    wanted = tuple(dict.fromkeys(options.bands))
+    found = resolve(replace(options.selection, bands=wanted), header)
+    bands = tuple(number - 1 for number in options.bands) or usual_bands(header, meta)
+    if not options.bands and options.look.colormap is not None:
+        bands = bands[:1]
+    return Region(found.window, bands)
 
 
-def _shrink(image: _Image, factor: int) -> _Image:
-    """Average the valid pixels of each box; it is valid if at least half of them are."""
-    if factor == 1:
-        return image
-    decibels, valid = [], []
-    for plane, known in zip(image.decibels, image.valid, strict=True):
-        share = box_mean(known.astype(np.float32), factor)
-        decibels.append(box_mean(plane * known, factor) / np.maximum(share, np.float32(1e-6)))
-        valid.append(box_classes((~known).astype(np.uint8), factor) == 0)
-    return _Image(np.stack(decibels), np.stack(valid))
-
-
-def _channels(image: _Image) -> tuple[NDArray[np.uint8], tuple[tuple[float, float] | None, ...]]:
-    """Gray or red, green, blue, and alpha where not everything is valid: uint8 (channels, rows, columns)."""
-    planes, valid = list(image.decibels), list(image.valid)
-    if len(planes) == 2:
-        planes.append(planes[0] - planes[1])
-        valid.append(valid[0] & valid[1])
-    drawn, stretches = [], []
-    for plane, known in zip(planes, valid, strict=True):
-        channel, stretch = _stretched(plane, known)
-        drawn.append(channel)
-        stretches.append(stretch)
-    anywhere = np.logical_or.reduce(valid)
-    if not anywhere.all():
-        drawn.append(np.where(anywhere, _OPAQUE, 0).astype(np.uint8))
-    return np.stack(drawn), tuple(stretches)
-
-
-def _stretched(
-    plane: NDArray[Any], valid: NDArray[np.bool_]
-) -> tuple[NDArray[np.uint8], tuple[float, float] | None]:
-    if not valid.any():
-        return np.zeros(plane.shape, np.uint8), None
-    low, high = (float(value) for value in np.percentile(plane[valid], (_LOW, _HIGH)))
-    width = max(high - low, 1e-3)
-    scaled = np.clip((plane - np.float32(low)) * np.float32(255 / width), 0, 255)
-    return np.where(valid, np.rint(scaled), 0).astype(np.uint8), (low, high)
+def _format_of(destination: str | os.PathLike[str]) -> str:
+    if str(destination) == STANDARD_STREAM:
+        return "PNG"
+    suffix = Path(destination).suffix.lower()
+    if suffix not in FORMATS:
+        names = ", ".join(f"*{each}" for each in FORMATS)
+        raise UsageError(f"{destination}: a preview is a picture; give it a name like {names}")
+    return FORMATS[suffix]

@@ -25,7 +25,7 @@ _STRIP = 512
 # A detected product is sampled finer than a single-look one; see the simulator's presets.
 _DETECTED = SceneConfig(1, 1, looks=4.4, oversampling=(2.0, 1.8))
 _SINGLE_LOOK = SceneConfig(1, 1, looks=1)
-_DESCRIPTIONS = {"amplitude": "amplitude_VV", "power": "sigma0_VV", "db": "sigma0_VV_dB"}
+_DESCRIPTIONS = {"amplitude": "amplitude_{}", "power": "sigma0_{}", "db": "sigma0_{}_dB"}
 
 Progress = Callable[[int, int], None]
 """Called with the number of rows finished and their total."""
@@ -38,7 +38,7 @@ class SampleOptions:
     like: a product to imitate ('s1-grdh': ground control points, borders without data, full size unless
     `size` is given); else a scene with a UTM transform, `size` x `size` pixels or `width` x `height`. looks:
     equivalent number of looks, None: 4.4. form: 'amplitude' (uint16), 'power' or 'db' (float32). threads 0:
-    all cores.
+    all cores. dual_pol: two bands, VV and VH, instead of VV.
     """
 
     like: str | None = None
@@ -50,6 +50,7 @@ class SampleOptions:
     seed: int = 0
     threads: int = 0
     force: bool = False
+    dual_pol: bool = False
 
 
 @dataclass(frozen=True)
@@ -100,13 +101,15 @@ def sample(
     config = scene_config(options)
     threads = choose_machine("cpu", options.threads).threads
     with atomic_path(destination, options.force) as part:
-        tags = _tags(config, with_gcps=options.like is not None)
-        shape = (config.width, config.height, [config.dtype.name])
+        bands = [config, replace(config, cross=True)] if options.dual_pol else [config]
+        tags = _tags(bands, with_gcps=options.like is not None)
+        shape = (config.width, config.height, [config.dtype.name] * len(bands))
         with RasterSink.create(part, *shape, tags, threads=threads) as sink:
             row = 0
-            for strip in Simulator(config).strips(_STRIP, threads):
-                sink.write(0, row, 0, strip)
-                row += len(strip)
+            for strips in zip(*(Simulator(band).strips(_STRIP, threads) for band in bands), strict=True):
+                for band, strip in enumerate(strips):
+                    sink.write(band, row, 0, strip)
+                row += len(strips[0])
                 if progress:
                     progress(row, config.height)
     seconds = time.perf_counter() - started
@@ -118,14 +121,15 @@ def sample(
         looks=config.looks,
         seed=config.seed,
         seconds=seconds,
-        mpix_per_s=config.width * config.height / 1e6 / seconds,
+        mpix_per_s=len(bands) * config.width * config.height / 1e6 / seconds,
         peak_memory=peak_memory(),
     )
 
 
-def _tags(config: SceneConfig, with_gcps: bool) -> dict[str, Any]:
+def _tags(bands: list[SceneConfig], with_gcps: bool) -> dict[str, Any]:
     """Everything beside the pixels, as the raster layer takes it."""
-    meta = Metadata.plain(1)
+    config, count = bands[0], len(bands)
+    meta = Metadata.plain(count)
     said = {
         "PRODUCT": f"simulated {config.form}",
         "LOOKS": f"{config.looks:g}",
@@ -135,9 +139,9 @@ def _tags(config: SceneConfig, with_gcps: bool) -> dict[str, Any]:
     meta = replace(
         meta,
         tags={"": said},
-        descriptions=(_DESCRIPTIONS[config.form],),
-        units=("dB",) if config.form == "db" else (None,),
-        nodata=(config.nodata,) if config.border > 0 else (None,),
+        descriptions=tuple(_DESCRIPTIONS[config.form].format("VH" if band.cross else "VV") for band in bands),
+        units=("dB" if config.form == "db" else None,) * count,
+        nodata=(config.nodata if config.border > 0 else None,) * count,
     )
     if not with_gcps:
         return encode(replace(meta, crs=f"EPSG:{UTM_EPSG}", transform=utm_transform()))
