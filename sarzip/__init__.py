@@ -43,6 +43,8 @@ _WHERE = {
     "PreviewOptions": "sarzip.usecases.preview",
     "preview": "sarzip.usecases.preview",
     "SarzFile": "sarzip.usecases.open",
+    "StacOptions": "sarzip.usecases.stac",
+    "stac_item": "sarzip.usecases.stac",
     "decode": "sarzip.usecases.write",
     "encode": "sarzip.usecases.write",
     "write": "sarzip.usecases.write",
@@ -61,6 +63,7 @@ if TYPE_CHECKING:
     from sarzip.usecases.open import SarzFile
     from sarzip.usecases.open import open_file as open
     from sarzip.usecases.preview import PreviewOptions, preview
+    from sarzip.usecases.stac import StacOptions, stac_item
     from sarzip.usecases.verify import VerifyOptions, VerifyReport, verify
     from sarzip.usecases.write import decode, encode, write
 
@@ -77,6 +80,7 @@ __all__ = [
     "SarzFile",
     "SarzipError",
     "Selection",
+    "StacOptions",
     "VerifyOptions",
     "VerifyReport",
     "__version__",
@@ -90,6 +94,7 @@ __all__ = [
     "plan_jobs",
     "preview",
     "run_batch",
+    "stac_item",
     "verify",
     "write",
 ]

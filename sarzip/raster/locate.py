@@ -21,7 +21,7 @@ from sarzip.raster.gdal import cause_of, gdal_env
 # Points along each side of the rectangle: what is straight on one map is curved on another.
 _POINTS = 21
 # A thin plate spline through n points is solved in n³ operations.
-_MOST_SPLINE_POINTS = 2000
+MOST_SPLINE_POINTS = 2000
 
 Bounds = tuple[float, float, float, float]
 
@@ -102,7 +102,7 @@ def _by_points(
         GroundControlPoint(row, column, px, py, z) for row, column, px, py, z in meta.gcps.points.tolist()
     ]
     try:
-        with gdal_env(), GCPTransformer(points, tps=len(points) <= _MOST_SPLINE_POINTS) as transformer:
+        with gdal_env(), GCPTransformer(points, tps=len(points) <= MOST_SPLINE_POINTS) as transformer:
             rows, columns = transformer.rowcol(x.tolist(), y.tolist(), op=float)
     except (RasterioError, ValueError) as error:
         raise UsageError(

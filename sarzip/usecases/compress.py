@@ -6,6 +6,7 @@ import functools
 import os
 import time
 from collections.abc import Mapping
+from contextlib import nullcontext
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, BinaryIO
@@ -26,11 +27,19 @@ from sarzip.pipeline.sources import Source
 from sarzip.pipeline.writer import Progress, SceneWriter
 from sarzip.raster import RasterSource
 from sarzip.system.machine import Machine, choose_machine, peak_memory
-from sarzip.system.outputs import STANDARD_STREAM, binary_output, check_destination, naming, refuse_same_file
+from sarzip.system.outputs import (
+    STANDARD_STREAM,
+    atomic_path,
+    binary_output,
+    check_destination,
+    naming,
+    refuse_same_file,
+)
 from sarzip.system.stdin import standard_input
 
 if TYPE_CHECKING:
     from sarzip.pipeline.measured_error import BandError
+    from sarzip.usecases.stac import ItemBeside
 
 DEFAULT_MODEL = "lapped16"
 DEFAULT_FIDELITY = Fidelity("quality", 60.0, given=False)
@@ -45,7 +54,8 @@ class CompressOptions:
     max_error: bounds on the error of every measurement of backscatter, in dB or in stored units; a quality
     given with one is that of the signal it is put on. group: side of a group in pixels, a multiple of 256.
     verify: decode what was written, before it gets its final name. strict: refuse (InputError) a raster that
-    carries what a `.sarz` does not keep.
+    carries what a `.sarz` does not keep. stac: write a STAC item beside the output (see usecases.stac).
+    datetime: when the scene was taken, for that item, where its tags and name do not tell.
     """
 
     fidelity: Fidelity = DEFAULT_FIDELITY
@@ -63,6 +73,8 @@ class CompressOptions:
     strict: bool = False
     max_error_db: float | None = None
     max_error: float | None = None
+    stac: bool = False
+    datetime: str | None = None
 
     @property
     def plan(self) -> PlanOptions:
@@ -71,7 +83,7 @@ class CompressOptions:
         if bound is not None and self.fidelity.given:
             if self.fidelity.kind != "quality":
                 raise UsageError(
-                    f"{self.fidelity.option}: a bound decides the size; give quality with it, or none"
+                    f"{self.fidelity.words}: a bound decides the size; give quality with it, or none"
                 )
             steps = (quality_to_step(self.fidelity.value),)
         return PlanOptions(
@@ -139,7 +151,7 @@ class BandSummary:
 class CompressReport:
     """What was done. Sizes in bytes, bpp in bits per pixel and band, seconds of wall time.
 
-    bounds: what was promised of which bands, and the greatest errors there are.
+    bounds: what was promised of which bands, and the greatest errors there are. item: path of the STAC item.
     rmse_db, bias_p95_db: of the band with the largest, measured with `verify`; without it the error that a
     search for a given RMSE ended with, or None. errors: of each band, with `verify`. plan: what each band was
     taken for. notes: for the user.
@@ -168,6 +180,7 @@ class CompressReport:
     errors: tuple[BandError, ...] = ()
     notes: tuple[str, ...] = ()
     bounds: tuple[KeptBound, ...] = ()
+    item: str | None = None
 
 
 def compress(
@@ -191,13 +204,19 @@ def compress(
         raise UsageError("`verify`: standard output cannot be read back; write to a file")
     check_destination(destination, options.force)
     refuse_same_file(source, destination)
+    beside = _item_beside(source, destination, options)
     machine = choose_machine(options.device, options.threads)
     source_bytes = Path(source).stat().st_size if Path(source).is_file() else 0
     with naming(str(source)), RasterSource.open(str(source), machine.threads) as raster:
         if options.strict and raster.info.notes:
             raise InputError(f"{source}: {raster.info.notes[0]}; `strict` refuses this")
+        doubts = () if beside is None else beside.check(raster.info)
         job = Job(raster, options, machine, source_bytes, progress)
-        with binary_output(destination, options.force) as sink, unchanged(source):
+        with (
+            nullcontext() if beside is None else atomic_path(beside.path, options.force) as item,
+            binary_output(destination, options.force) as sink,
+            unchanged(source),
+        ):
             done = job.write(sink)
             plan = done.plan
             errors: tuple[BandError, ...] = ()
@@ -207,6 +226,9 @@ def compress(
 
                 with naming(str(destination)):
                     errors = measure_errors(sink.name, raster, options.model, machine)
+            if beside is not None and item is not None:
+                sink.flush()
+                item.write_text(beside.text(sink.name, errors), "utf-8")
     seconds = time.perf_counter() - started
     return CompressReport(
         source=str(source),
@@ -230,8 +252,9 @@ def compress(
         rmse_db=max((each.rmse_db for each in errors if each.rmse_db is not None), default=done.rmse_db),
         bias_p95_db=max((e.bias_p95_db for e in errors if e.bias_p95_db is not None), default=None),
         errors=errors,
-        notes=(*raster.info.notes, *_doubts(plan), *_lost(done.below_zero)),
+        notes=(*raster.info.notes, *_doubts(plan), *_lost(done.below_zero), *doubts),
         bounds=done.bounds,
+        item=None if beside is None else str(beside.path),
     )
 
 
@@ -287,6 +310,26 @@ class Job:
         card, weights = ModelStore().load(options.model)
         codec = build_codec(card.family, card.config, weights, Backing(device, options.effort))
         return ModelRef(card.id, card.sha256), codec
+
+
+def _item_beside(
+    source: str | os.PathLike[str], destination: str | os.PathLike[str], options: CompressOptions
+) -> ItemBeside | None:
+    """The STAC item that is wanted; refused where it could not be written in the end."""
+    if not options.stac:
+        if options.datetime is not None:
+            raise UsageError("`datetime`: tells a STAC item when the scene was taken; it goes with `stac`")
+        return None
+    if str(destination) == STANDARD_STREAM:
+        raise UsageError("`stac`: there is no place beside standard output; write to a file")
+    from sarzip.usecases.stac import ItemBeside, StacOptions
+
+    names = () if str(source).startswith("/dev/") else (str(source),)  # a pipe's says nothing
+    beside = ItemBeside(destination, StacOptions(options.datetime, names))
+    check_destination(beside.path, options.force)
+    refuse_same_file(source, beside.path)
+    refuse_same_file(destination, beside.path)
+    return beside
 
 
 def _doubts(plan: ScenePlan) -> tuple[str, ...]:
