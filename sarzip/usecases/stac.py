@@ -315,7 +315,7 @@ def _models(header: Header) -> dict[str, Any]:
 
 
 def _asked(header: Header, summary: Mapping[str, Any]) -> dict[str, Any]:
-    """Of the whole scene: the quality, size or error that was asked for, and the error a search ended with."""
+    """Of the whole scene: the quality, size or error asked for, and the error that a search ended with."""
     found: dict[str, Any] = {}
     if isinstance(summary.get("asked"), str):
         found["sarzip:asked"] = summary["asked"].removeprefix("--")
@@ -375,7 +375,7 @@ def _lineage(header: Header, told: Sequence[Mapping[str, Any]], names: Sequence[
     said = []
     for number, each in enumerate(told):
         facts = [words.format(each[f"sarzip:{name}"]) for name, words in _SAID if f"sarzip:{name}" in each]
-        said.append(", ".join([f"band {number}"] * (number > 0) + facts))
+        said.append(f"band {number}: " * (number > 0) + ", ".join(facts))
     return f"Compressed by {header.creator or 'sarzip'}{source}{by}: {'; '.join(filter(None, said))}."
 
 
