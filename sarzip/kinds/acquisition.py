@@ -124,7 +124,7 @@ def _claims(told: Told) -> Iterator[tuple[str, Any, str]]:
     for text, source in (*named, *stems):
         for match in filter(None, (pattern.search(text) for pattern in NAMES)):
             for field, value in match.groupdict().items():
-                yield field, _PARSERS[field](value or ""), source
+                yield field, _PARSERS[field]((value or "").upper()), source
     for stem, source in stems:
         if len(times := _BARE_TIME.findall(stem)) == 1:
             yield "start", moment(times[0]), f"{source}, {LOOKS_LIKE}"

@@ -7,16 +7,14 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
-from rasterio.control import GroundControlPoint
 from rasterio.crs import CRS
 from rasterio.errors import CRSError, RasterioError
-from rasterio.transform import GCPTransformer
 from rasterio.warp import transform as warp
 from rasterio.warp import transform_geom
 
 from sarzip.container.georeference import IDENTITY, Metadata
 from sarzip.raster.gdal import gdal_env
-from sarzip.raster.locate import MOST_SPLINE_POINTS
+from sarzip.raster.locate import point_transformer
 from sarzip.raster.metadata import known_crs
 
 # Parts of each side: what is straight in the raster is curved on the Earth.
@@ -90,10 +88,7 @@ def _by_points(
     x = points[:, 2]
     if crs.is_geographic and np.ptp(x) > 180:
         x = x % 360
-    known = [
-        GroundControlPoint(*place) for place in zip(points[:, 0], points[:, 1], x, *points.T[3:], strict=True)
-    ]
-    with GCPTransformer(known, tps=len(known) <= MOST_SPLINE_POINTS) as transformer:
+    with point_transformer(np.column_stack([points[:, :2], x, points[:, 3:]])) as transformer:
         found = transformer.xy(rows.tolist(), columns.tolist(), offset="ul")
     return np.array(found[0], np.float64), np.array(found[1], np.float64)
 

@@ -348,9 +348,10 @@ def _item_beside(
 
     names = () if not source or source.startswith("/dev/") else (source,)  # a pipe's says nothing
     beside = ItemBeside(destination, StacOptions(options.datetime, names))
+    if beside.path == Path(destination):
+        raise UsageError(f"{destination}: is where `stac` writes the item; let the output end in .sarz")
     check_destination(beside.path, options.force)
     refuse_same_file(source, beside.path)
-    refuse_same_file(destination, beside.path)
     return beside
 
 

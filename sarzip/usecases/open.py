@@ -46,6 +46,7 @@ Place = tuple[float, float, float, float]
 
 class SarzFile(Dataset):
     """An open `.sarz`, read-only; names and meanings are those of a rasterio dataset. Bands count from 1.
+    summary: what its encoder found, such as the errors within bounds.
 
     Reads may come from several threads at once. Pickled, it is a path and opens again.
     """
@@ -59,7 +60,9 @@ class SarzFile(Dataset):
         self._closed, self._lock = False, threading.Lock()
         with contextlib.ExitStack() as stack, naming(name):
             file = stack.enter_context(open_seekable(cast(str, source))) if self._is_path else source
-            self._reader = PullReader(Reader(cast(BinaryIO, file)), options, GroupCache(cache_bytes))
+            container = Reader(cast(BinaryIO, file))
+            self.summary = container.summary or {}
+            self._reader = PullReader(container, options, GroupCache(cache_bytes))
             header = self._reader.header
             meta = tags.decode(whole_scene(header).raster_tags(header), len(header.bands))
             super().__init__(name, header, meta)
@@ -227,12 +230,13 @@ class SarzFile(Dataset):
         if 0 in shape or not (rows and columns):
             empty = (len(bands), *shape)
             return np.zeros(empty, self.dtypes[bands[0]]), np.zeros(empty, np.bool_)
-        scale = max(each for each in SCALES if each <= max(1.0, min(rows / shape[0], columns / shape[1])))
+        enough = [n for n in SCALES if -(-rows // n) >= shape[0] and -(-columns // n) >= shape[1]]
+        scale = max(enough, default=1)
         wide = hull.intersection(scene).widened(scale, scene)
         values, valid = self._decoded(wide, bands, scale)
         if hull.intersection(scene) != hull:
             values, valid, wide = _padded((values, valid, wide), hull, scale, self._beyond(bands, how[1]))
-        if wide == hull and tuple(hull) == place and values.shape[1:] == shape:
+        if wide == hull and tuple(hull) == tuple(place) and values.shape[1:] == shape:
             return values, valid
         part = (row - wide.row) / scale, (column - wide.column) / scale, rows / scale, columns / scale
         nodata = self.nodatavals[bands[0]]

@@ -23,9 +23,7 @@ from sarzip.container import Header, Reader
 from sarzip.container.georeference import IDENTITY, Metadata, Number, decode
 from sarzip.errors import UsageError
 from sarzip.kinds.acquisition import LOOKS_LIKE, Acquisition, Told, acquisition_of, band_polarization, moment
-from sarzip.pipeline.bounds import bound_of
 from sarzip.pipeline.measured_error import BandError
-from sarzip.pipeline.quality import quality_to_step
 from sarzip.pipeline.sarzfile import open_seekable
 from sarzip.raster.info import RasterInfo
 from sarzip.system.outputs import (
@@ -36,6 +34,7 @@ from sarzip.system.outputs import (
     refuse_same_file,
 )
 from sarzip.system.remote import is_url
+from sarzip.usecases.coding import asked_of, coding_of
 
 MEDIA_TYPE = "application/vnd.sarzip"
 """Of a `.sarz`; not registered."""
@@ -151,17 +150,17 @@ def item_of(file: BinaryIO, name: str, options: StacOptions) -> dict[str, Any]:
     sar, sat = _about(taken, _SAR), _about(taken, _SAT)
     properties |= sar | sat | _projection(meta, header)
     properties["processing:software"] = _software(header, meta)
-    coding, asked = (
-        _coding(header, reader.summary or {}, options.errors),
-        _asked(header, reader.summary or {}),
-    )
-    properties["processing:lineage"] = _lineage(header, [asked, *coding], options.names)
+    coding = coding_of(header, reader.summary, options.errors)
+    asked, rmse_db = asked_of(header, reader.summary)
+    told = {"asked": asked, "rmse_db": rmse_db}
+    scene = {name: value for name, value in told.items() if value is not None}
+    properties["processing:lineage"] = _lineage(header, [scene, *(b.facts for b in coding)], options.names)
     href = name if is_url(name) else f"./{quote(_file_name(name))}"
     asset = {
         "href": href, "type": MEDIA_TYPE, "roles": ["data"], "title": "Compressed scene",
         "file:size": size, "file:checksum": _SHA256 + sha256,
-        "bands": [_band(meta, header, at) | each for at, each in enumerate(coding)],
-        **_models(header), **asked, **_sampling(meta),
+        "bands": [_band(meta, header, at) | _own(each.facts) for at, each in enumerate(coding)],
+        **_models(header), **_own(scene), **_sampling(meta),
     }  # fmt: skip
     item: dict[str, Any] = {
         "type": "Feature", "stac_version": "1.1.0", "id": Path(_file_name(name)).stem,
@@ -309,49 +308,14 @@ def _plain(value: Number) -> Number | str:
     return int(value) if float(value).is_integer() else value
 
 
+def _own(facts: Mapping[str, Any]) -> dict[str, Any]:
+    """Fields of our own."""
+    return {f"sarzip:{name}": value for name, value in facts.items()}
+
+
 def _models(header: Header) -> dict[str, Any]:
     models = [{"id": model.id, "sha256": model.sha256} for model in header.models]
-    return {"sarzip:models": models} if models else {}
-
-
-def _asked(header: Header, summary: Mapping[str, Any]) -> dict[str, Any]:
-    """Of the whole scene: the quality, size or error asked for, and the error that a search ended with."""
-    found: dict[str, Any] = {}
-    if isinstance(summary.get("asked"), str):
-        found["sarzip:asked"] = summary["asked"].removeprefix("--")
-        if "rmse_db" in summary:
-            found["sarzip:rmse_db"] = summary["rmse_db"]
-    else:
-        steps = {each.step for each in header.sets if each.step and bound_of(each) is None}
-        qualities = {round(20 * math.log2(20 / step), 3) for step in steps}
-        if len(qualities) == 1 and {quality_to_step(each) for each in qualities} == steps:
-            found["sarzip:asked"] = f"quality {qualities.pop():g}"
-    return found
-
-
-def _coding(header: Header, summary: Mapping[str, Any], errors: Sequence[BandError]) -> list[dict[str, Any]]:
-    """Of each band what was promised and what is known of its error; amounts in dB or in stored units."""
-    found: list[dict[str, Any]] = [{} for _ in header.bands]
-    for each in header.sets:
-        bound, about = bound_of(each), dict[str, Any](treatment="exact" if each.lossless else "lossy")
-        if bound is not None:
-            unit = "max_error_db" if bound.decibels else "max_error"
-            about = {"treatment": "bounded", unit: bound.size}
-        if each.step:
-            about["step_db"] = each.step
-        for band in each.bands:
-            found[band] |= about
-    for told in summary.get("achieved", []):
-        for unit, name in (("db", "achieved_error_db"), ("value", "achieved_error")):
-            if unit in told:
-                found[told["band"] - 1][name] = told[unit]
-    for error in errors:
-        told = {"achieved_error_db": error.max_error_db} | {
-            name: getattr(error, name) for name in ("rmse_db", "bias_p95_db")
-        }
-        known = {name: float(f"{value:.4g}") for name, value in told.items() if value is not None}
-        found[error.band - 1] = known | found[error.band - 1]
-    return [{f"sarzip:{name}": value for name, value in each.items()} for each in found]
+    return _own({"models": models}) if models else {}
 
 
 _SAID = (
@@ -374,7 +338,7 @@ def _lineage(header: Header, told: Sequence[Mapping[str, Any]], names: Sequence[
     by = f" with {'model' if len(header.models) == 1 else 'models'} {models}" if models else ""
     said = []
     for number, each in enumerate(told):
-        facts = [words.format(each[f"sarzip:{name}"]) for name, words in _SAID if f"sarzip:{name}" in each]
+        facts = [words.format(each[name]) for name, words in _SAID if name in each]
         said.append(f"band {number}: " * (number > 0) + ", ".join(facts))
     return f"Compressed by {header.creator or 'sarzip'}{source}{by}: {'; '.join(filter(None, said))}."
 
