@@ -98,7 +98,7 @@ def test_dask_arrays_are_computed_by_rows_of_groups(tmp_path) -> None:
 def test_words_for_what_is_wrong(dataset, tmp_path, write_raster) -> None:
     with pytest.raises(UsageError, match="`mask`"):
         sarzip.write(tmp_path / "a.sarz", dataset, mask=np.ones((300, 400), np.uint8))
-    with pytest.raises(UsageError, match="3 descriptions for 2 bands|1 descriptions for 2"):
+    with pytest.raises(UsageError, match="1 descriptions for 2 bands"):
         sarzip.write(tmp_path / "a.sarz", dataset, descriptions=["a"])
     with pytest.raises(UsageError, match="is the input itself"):
         sarzip.write(dataset.name, dataset, force=True)

@@ -20,7 +20,7 @@ from sarzip.errors import UsageError
 
 pytest.importorskip("pystac")
 pytest.importorskip("jsonschema")
-from support.stac_rules import validate  # noqa: E402
+from support.stac_rules import validate
 
 PLACE = Affine(10.0, 0.0, 399960.0, 0.0, -10.0, 5900040.0)
 GRD = "S1A_IW_GRDH_1SDV_20180716T004042_20180716T004107_022812_02792A_1A2B"

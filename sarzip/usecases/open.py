@@ -128,7 +128,7 @@ class SarzFile(Dataset):
         values, valid = self._read(place, bands, shape, (int(resampling), fill_value))
         if single:
             values, valid = values[0], valid[0]
-        if masked or fill_value is not None:
+        if masked or (fill_value is not None and not boundless):
             alike = {repr(self.nodatavals[band]) for band in bands}
             fill = self.nodatavals[bands[0]] if fill_value is None and len(alike) == 1 else fill_value
             found = np.ma.MaskedArray(values, ~valid, fill_value=fill)
@@ -230,8 +230,7 @@ class SarzFile(Dataset):
         if 0 in shape or not (rows and columns):
             empty = (len(bands), *shape)
             return np.zeros(empty, self.dtypes[bands[0]]), np.zeros(empty, np.bool_)
-        enough = [n for n in SCALES if -(-rows // n) >= shape[0] and -(-columns // n) >= shape[1]]
-        scale = max(enough, default=1)
+        scale = _scale(place, shape, self.shape)
         wide = hull.intersection(scene).widened(scale, scene)
         values, valid = self._decoded(wide, bands, scale)
         if hull.intersection(scene) != hull:
@@ -267,6 +266,18 @@ class SarzFile(Dataset):
     def _beyond(self, bands: list[int], fill_value: float | None) -> list[float]:
         """What stands beyond the scene in each band."""
         return [self.nodatavals[band] or 0 if fill_value is None else fill_value for band in bands]
+
+
+def _scale(place: Place, shape: tuple[int, int], scene: tuple[int, int]) -> int:
+    """The coarsest resolution whose samples are no larger than those that are wanted, or just these."""
+
+    def enough(n: int, start: float, length: float, size: int, end: int) -> bool:
+        # The last sample of a scene may cover less than n pixels.
+        last = start % n == 0 and start + length == end and -(-length // n) == size
+        return length >= n * size or (last and 2 * length > n * size)
+
+    axes = list(zip(place[:2], place[2:], shape, scene, strict=True))
+    return max(n for n in SCALES if n == 1 or all(enough(n, *axis) for axis in axes))
 
 
 def _valid(
