@@ -13,6 +13,8 @@ import numpy as np
 import pytest
 import rasterio
 from rasterio.transform import Affine
+from rasterio.windows import Window
+from rasterio.windows import transform as window_transform
 from support.scenes import speckled
 
 import sarzip
@@ -99,17 +101,16 @@ def test_gdalinfo(vrt, call) -> None:
 def test_gdal_translate(vrt, call) -> None:
     call("gdal_translate", "-q", "-srcwin", "240", "100", "40", "30", "a.vrt", "part.tif")
     call("gdal_translate", "-q", "-outsize", "125", "75", "a.vrt", "small.tif")
-    call("gdal_translate", "-q", "-of", "COG", "-b", "2", "a.vrt", "cog.tif")
     with sarzip.open(vrt.with_suffix(".sarz")) as file:
         for name, expected in (
             ("part", file.read(window=((100, 130), (240, 280)))),
             ("small", file.read(out_shape=(75, 125))),  # decoded at that resolution
-            ("cog", file.read([2])),
         ):
             with rasterio.open(vrt.parent / f"{name}.tif") as dataset:
                 np.testing.assert_array_equal(dataset.read(), expected)
     with rasterio.open(vrt.parent / "part.tif") as part:
-        assert part.transform == PLACE @ Affine.translation(240, 100) and part.crs.to_epsg() == 32632
+        assert part.transform == window_transform(Window(240, 100, 40, 30), PLACE)
+        assert part.crs.to_epsg() == 32632
 
 
 def test_gdalwarp(vrt, call) -> None:

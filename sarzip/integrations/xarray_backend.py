@@ -15,10 +15,14 @@ from collections.abc import Iterable
 from typing import Any
 
 import numpy as np
-import xarray
 from numpy.typing import NDArray
-from xarray.backends import BackendArray, BackendEntrypoint
-from xarray.core import indexing
+
+try:
+    import xarray
+    from xarray.backends import BackendArray, BackendEntrypoint
+    from xarray.core import indexing
+except ImportError as error:
+    raise ImportError("this backend needs xarray: pip install 'sarzip[xarray]'") from error
 
 from sarzip.errors import SarzipError
 from sarzip.usecases.coding import BandCoding, asked_of, coding_of

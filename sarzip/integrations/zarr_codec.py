@@ -7,7 +7,11 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
-from zarr.abc.codec import ArrayBytesCodec
+
+try:
+    from zarr.abc.codec import ArrayBytesCodec
+except ImportError as error:
+    raise ImportError("this codec needs zarr 3: pip install 'sarzip[zarr]'") from error
 
 from sarzip.errors import CorruptError
 from sarzip.integrations.chunks import ChunkOptions, decode_chunk, encode_chunk
