@@ -211,6 +211,8 @@ def test_errors(files) -> None:
                 call()
         with pytest.raises(UsageError, match="2 bands of rows and columns expected"):
             ours.read(out_shape=(5, 10, 10))
+        with pytest.raises(UsageError, match="does not hold"):
+            ours.read(out=np.zeros((ROWS, COLUMNS)))
         assert ours.read(np.int64(1)).shape == (ROWS, COLUMNS)
     for call in (
         lambda: ours.read(1), lambda: list(ours.sample([(0, 0)])), lambda: ours.read_masks(1),

@@ -19,7 +19,7 @@ import os
 import threading
 from collections.abc import Iterable, Iterator, Sequence
 from numbers import Integral
-from typing import TYPE_CHECKING, Any, BinaryIO, cast
+from typing import TYPE_CHECKING, Any, BinaryIO, NamedTuple, cast
 
 import numpy as np
 from numpy.typing import NDArray
@@ -42,6 +42,14 @@ if TYPE_CHECKING:
 
 Place = tuple[float, float, float, float]
 """Row, column, rows, columns in fractions of pixels."""
+
+
+class _How(NamedTuple):
+    """resampling: rasterio's number. fill_value: beyond the scene. masks: whether anybody asks for them."""
+
+    resampling: int
+    fill_value: float | None
+    masks: bool
 
 
 class SarzFile(Dataset):
@@ -125,10 +133,11 @@ class SarzFile(Dataset):
             raise UsageError(f"{self.name}: bands of one read share their dtype; they are {self.dtypes}")
         place = self._place(window, boundless)
         shape = self._shape(out.shape if out is not None else out_shape, len(bands), place)
-        values, valid = self._read(place, bands, shape, (int(resampling), fill_value))
+        how = _How(int(resampling), fill_value, masked or (fill_value is not None and not boundless))
+        values, valid = self._read(place, bands, shape, how)
         if single:
             values, valid = values[0], valid[0]
-        if masked or (fill_value is not None and not boundless):
+        if how.masks:
             alike = {repr(self.nodatavals[band]) for band in bands}
             fill = self.nodatavals[bands[0]] if fill_value is None and len(alike) == 1 else fill_value
             found = np.ma.MaskedArray(values, ~valid, fill_value=fill)
@@ -137,6 +146,8 @@ class SarzFile(Dataset):
             values = values.astype(out_dtype)
         if out is None:
             return values
+        if out.size != values.size:
+            raise UsageError(f"{self.name}: `out` {out.shape} does not hold {values.shape}")
         out[...] = values.reshape(out.shape)
         return out
 
@@ -158,6 +169,7 @@ class SarzFile(Dataset):
     ) -> NDArray[np.uint8]:
         """uint8 (rows, columns): 255 where any band has a measurement."""
         others = [number for number in self.indexes if number - 1 != self.alpha]
+        others = others if self.nodata is not None and not self.has_mask else others[:1]  # all alike
         masks: NDArray[np.uint8] = self.read_masks(others, window, out_shape, boundless).max(0)
         return masks
 
@@ -214,11 +226,9 @@ class SarzFile(Dataset):
         return int(given[-2]), int(given[-1])
 
     def _read(
-        self, place: Place, bands: list[int], shape: tuple[int, int], how: tuple[int, float | None]
+        self, place: Place, bands: list[int], shape: tuple[int, int], how: _How
     ) -> tuple[NDArray[Any], NDArray[np.bool_]]:
-        """Samples and where they are measurements, both (bands, rows, columns). how: resampling, and what is
-        beyond the scene.
-        """
+        """Samples and where they are measurements, both (bands, rows, columns)."""
         row, column, rows, columns = place
         scene = Window(0, 0, *self.shape)
         hull = Window.between(
@@ -232,40 +242,50 @@ class SarzFile(Dataset):
             return np.zeros(empty, self.dtypes[bands[0]]), np.zeros(empty, np.bool_)
         scale = _scale(place, shape, self.shape)
         wide = hull.intersection(scene).widened(scale, scene)
-        values, valid = self._decoded(wide, bands, scale)
+        values, valid = self._decoded(wide, bands, scale, how.masks)
         if hull.intersection(scene) != hull:
-            values, valid, wide = _padded((values, valid, wide), hull, scale, self._beyond(bands, how[1]))
+            values, valid, wide = _padded(
+                (values, valid, wide), hull, scale, self._beyond(bands, how.fill_value)
+            )
         if wide == hull and tuple(hull) == tuple(place) and values.shape[1:] == shape:
             return values, valid
         part = (row - wide.row) / scale, (column - wide.column) / scale, rows / scale, columns / scale
         nodata = self.nodatavals[bands[0]]
         return (
-            resampled(values, part, shape, how[0], nodata),
+            resampled(values, part, shape, how.resampling, nodata),
             resampled(valid.view(np.uint8), part, shape) > 0,
         )
 
     def _decoded(
-        self, window: Window, bands: list[int], scale: int
+        self, window: Window, bands: list[int], scale: int, masks: bool
     ) -> tuple[NDArray[Any], NDArray[np.bool_]]:
-        """Of a window of the scene, which may be empty."""
+        """Of a window of the scene, which may be empty; all of it measurements where nobody asks."""
         if min(window.rows, window.columns) < 1:
             empty = (len(bands), 0, 0)
             return np.zeros(empty, self.dtypes[bands[0]]), np.zeros(empty, np.bool_)
-        alpha = self.alpha
+        alpha = self.alpha if masks else None
         members = list(dict.fromkeys(bands if alpha is None else [*bands, alpha]))
         with naming(self.name):
             found = self._reader.read(window, members, scale)
         by_band = dict(zip(members, found.bands, strict=True))
+        values = _stacked([by_band[band] for band in bands])
+        if not masks:
+            return values, np.broadcast_to(np.True_, values.shape)
         opaque = None if alpha is None else by_band[alpha] != 0
         valid = [
             _valid(by_band[band], self.nodatavals[band], found.mask, None if band == alpha else opaque)
             for band in bands
         ]
-        return np.stack([by_band[band] for band in bands]), np.stack(valid)
+        return values, _stacked(valid)
 
     def _beyond(self, bands: list[int], fill_value: float | None) -> list[float]:
         """What stands beyond the scene in each band."""
         return [self.nodatavals[band] or 0 if fill_value is None else fill_value for band in bands]
+
+
+def _stacked(planes: list[NDArray[Any]]) -> NDArray[Any]:
+    """Planes as (planes, rows, columns); a single one is not copied."""
+    return planes[0][None] if len(planes) == 1 else np.stack(planes)
 
 
 def _scale(place: Place, shape: tuple[int, int], scene: tuple[int, int]) -> int:
