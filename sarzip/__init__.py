@@ -10,6 +10,7 @@ The Python API is the use cases the command line calls:
         print(band.quality.rmse_db)
     with sarzip.open("scene.sarz") as dataset:
         window = dataset.read(1, window=((0, 512), (0, 512)))
+    item = sarzip.stac_item("scene.sarz", sarzip.StacOptions(datetime="2018-07-16T00:40:42Z"))
 
 Names are imported on first use, so that importing sarzip costs nothing.
 """

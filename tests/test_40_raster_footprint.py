@@ -92,6 +92,8 @@ def test_nowhere() -> None:
     assert footprint(PLAIN, 10, 10) is None
     assert footprint(replace(PLAIN, crs="EPSG:32632"), 10, 10) is None
     assert footprint(placed("EPSG:99999", 1.0, 0.0, 5.0, 0.0, -1.0, 5.0), 10, 10) is None
+    assert footprint(placed("EPSG:32632", 10.0, 0.0, float("inf"), 0.0, -10.0, float("nan")), 10, 10) is None
+    assert footprint(placed("EPSG:32632", 1e30, 0.0, 5e5, 0.0, -1e30, 5e6), 10, 10) is None
     flat = points(10.0)
     flat.gcps.points[:, 2:4] = 0.0
     assert footprint(flat, 1000, 1000) is None

@@ -8,7 +8,6 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 from rasterio.crs import CRS
-from rasterio.errors import CRSError, RasterioError
 from rasterio.warp import transform as warp
 from rasterio.warp import transform_geom
 
@@ -54,7 +53,7 @@ def footprint(meta: Metadata, width: int, height: int) -> Footprint | None:
             else:
                 shape = {"type": "Polygon", "coordinates": [np.column_stack([x, y]).tolist()]}
                 rings = _rings(transform_geom(crs, _WORLD, shape, antimeridian_cutting=True))
-    except (RasterioError, CRSError, ValueError):
+    except Exception:  # rasterio lets GDAL's own errors through, which share no class with its others
         return None
     return _finished(rings)
 
@@ -75,7 +74,7 @@ def _place(
         crs = known_crs(meta.gcps.crs)
         return None if crs is None else (*_by_points(meta.gcps.points, crs, rows, columns), crs)
     crs = known_crs(meta.crs)
-    if crs is None or meta.transform == IDENTITY:
+    if crs is None or meta.transform == IDENTITY or not np.isfinite(meta.transform).all():
         return None
     a, b, c, d, e, f = meta.transform
     return a * columns + b * rows + c, d * columns + e * rows + f, crs

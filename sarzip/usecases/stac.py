@@ -250,7 +250,8 @@ def _extensions(sar: Mapping[str, Any], sat: Mapping[str, Any]) -> Iterable[str]
 
 def _projection(meta: Metadata, header: Header) -> dict[str, Any]:
     found: dict[str, Any] = {"proj:shape": [header.height, header.width]}
-    if meta.transform == IDENTITY or meta.crs is None:
+    placed = meta.transform != IDENTITY and all(map(math.isfinite, meta.transform))
+    if not placed or meta.crs is None:
         return {"proj:code": None, **found}  # as the extension says of scenes with control points
     if "[" not in meta.crs:
         found["proj:code"] = meta.crs
@@ -267,7 +268,8 @@ def _projection(meta: Metadata, header: Header) -> dict[str, Any]:
 
 
 def _sampling(meta: Metadata) -> dict[str, str]:
-    return {"raster:sampling": meta.tags.get("", {}).get("AREA_OR_POINT", "Area").lower()}
+    point = meta.tags.get("", {}).get("AREA_OR_POINT") == "Point"
+    return {"raster:sampling": "point" if point else "area"}
 
 
 def _software(header: Header, meta: Metadata) -> dict[str, str]:
@@ -296,7 +298,8 @@ def _band(meta: Metadata, header: Header, at: int) -> dict[str, Any]:
         found["nodata"] = _plain(nodata)
     if meta.units[at]:
         found["unit"] = meta.units[at]
-    if (meta.scales[at], meta.offsets[at]) != (1.0, 0.0):
+    packed = meta.scales[at], meta.offsets[at]
+    if packed != (1.0, 0.0) and all(map(math.isfinite, packed)):
         found |= {"raster:scale": meta.scales[at], "raster:offset": meta.offsets[at]}
     return found
 
