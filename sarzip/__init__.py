@@ -10,6 +10,7 @@ The Python API is the use cases the command line calls:
         print(band.quality.rmse_db)
     with sarzip.open("scene.sarz") as dataset:
         window = dataset.read(1, window=((0, 512), (0, 512)))
+    item = sarzip.stac_item("scene.sarz", sarzip.StacOptions(datetime="2018-07-16T00:40:42Z"))
 
 Names are imported on first use, so that importing sarzip costs nothing.
 """
@@ -43,6 +44,8 @@ _WHERE = {
     "PreviewOptions": "sarzip.usecases.preview",
     "preview": "sarzip.usecases.preview",
     "SarzFile": "sarzip.usecases.open",
+    "StacOptions": "sarzip.usecases.stac",
+    "stac_item": "sarzip.usecases.stac",
     "decode": "sarzip.usecases.write",
     "encode": "sarzip.usecases.write",
     "write": "sarzip.usecases.write",
@@ -61,6 +64,7 @@ if TYPE_CHECKING:
     from sarzip.usecases.open import SarzFile
     from sarzip.usecases.open import open_file as open
     from sarzip.usecases.preview import PreviewOptions, preview
+    from sarzip.usecases.stac import StacOptions, stac_item
     from sarzip.usecases.verify import VerifyOptions, VerifyReport, verify
     from sarzip.usecases.write import decode, encode, write
 
@@ -77,6 +81,7 @@ __all__ = [
     "SarzFile",
     "SarzipError",
     "Selection",
+    "StacOptions",
     "VerifyOptions",
     "VerifyReport",
     "__version__",
@@ -90,6 +95,7 @@ __all__ = [
     "plan_jobs",
     "preview",
     "run_batch",
+    "stac_item",
     "verify",
     "write",
 ]

@@ -55,10 +55,54 @@ def test_xarray_chunks_are_groups(path) -> None:
         np.testing.assert_allclose(mean.VV.values, dataset.VV.values, rtol=1e-6)
 
 
+def test_xarray_tells_what_compression_did(path, tmp_path) -> None:
+    xr = pytest.importorskip("xarray")
+    bounded = tmp_path / "bounded.sarz"
+    with sarzip.open(path) as file:
+        options = sarzip.CompressOptions(max_error_db=0.5, group=256)
+        report = sarzip.write(bounded, file.read(), options, nodata=0)
+        sarzip.write(tmp_path / "exact.sarz", file.read(), sarzip.CompressOptions(lossless=True))
+    with xr.open_dataset(bounded) as dataset:
+        for name, kept in zip(("band_1", "band_2"), report.bounds, strict=True):
+            about = dataset[name].attrs
+            assert about["lossy_compression"] == "compression_info"
+            assert about["lossy_compression_max_error_db"] == 0.5
+            assert about["lossy_compression_achieved_error_db"] == kept.achieved
+        told = dataset.compression_info.attrs
+        assert told["algorithm"] == "sarzip" and "pixel (SHA-256 " in told["models"]
+    with xr.open_dataset(path) as dataset:
+        assert dataset.compression_info.attrs["asked"] == "quality 60"
+    with xr.open_dataset(tmp_path / "exact.sarz") as dataset:
+        assert "compression_info" not in dataset.coords and "lossy_compression" not in dataset.band_1.attrs
+
+
+def test_xarray_has_a_tree_of_resolutions(path) -> None:
+    xr = pytest.importorskip("xarray")
+    if not hasattr(xr, "open_datatree"):
+        pytest.skip("this xarray has no trees")
+    with xr.open_datatree(path, engine="sarzip") as tree, sarzip.open(path) as file:
+        assert tree.groups == ("/", "/scale_1", "/scale_2", "/scale_4", "/scale_8", "/scale_16")
+        for scale in (2, 16):
+            found = tree[f"scale_{scale}"].to_dataset()
+            shape = -(-300 // scale), -(-500 // scale)
+            expected = file.read(1, out_shape=shape).astype(np.float32)
+            expected[expected == 0] = np.nan
+            assert found.VV.shape == shape
+            np.testing.assert_array_equal(found.VV.values, expected)
+            np.testing.assert_array_equal(found.VV[3:7, 5:9].values, expected[3:7, 5:9])
+            assert float(found.x[0]) == PLACE.c + 5 * scale and float(found.y[1]) == PLACE.f - 15 * scale
+        assert tree["scale_1/VV"].shape == (300, 500)
+        again = pickle.loads(pickle.dumps(tree))
+        np.testing.assert_array_equal(again["scale_16/VV"].values, tree["scale_16/VV"].values)
+    with pytest.raises(UsageError, match="the dataset is closed; open it again"):
+        file.read(1)
+
+
 def test_rioxarray_finds_the_place(path) -> None:
     xr, _ = pytest.importorskip("xarray"), pytest.importorskip("rioxarray")
     with xr.open_dataset(path, engine="sarzip") as dataset:
-        assert dataset.rio.crs.to_epsg() == 32632 and dataset.rio.transform() == PLACE
+        assert dataset.rio.crs.to_epsg() == 32632 and dataset.VV.rio.crs == dataset.rio.crs
+        assert dataset.rio.transform() == PLACE
         assert np.isnan(dataset.VV.rio.nodata) and dataset.VV.rio.encoded_nodata == 0
         again = path.with_name("again.sarz")
         sarzip.write(again, dataset.VV.fillna(0), sarzip.CompressOptions(lossless=True), force=True)

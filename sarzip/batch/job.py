@@ -11,10 +11,12 @@ from typing import TypeVar
 from sarzip.batch.resume import why_not_done
 from sarzip.errors import NO_MEMORY, SarzipError, UsageError
 from sarzip.system.machine import cores
+from sarzip.system.outputs import atomic_path
 from sarzip.system.parts import is_part_of
 from sarzip.usecases.compress import CompressOptions, CompressReport, Progress, compress
 from sarzip.usecases.decompress import DecompressOptions, DecompressReport, decompress
 from sarzip.usecases.inspect import FileInfo, InspectOptions, inspect
+from sarzip.usecases.stac import ItemBeside, StacOptions
 from sarzip.usecases.verify import VerifyOptions, VerifyReport, verify
 
 OK, FAILED, SKIPPED = "ok", "failed", "skipped"
@@ -71,6 +73,7 @@ def run_job(job: Job, options: Options, resume: bool, progress: Progress | None 
         if resume and isinstance(options, CompressOptions) and Path(job.output).exists():
             reason = why_not_done(job.source, job.output, options)
             if reason is None:
+                _add_item(job, options)
                 return Outcome(job.source, job.output, SKIPPED)
             if not options.force:
                 raise UsageError(
@@ -79,6 +82,15 @@ def run_job(job: Job, options: Options, resume: bool, progress: Progress | None 
         return Outcome(job.source, job.output, OK, report=_do(job, options, progress))
     except Exception as error:  # the other scenes go on whatever happened to this one
         return failure(job, error)
+
+
+def _add_item(job: Job, options: CompressOptions) -> None:
+    """The STAC item of an output that is there, if it is wanted and not there."""
+    if options.stac:
+        beside = ItemBeside(job.output, StacOptions(options.datetime, (job.source,)))
+        if not beside.path.exists():
+            with atomic_path(beside.path) as part:
+                part.write_text(beside.text(job.output), "utf-8")
 
 
 def _do(job: Job, options: Options, progress: Progress | None) -> Report:

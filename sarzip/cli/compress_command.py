@@ -81,6 +81,18 @@ def compress(
     strict: Annotated[
         bool, typer.Option("--strict", help="Refuse rasters that carry what a .sarz does not keep.")
     ] = False,
+    stac: Annotated[
+        bool,
+        typer.Option("--stac", help="Write a STAC item beside the output, scene.json beside scene.sarz."),
+    ] = False,
+    datetime: Annotated[
+        str | None,
+        typer.Option(
+            "--datetime",
+            metavar="T",
+            help="For --stac: when the scene was taken (UTC; T or START/END), if tags and name do not tell.",
+        ),
+    ] = None,
     force: Force = False,
     resume: Annotated[
         bool, typer.Option("--resume", help="Skip scenes whose output is there, complete and up to date.")
@@ -116,6 +128,8 @@ def compress(
         strict=strict,
         max_error_db=max_error_db,
         max_error=max_error,
+        stac=stac,
+        datetime=datetime,
     )
     single = len(sources) == 1 and not is_folder(output) and not _of_many(Path(sources[0]))
     if single and not resume and scheduler is None:

@@ -31,6 +31,7 @@ _COMMANDS = (
     "verify",
     "preview",
     "vrt",
+    "stac",
     "compare",
     "sample",
     "bench",

@@ -30,7 +30,11 @@ def vrt(
     if json:
         render.print_json(report)
         return
-    settings = " ".join(f"{name}={value}" for name, value in report.settings)
+    settings, python = (
+        " ".join(f"{name}={value}" for name, value in each) for each in (report.settings, report.python)
+    )
     render.say(
-        f"{output}: {report.width}x{report.height}, {report.bands} bands; to read it set {settings}", quiet
+        f"{output}: {report.width}x{report.height}, {report.bands} bands; to read it set {settings}; for "
+        f"programs whose Python lacks sarzip also {python}",
+        quiet,
     )

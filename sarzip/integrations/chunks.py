@@ -6,7 +6,6 @@ are named by the beginning of their hashes, and each data frame. Everything else
 
 from __future__ import annotations
 
-import base64
 import functools
 import io
 import struct
@@ -23,6 +22,7 @@ from sarzip.container.georeference import Metadata
 from sarzip.container.jsonsafe import dump_json, load_json
 from sarzip.container.layout import pack_data, parse_data, parse_varint, varint
 from sarzip.container.metadata import header_json, parse_header
+from sarzip.container.metadata_values import to_base64
 from sarzip.errors import CorruptError, ModelError, UsageError
 from sarzip.grid import Window, ceil_to
 from sarzip.pipeline.coders import DecodeOptions
@@ -30,7 +30,6 @@ from sarzip.pipeline.models import ModelStore
 from sarzip.pipeline.quality import Fidelity
 from sarzip.pipeline.reader import PullReader
 from sarzip.pipeline.sources import ArraySource
-from sarzip.system.machine import choose_machine
 from sarzip.usecases.compress import CompressOptions, Job
 
 _HEAD = struct.Struct("<BI")
@@ -99,7 +98,7 @@ def encode_chunk(values: NDArray[Any], options: ChunkOptions, nodata: float | No
     meta = replace(Metadata.plain(len(planes)), nodata=(nodata,) * len(planes))
     how = options.compress_options(*planes.shape)
     sink = io.BytesIO()
-    Job(ArraySource(planes, meta, "chunk"), how, choose_machine("cpu", 1), planes.nbytes, None).write(sink)
+    Job.of(ArraySource(planes, meta, "chunk"), how).write(sink)
     reader = Reader(sink)
     bands = tuple(replace(each, extra=_needed(each.extra)) for each in reader.header.bands)
     about = replace(reader.header, creator="", raster={}, bands=bands)
@@ -174,7 +173,7 @@ def _model(begin: object) -> list[str]:
     """The released model that a chunk names, as the JSON of a header has it."""
     for name, sha256 in _released():
         if sha256[:_HASH_DIGITS] == begin:
-            return [name, base64.b64encode(bytes.fromhex(sha256)).decode("ascii").rstrip("=")]
+            return [name, to_base64(bytes.fromhex(sha256))]
     raise ModelError(f"chunk: coded with model {str(begin)[:8]}, which this sarzip does not have; install it")
 
 

@@ -38,7 +38,9 @@ def pixels(
     """
     path, band = _text(about["path"]), int(_text(about["band"]))
     window = ((yoff, yoff + ysize), (xoff, xoff + xsize))
-    found = _opened(path, _state(path)).read(band or 1, window, out_ar.shape, masked=band == 0)
+    found = _opened(path, _state(path)).read(
+        band or 1, window=window, out_shape=out_ar.shape, masked=band == 0
+    )
     if band:
         out_ar[:] = found
     else:

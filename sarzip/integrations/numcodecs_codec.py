@@ -5,8 +5,12 @@ from __future__ import annotations
 from typing import Any
 
 import numpy as np
-from numcodecs.abc import Codec
-from numcodecs.compat import ensure_bytes, ensure_ndarray
+
+try:
+    from numcodecs.abc import Codec
+    from numcodecs.compat import ensure_bytes, ensure_ndarray
+except ImportError as error:
+    raise ImportError("this codec needs numcodecs: pip install 'sarzip[zarr]'") from error
 
 from sarzip.integrations.chunks import ChunkOptions, decode_chunk, encode_chunk
 

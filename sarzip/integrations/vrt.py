@@ -24,9 +24,26 @@ _TYPES = {
 _BLOCK = 512
 
 
+def python_settings() -> dict[str, str]:
+    """Environment in which GDAL's programs load this Python and find sarzip, which the one that they load by
+    themselves may not have. PYTHONSO: its library, where it is a shared one. PYTHONPATH: its packages.
+    """
+    import ctypes.util
+    import sysconfig
+
+    places = dict.fromkeys(sysconfig.get_path(name) for name in ("purelib", "platlib"))
+    found = {"PYTHONPATH": os.pathsep.join(places)}
+    own = Path(sysconfig.get_config_var("LIBDIR") or "", sysconfig.get_config_var("INSTSONAME") or "")
+    shared = own.is_file() and ".so" in own.name
+    library = str(own) if shared else ctypes.util.find_library(f"python{sysconfig.get_python_version()}")
+    return {"PYTHONSO": library, **found} if library else found
+
+
 @dataclass(frozen=True)
 class VrtReport:
-    """What was written. settings: configuration options of GDAL that reading it takes."""
+    """What was written. settings: configuration options of GDAL that reading it takes. python: environment
+    for GDAL's own programs, see python_settings.
+    """
 
     source: str
     output: str
@@ -34,6 +51,7 @@ class VrtReport:
     height: int
     bands: int
     settings: tuple[tuple[str, str], ...] = tuple(SETTINGS.items())
+    python: tuple[tuple[str, str], ...] = ()
 
 
 def write_vrt(
@@ -47,7 +65,8 @@ def write_vrt(
     path = str(source) if is_url(str(source)) else str(Path(source).absolute())
     with open_file(source) as file, atomic_path(destination, force) as target:
         xml.ElementTree(_dataset(file, path)).write(target, encoding="utf-8")
-        return VrtReport(str(source), str(destination), file.width, file.height, file.count)
+        size = file.width, file.height, file.count
+    return VrtReport(str(source), str(destination), *size, python=tuple(python_settings().items()))
 
 
 def _dataset(file: SarzFile, path: str) -> xml.Element:

@@ -1,4 +1,12 @@
-"""`xarray.open_dataset("scene.sarz", engine="sarzip", chunks={})`: a variable a band, decoded on demand."""
+"""`xarray.open_dataset("scene.sarz", engine="sarzip", chunks={})`: a variable a band, decoded on demand.
+
+`xarray.open_datatree` has the scene at several resolutions, as groups scale_1, scale_2, … scale_16.
+
+Lossy variables name a container variable, as CF 1.12 has it for quantization (section 8.4; issue 403 and pull
+request 519 of cf-conventions): its attributes tell algorithm and implementation, those of the variable the
+parameters and the error. CF's own attribute `quantization` admits four algorithms only, so ours are named
+`lossy_compression…`, as in the proposal for other methods.
+"""
 
 from __future__ import annotations
 
@@ -7,29 +15,34 @@ from collections.abc import Iterable
 from typing import Any
 
 import numpy as np
-import xarray
 from numpy.typing import NDArray
-from xarray.backends import BackendArray, BackendEntrypoint
-from xarray.core import indexing
 
-from sarzip.container import SetHeader
+try:
+    import xarray
+    from xarray.backends import BackendArray, BackendEntrypoint
+    from xarray.core import indexing
+except ImportError as error:
+    raise ImportError("this backend needs xarray: pip install 'sarzip[xarray]'") from error
+
 from sarzip.errors import InputError, SarzipError
-from sarzip.pipeline.bounds import bound_of
+from sarzip.usecases.coding import BandCoding, asked_of, coding_of
 from sarzip.usecases.open import SarzFile, open_file
-from sarzip.version import __version__
 
 _LOSSY = "compression_info"
 
 
 class _Band(BackendArray):
-    """A band of an open file; xarray asks for basic indices of it, from any thread."""
+    """A band of an open file, a sample for scale×scale pixels; xarray asks for basic indices of it, from any
+    thread.
+    """
 
-    def __init__(self, file: SarzFile, number: int) -> None:
-        self._file, self._number = file, number
+    def __init__(self, file: SarzFile, number: int, scale: int) -> None:
+        self._file, self._number, self._scale = file, number, scale
+        self.shape = tuple(-(-size // scale) for size in file.shape)
         dtype = file.dtypes[number - 1]
         if dtype.startswith("complex_int"):
             raise InputError(f"{file.name}: band {number} is {dtype}, which numpy does not have")
-        self.shape, self.dtype = file.shape, np.dtype(dtype)
+        self.dtype = np.dtype(dtype)
 
     def __getitem__(self, key: indexing.ExplicitIndexer) -> NDArray[Any]:
         values: NDArray[Any] = indexing.explicit_indexing_adapter(
@@ -52,7 +65,12 @@ class _Band(BackendArray):
             spans.append((low, high))
         if any(low == high for low, high in spans):
             return np.empty([hi - lo for lo, hi in spans], self.dtype)[tuple(inner)]
-        return np.asarray(self._file.read(self._number, window=spans)[tuple(inner)])
+        window = [
+            (low * self._scale, min(high * self._scale, size))
+            for (low, high), size in zip(spans, self._file.shape, strict=True)
+        ]
+        out_shape = tuple(high - low for low, high in spans)
+        return np.asarray(self._file.read(self._number, window=window, out_shape=out_shape)[tuple(inner)])
 
 
 class SarzipBackend(BackendEntrypoint):
@@ -63,6 +81,42 @@ class SarzipBackend(BackendEntrypoint):
     def guess_can_open(self, filename_or_obj: Any) -> bool:
         """By the name's ending."""
         return isinstance(filename_or_obj, (str, os.PathLike)) and str(filename_or_obj).endswith(".sarz")
+
+    supports_groups = True
+
+    def open_groups_as_dict(
+        self,
+        filename_or_obj: Any,
+        *,
+        mask_and_scale: bool = True,
+        decode_times: Any = True,
+        concat_characters: bool = True,
+        decode_coords: Any = True,
+        drop_variables: str | Iterable[str] | None = None,
+        use_cftime: bool | None = None,
+        decode_timedelta: Any = None,
+    ) -> dict[str, xarray.Dataset]:
+        """The datasets of `open_datatree`, by path: "/" with the tags alone, "/scale_1" as open_dataset has
+        it, and for each of the file's overviews "/scale_2" and so on, decoded at that resolution.
+        """
+        file = open_file(filename_or_obj)
+        try:
+            about = {"/": xarray.Dataset(attrs=_global_attributes(file))}
+            scales = {f"/scale_{n}": _dataset(file, n) for n in (1, *file.overviews(1))}
+        except SarzipError:
+            file.close()
+            raise
+        found = {path: _decoded(each, mask_and_scale, drop_variables) for path, each in scales.items()}
+        for each in (about | found).values():
+            each.set_close(file.close)
+        return about | found
+
+    def open_datatree(self, filename_or_obj: Any, **options: Any) -> Any:
+        """The scene at several resolutions; each group has coordinates of its own."""
+        groups = self.open_groups_as_dict(filename_or_obj, **options)
+        tree = xarray.DataTree.from_dict(groups)
+        tree.set_close(groups["/"]._close)
+        return tree
 
     def open_dataset(
         self,
@@ -85,39 +139,57 @@ class SarzipBackend(BackendEntrypoint):
         except SarzipError:
             file.close()
             raise
-        decoded = xarray.decode_cf(
-            found,
-            mask_and_scale=mask_and_scale,
-            decode_times=False,
-            decode_coords="all",
-            drop_variables=drop_variables,
-        )
+        decoded = _decoded(found, mask_and_scale, drop_variables)
         decoded.set_close(file.close)
         return decoded
 
 
-def _dataset(file: SarzFile) -> xarray.Dataset:
+def _decoded(
+    found: xarray.Dataset, mask_and_scale: bool, drop_variables: str | Iterable[str] | None
+) -> xarray.Dataset:
+    return xarray.decode_cf(
+        found,
+        mask_and_scale=mask_and_scale,
+        decode_times=False,
+        decode_coords="all",
+        drop_variables=drop_variables,
+    )
+
+
+def _dataset(file: SarzFile, scale: int = 1) -> xarray.Dataset:
     edge = file.header.group
-    variables, names = {}, _names(file)
-    sets = {band: each for each in file.header.sets for band in each.bands}
-    for number, name in zip(file.indexes, names, strict=True):
-        data = indexing.LazilyIndexedArray(_Band(file, number))
-        about = _attributes(file, number) | _of_coding(sets[number - 1])
-        chunks = {"preferred_chunks": {"y": min(edge, file.height), "x": min(edge, file.width)}}
-        variables[name] = xarray.Variable(("y", "x"), data, about, chunks)
-    coordinates: dict[str, Any] = {"spatial_ref": ((), 0, _spatial_ref(file))}
+    variables: dict[str, Any] = {}
+    coding = coding_of(file.header, file.summary)
+    for number, name in zip(file.indexes, _names(file), strict=True):
+        band = _Band(file, number, scale)
+        about = _attributes(file, number) | _of_coding(coding[number - 1])
+        chunks = {"preferred_chunks": dict(zip(("y", "x"), (min(edge, n) for n in band.shape), strict=True))}
+        variables[name] = xarray.Variable(("y", "x"), indexing.LazilyIndexedArray(band), about, chunks)
+    rows, columns = band.shape
     a, b, c, d, e, f = tuple(file.transform)[:6]
-    if b == d == 0 and (file.crs is not None or (a, e) != (1.0, 1.0)):
+    a, b, d, e = a * scale, b * scale, d * scale, e * scale
+    coordinates: dict[str, Any] = {"spatial_ref": ((), 0, _spatial_ref(file, (a, b, c, d, e, f)))}
+    if b == d == 0 and (file.crs is not None or file.transform != file.transform.identity()):
         what = (
             ("degrees_east", "degrees_north") if file.crs and file.crs.is_geographic else ("metre", "metre")
         )
-        coordinates["x"] = ("x", c + a * (np.arange(file.width) + 0.5), {"axis": "X", "units": what[0]})
-        coordinates["y"] = ("y", f + e * (np.arange(file.height) + 0.5), {"axis": "Y", "units": what[1]})
+        coordinates["x"] = ("x", c + a * (np.arange(columns) + 0.5), {"axis": "X", "units": what[0]})
+        coordinates["y"] = ("y", f + e * (np.arange(rows) + 0.5), {"axis": "Y", "units": what[1]})
     if any("lossy_compression" in each.attrs for each in variables.values()):
-        info = {"algorithm": "sarzip", "implementation": f"sarzip version {__version__}"}
-        coordinates[_LOSSY] = ((), 0, info)
-    attributes = {"Conventions": "CF-1.12", **file.tags()}
-    return xarray.Dataset(variables, coordinates, attributes)
+        coordinates[_LOSSY] = ((), 0, _compression_info(file))
+    return xarray.Dataset(variables, coordinates, _global_attributes(file))
+
+
+def _global_attributes(file: SarzFile) -> dict[str, Any]:
+    return {"Conventions": "CF-1.12", **file.tags()}
+
+
+def _compression_info(file: SarzFile) -> dict[str, Any]:
+    """Attributes of the container variable."""
+    asked, rmse_db = asked_of(file.header, file.summary)
+    found: dict[str, Any] = {"algorithm": "sarzip", "implementation": file.header.creator or "sarzip"}
+    found["models"] = ", ".join(f"{model.id} (SHA-256 {model.sha256})" for model in file.header.models)
+    return found | {name: each for name, each in (("asked", asked), ("rmse_db", rmse_db)) if each is not None}
 
 
 def _names(file: SarzFile) -> list[str]:
@@ -144,20 +216,17 @@ def _attributes(file: SarzFile, number: int) -> dict[str, Any]:
     return found | {key: value for key, value in file.tags(number).items() if key not in found}
 
 
-def _of_coding(each: SetHeader) -> dict[str, Any]:
-    """What CF 1.12, section 8.4, has for quantisation, said of this coding."""
-    if each.lossless:
+def _of_coding(coding: BandCoding) -> dict[str, Any]:
+    """What was promised and what is known of the error, in dB or in stored units; nothing of exact bands."""
+    if coding.treatment == "exact":
         return {}
-    bound = bound_of(each)
-    if bound is not None:
-        unit = "db" if bound.decibels else "stored_units"
-        return {"lossy_compression": _LOSSY, f"lossy_compression_max_error_{unit}": bound.size}
-    return {"lossy_compression": _LOSSY, "lossy_compression_step_db": each.step}
+    told = {f"lossy_compression_{name}": value for name, value in coding.facts.items() if name != "treatment"}
+    return {"lossy_compression": _LOSSY, **told}
 
 
-def _spatial_ref(file: SarzFile) -> dict[str, Any]:
+def _spatial_ref(file: SarzFile, transform: tuple[float, ...]) -> dict[str, Any]:
     """Attributes of a grid mapping as rioxarray reads and writes them."""
-    a, b, c, d, e, f = tuple(file.transform)[:6]
+    a, b, c, d, e, f = transform
     found: dict[str, Any] = {"GeoTransform": f"{c!r} {a!r} {b!r} {f!r} {d!r} {e!r}"}
     if file.crs is not None:
         found |= {"crs_wkt": file.crs.to_wkt(), "spatial_ref": file.crs.to_wkt()}

@@ -8,7 +8,11 @@ from math import prod
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
-from zarr.abc.codec import ArrayBytesCodec
+
+try:
+    from zarr.abc.codec import ArrayBytesCodec
+except ImportError as error:
+    raise ImportError("this codec needs zarr 3: pip install 'sarzip[zarr]'") from error
 
 from sarzip.integrations.chunks import ChunkOptions, decode_chunk, encode_chunk
 

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from typing import Any
 
 import numpy as np
@@ -98,14 +99,25 @@ def _by_points(
     meta: Metadata, x: NDArray[np.float64], y: NDArray[np.float64]
 ) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
     assert meta.gcps is not None
-    points = [
-        GroundControlPoint(row, column, px, py, z) for row, column, px, py, z in meta.gcps.points.tolist()
-    ]
     try:
-        with gdal_env(), GCPTransformer(points, tps=len(points) <= _MOST_SPLINE_POINTS) as transformer:
+        with gdal_env(), point_transformer(meta.gcps.points) as transformer:
             rows, columns = transformer.rowcol(x.tolist(), y.tolist(), op=float)
     except (RasterioError, ValueError) as error:
         raise UsageError(
             f"`bbox`: the scene's control points do not define a map ({cause_of(error)})"
         ) from error
     return np.array(rows, np.float64), np.array(columns, np.float64)
+
+
+@contextmanager
+def point_transformer(points: NDArray[np.float64]) -> Iterator[GCPTransformer]:
+    """The map through control points (n, 5), as pixel_bounds describes it. ValueError where they define none:
+    rasterio lets GDAL's own errors through, which share no class with its others.
+    """
+    known = [GroundControlPoint(*each) for each in points.tolist()]
+    try:
+        transformer = GCPTransformer(known, tps=len(known) <= _MOST_SPLINE_POINTS)
+    except Exception as error:
+        raise ValueError(cause_of(error)) from error
+    with transformer:
+        yield transformer

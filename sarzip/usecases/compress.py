@@ -6,9 +6,12 @@ import functools
 import os
 import time
 from collections.abc import Mapping
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, BinaryIO
+
+import numpy as np
 
 from sarzip.codec.base import SignalCodec
 from sarzip.codec.registry import EFFORTS, Backing, build_codec
@@ -26,11 +29,19 @@ from sarzip.pipeline.sources import Source
 from sarzip.pipeline.writer import Progress, SceneWriter
 from sarzip.raster import RasterSource
 from sarzip.system.machine import Machine, choose_machine, peak_memory
-from sarzip.system.outputs import STANDARD_STREAM, binary_output, check_destination, naming, refuse_same_file
+from sarzip.system.outputs import (
+    STANDARD_STREAM,
+    atomic_path,
+    binary_output,
+    check_destination,
+    naming,
+    refuse_same_file,
+)
 from sarzip.system.stdin import standard_input
 
 if TYPE_CHECKING:
     from sarzip.pipeline.measured_error import BandError
+    from sarzip.usecases.stac import ItemBeside
 
 DEFAULT_MODEL = "lapped16"
 DEFAULT_FIDELITY = Fidelity("quality", 60.0, given=False)
@@ -45,7 +56,8 @@ class CompressOptions:
     max_error: bounds on the error of every measurement of backscatter, in dB or in stored units; a quality
     given with one is that of the signal it is put on. group: side of a group in pixels, a multiple of 256.
     verify: decode what was written, before it gets its final name. strict: refuse (InputError) a raster that
-    carries what a `.sarz` does not keep.
+    carries what a `.sarz` does not keep. stac: write a STAC item beside the output (see usecases.stac).
+    datetime: when the scene was taken, for that item, where its tags and name do not tell.
     """
 
     fidelity: Fidelity = DEFAULT_FIDELITY
@@ -63,6 +75,8 @@ class CompressOptions:
     strict: bool = False
     max_error_db: float | None = None
     max_error: float | None = None
+    stac: bool = False
+    datetime: str | None = None
 
     @property
     def plan(self) -> PlanOptions:
@@ -71,7 +85,7 @@ class CompressOptions:
         if bound is not None and self.fidelity.given:
             if self.fidelity.kind != "quality":
                 raise UsageError(
-                    f"{self.fidelity.option}: a bound decides the size; give quality with it, or none"
+                    f"{self.fidelity.words}: a bound decides the size; give quality with it, or none"
                 )
             steps = (quality_to_step(self.fidelity.value),)
         return PlanOptions(
@@ -139,7 +153,7 @@ class BandSummary:
 class CompressReport:
     """What was done. Sizes in bytes, bpp in bits per pixel and band, seconds of wall time.
 
-    bounds: what was promised of which bands, and the greatest errors there are.
+    bounds: what was promised of which bands, and the greatest errors there are. item: path of the STAC item.
     rmse_db, bias_p95_db: of the band with the largest, measured with `verify`; without it the error that a
     search for a given RMSE ended with, or None. errors: of each band, with `verify`. plan: what each band was
     taken for. notes: for the user.
@@ -168,6 +182,7 @@ class CompressReport:
     errors: tuple[BandError, ...] = ()
     notes: tuple[str, ...] = ()
     bounds: tuple[KeptBound, ...] = ()
+    item: str | None = None
 
 
 def compress(
@@ -186,41 +201,62 @@ def compress(
             report = compress(spooled.path, destination, options, progress)
         notes = report.notes if spooled.note is None else (spooled.note, *report.notes)
         return replace(report, source=STANDARD_STREAM, notes=notes)
-    started = time.perf_counter()
-    if str(destination) == STANDARD_STREAM and options.verify:
-        raise UsageError("`verify`: standard output cannot be read back; write to a file")
-    check_destination(destination, options.force)
-    refuse_same_file(source, destination)
+    check_destination(destination, options.force)  # before anything is read
     machine = choose_machine(options.device, options.threads)
     source_bytes = Path(source).stat().st_size if Path(source).is_file() else 0
     with naming(str(source)), RasterSource.open(str(source), machine.threads) as raster:
-        if options.strict and raster.info.notes:
-            raise InputError(f"{source}: {raster.info.notes[0]}; `strict` refuses this")
         job = Job(raster, options, machine, source_bytes, progress)
-        with binary_output(destination, options.force) as sink, unchanged(source):
-            done = job.write(sink)
-            plan = done.plan
-            errors: tuple[BandError, ...] = ()
-            if options.verify:
-                sink.flush()
-                from sarzip.pipeline.measured_error import measure_errors
+        return compress_job(job, str(source), destination, unchanged(source))
 
-                with naming(str(destination)):
-                    errors = measure_errors(sink.name, raster, options.model, machine)
-    seconds = time.perf_counter() - started
+
+def compress_job(
+    job: Job,
+    source: str,
+    destination: str | os.PathLike[str],
+    watch: AbstractContextManager[None] = nullcontext(),
+) -> CompressReport:
+    """Compress what is open already. source: its name, for people. watch: left before the output gets its
+    name. Errors as compress.
+    """
+    started, options, info = time.perf_counter(), job.options, job.raster.info
+    check_destination(destination, options.force)
+    refuse_same_file(source, destination)
+    if str(destination) == STANDARD_STREAM and options.verify:
+        raise UsageError("`verify`: standard output cannot be read back; write to a file")
+    if options.strict and info.notes:
+        raise InputError(f"{source}: {info.notes[0]}; `strict` refuses this")
+    beside = _item_beside(source, destination, options)
+    doubts = () if beside is None else beside.check(info)
+    with (
+        nullcontext() if beside is None else atomic_path(beside.path, options.force) as item,
+        binary_output(destination, options.force) as sink,
+        watch,
+    ):
+        done = job.write(sink)
+        errors: tuple[BandError, ...] = ()
+        if options.verify:
+            sink.flush()
+            from sarzip.pipeline.measured_error import measure_errors
+
+            with naming(str(destination)):
+                errors = measure_errors(sink.name, job.raster, options.model, job.machine)
+        if beside is not None and item is not None:
+            sink.flush()
+            item.write_text(beside.text(sink.name, errors), "utf-8")
+    plan, seconds = done.plan, time.perf_counter() - started
     return CompressReport(
-        source=str(source),
+        source=source,
         output=str(destination),
         width=plan.header.width,
         height=plan.header.height,
         bands=len(plan.bands),
-        source_bytes=source_bytes,
+        source_bytes=job.source_bytes,
         output_bytes=done.size,
         bpp=8 * done.size / plan.pixels,
-        ratio=source_bytes / done.size,
+        ratio=job.source_bytes / done.size,
         step_db=done.step_db,
         model=plan.header.models[0].id if plan.header.models else "",
-        device=machine.device,
+        device=job.machine.device,
         seconds=seconds,
         mpix_per_s=plan.pixels / seconds / 1e6,
         peak_memory=peak_memory(),
@@ -230,8 +266,9 @@ def compress(
         rmse_db=max((each.rmse_db for each in errors if each.rmse_db is not None), default=done.rmse_db),
         bias_p95_db=max((e.bias_p95_db for e in errors if e.bias_p95_db is not None), default=None),
         errors=errors,
-        notes=(*raster.info.notes, *_doubts(plan), *_lost(done.below_zero)),
+        notes=(*info.notes, *_doubts(plan), *_lost(done.below_zero), *doubts),
         bounds=done.bounds,
+        item=None if beside is None else str(beside.path),
     )
 
 
@@ -258,6 +295,14 @@ class Job:
     machine: Machine
     source_bytes: int
     progress: Progress | None
+
+    @classmethod
+    def of(cls, source: Source, options: CompressOptions) -> Job:
+        """Of what has no file, on the machine that the options name; its bytes are those of its pixels."""
+        info = source.info
+        sample = sum(np.dtype(each).itemsize for each in info.dtypes if each in np.sctypeDict)
+        machine = choose_machine(options.device, options.threads)
+        return cls(source, options, machine, sample * info.width * info.height, None)
 
     def write(self, sink: BinaryIO) -> Written:
         """Plan and write; bands that turn out to be no backscatter are kept exactly in a second go."""
@@ -287,6 +332,27 @@ class Job:
         card, weights = ModelStore().load(options.model)
         codec = build_codec(card.family, card.config, weights, Backing(device, options.effort))
         return ModelRef(card.id, card.sha256), codec
+
+
+def _item_beside(
+    source: str, destination: str | os.PathLike[str], options: CompressOptions
+) -> ItemBeside | None:
+    """The STAC item that is wanted; refused where it could not be written in the end."""
+    if not options.stac:
+        if options.datetime is not None:
+            raise UsageError("`datetime`: tells a STAC item when the scene was taken; it goes with `stac`")
+        return None
+    if str(destination) == STANDARD_STREAM:
+        raise UsageError("`stac`: there is no place beside standard output; write to a file")
+    from sarzip.usecases.stac import ItemBeside, StacOptions
+
+    names = () if not source or source.startswith("/dev/") else (source,)  # a pipe's says nothing
+    beside = ItemBeside(destination, StacOptions(options.datetime, names))
+    if beside.path == Path(destination):
+        raise UsageError(f"{destination}: is where `stac` writes the item; let the output end in .sarz")
+    check_destination(beside.path, options.force)
+    refuse_same_file(source, beside.path)
+    return beside
 
 
 def _doubts(plan: ScenePlan) -> tuple[str, ...]:

@@ -18,54 +18,62 @@ import contextlib
 import os
 import threading
 from collections.abc import Iterable, Iterator, Sequence
-from functools import cached_property
-from typing import TYPE_CHECKING, Any, BinaryIO, cast
+from numbers import Integral
+from typing import TYPE_CHECKING, Any, BinaryIO, NamedTuple, cast
 
 import numpy as np
 from numpy.typing import NDArray
 
 from sarzip.codec.signal.boxes import SCALES
-from sarzip.container import Header, Reader
+from sarzip.container import Reader
 from sarzip.container import georeference as tags
 from sarzip.errors import InputError, UsageError
 from sarzip.grid import Window
 from sarzip.pipeline.coders import DecodeOptions
-from sarzip.pipeline.reader import CACHE_BYTES, GroupCache, Pixels, PullReader
+from sarzip.pipeline.reader import CACHE_BYTES, GroupCache, PullReader
 from sarzip.pipeline.sarzfile import open_seekable
 from sarzip.pipeline.selection import whole_scene
 from sarzip.system.outputs import naming
-from sarzip.usecases.resample import held_nodata, resampled
+from sarzip.usecases.dataset import Dataset
+from sarzip.usecases.resample import NEAREST, resampled
 
 if TYPE_CHECKING:
-    from rasterio.control import GroundControlPoint
-    from rasterio.coords import BoundingBox
-    from rasterio.crs import CRS
-    from rasterio.enums import ColorInterp, Resampling
-    from rasterio.rpc import RPC
-    from rasterio.transform import Affine
+    from rasterio.enums import Resampling
+
+Place = tuple[float, float, float, float]
+"""Row, column, rows, columns in fractions of pixels."""
 
 
-class SarzFile:
+class _How(NamedTuple):
+    """resampling: rasterio's number. fill_value: beyond the scene. masks: whether anybody asks for them."""
+
+    resampling: int
+    fill_value: float | None
+    masks: bool
+
+
+class SarzFile(Dataset):
     """An open `.sarz`, read-only; names and meanings are those of a rasterio dataset. Bands count from 1.
+    summary: what its encoder found, such as the errors within bounds.
 
     Reads may come from several threads at once. Pickled, it is a path and opens again.
     """
-
-    driver, mode = "sarzip", "r"
 
     def __init__(
         self, source: str | os.PathLike[str] | BinaryIO, options: DecodeOptions, cache_bytes: int
     ) -> None:
         self._source, self._options, self._cache_bytes = source, options, cache_bytes
         self._is_path = isinstance(source, (str, os.PathLike))
-        self.name = str(source) if self._is_path else str(getattr(source, "name", "file object"))
-        self._stack = contextlib.ExitStack()
+        name = str(source) if self._is_path else str(getattr(source, "name", "file object"))
         self._closed, self._lock = False, threading.Lock()
-        with contextlib.ExitStack() as stack, naming(self.name):
+        with contextlib.ExitStack() as stack, naming(name):
             file = stack.enter_context(open_seekable(cast(str, source))) if self._is_path else source
-            self._reader = PullReader(Reader(cast(BinaryIO, file)), options, GroupCache(cache_bytes))
+            container = Reader(cast(BinaryIO, file))
+            self.summary = container.summary or {}
+            self._reader = PullReader(container, options, GroupCache(cache_bytes))
             header = self._reader.header
-            self._meta = tags.decode(whole_scene(header).raster_tags(header), len(header.bands))
+            meta = tags.decode(whole_scene(header).raster_tags(header), len(header.bands))
+            super().__init__(name, header, meta)
             self._stack = stack.pop_all()
 
     def __enter__(self) -> SarzFile:
@@ -96,293 +104,248 @@ class SarzFile:
         """Whether it is."""
         return self._closed
 
-    @property
-    def header(self) -> Header:
-        """What the file says about itself in sarzip's own terms."""
-        return self._reader.header
-
-    @property
-    def width(self) -> int:
-        """Columns."""
-        return self.header.width
-
-    @property
-    def height(self) -> int:
-        """Rows."""
-        return self.header.height
-
-    @property
-    def shape(self) -> tuple[int, int]:
-        """Rows and columns."""
-        return self.height, self.width
-
-    @property
-    def count(self) -> int:
-        """Number of bands."""
-        return len(self.header.bands)
-
-    @property
-    def indexes(self) -> tuple[int, ...]:
-        """Numbers of the bands."""
-        return tuple(range(1, self.count + 1))
-
-    @property
-    def dtypes(self) -> tuple[str, ...]:
-        """Sample type of each band."""
-        return tuple(band.dtype for band in self.header.bands)
-
-    @property
-    def block_shapes(self) -> list[tuple[int, int]]:
-        """Rows and columns of the groups, which are decoded as a whole."""
-        edge = self.header.group
-        return [(min(edge, self.height), min(edge, self.width))] * self.count
-
-    @cached_property
-    def crs(self) -> CRS | None:
-        """Coordinate system; None without one."""
-        from sarzip.raster.metadata import known_crs
-
-        return known_crs(self._meta.crs)
-
-    @cached_property
-    def transform(self) -> Affine:
-        """From columns and rows to map coordinates."""
-        from rasterio.transform import Affine
-
-        return Affine(*self._meta.transform)
-
-    @property
-    def bounds(self) -> BoundingBox:
-        """Map coordinates of the edges."""
-        from rasterio.coords import BoundingBox
-
-        a, b, c, d, e, f = self._meta.transform
-        right, bottom = (
-            a * self.width + b * self.height + c,
-            d * self.width + e * self.height + f,
-        )
-        return BoundingBox(c, bottom, right, f)
-
-    @property
-    def res(self) -> tuple[float, float]:
-        """Width and height of a pixel on the map."""
-        return self.transform.a, -self.transform.e
-
-    @property
-    def gcps(self) -> tuple[list[GroundControlPoint], CRS | None]:
-        """Ground control points and their coordinate system."""
-        from rasterio.control import GroundControlPoint
-
-        from sarzip.raster.metadata import known_crs
-
-        found = self._meta.gcps
-        if found is None:
-            return [], None
-        each = zip(found.points.tolist(), found.ids, found.infos, strict=True)
-        points = [GroundControlPoint(*place, id=name, info=info) for place, name, info in each]
-        return points, known_crs(found.crs)
-
-    @property
-    def rpcs(self) -> RPC | None:
-        """Rational polynomials; None without, or where they are not complete."""
-        from rasterio.rpc import RPC
-
-        try:
-            return RPC.from_gdal(dict(self._meta.tags.get("RPC", {})))
-        except (LookupError, ValueError):
-            return None
-
-    @property
-    def nodatavals(self) -> tuple[float | None, ...]:
-        """Of each band, the value that says that there is none; None for what its samples cannot be."""
-        return tuple(map(held_nodata, self._meta.nodata, self.dtypes))
-
-    @property
-    def nodata(self) -> float | None:
-        """That of the first band."""
-        return self.nodatavals[0]
-
-    @property
-    def descriptions(self) -> tuple[str | None, ...]:
-        """Names of the bands."""
-        return self._meta.descriptions
-
-    @property
-    def units(self) -> tuple[str | None, ...]:
-        """Units of the bands."""
-        return self._meta.units
-
-    @property
-    def scales(self) -> tuple[float, ...]:
-        """Factors that stored values are to be multiplied with."""
-        return self._meta.scales
-
-    @property
-    def offsets(self) -> tuple[float, ...]:
-        """What is to be added then."""
-        return self._meta.offsets
-
-    @property
-    def colorinterp(self) -> tuple[ColorInterp, ...]:
-        """Meaning of the bands for display."""
-        from rasterio.enums import ColorInterp
-
-        return tuple(ColorInterp(number) for number in self._meta.colours)
-
-    @property
-    def profile(self) -> dict[str, Any]:
-        """What rasterio.open needs to create a raster like this one, but for its driver."""
-        return {
-            "dtype": self.dtypes[0],
-            "nodata": self.nodata,
-            "width": self.width,
-            "height": self.height,
-            "count": self.count,
-            "crs": self.crs,
-            "transform": self.transform,
-        }
-
-    def tags(self, bidx: int = 0, ns: str | None = None) -> dict[str, str]:
-        """Tags of the dataset (0) or of a band, in a namespace."""
-        return self.tag_spaces(bidx).get(ns or "", {})
-
-    def tag_spaces(self, bidx: int = 0) -> dict[str, dict[str, str]]:
-        """All tags of the dataset (0) or of a band, by namespace; "" is the default one."""
-        spaces = self._meta.band_tags[self._band(bidx)] if bidx else self._meta.tags
-        return {name: dict(items) for name, items in spaces.items()}
-
-    @property
-    def has_mask(self) -> bool:
-        """Whether the dataset has a mask of its own, beside nodata."""
-        return self._meta.mask
-
-    def overviews(self, bidx: int) -> list[int]:
-        """Factors of the reduced resolutions, which are decoded and not stored."""
-        self._band(bidx)
-        return [scale for scale in SCALES[1:] if max(self.shape) >= scale]
-
     def read(
+        self,
+        indexes: int | Sequence[int] | None = None,
+        out: NDArray[Any] | None = None,
+        window: Any = None,
+        masked: bool = False,
+        out_shape: tuple[int, ...] | None = None,
+        boundless: bool = False,
+        resampling: Resampling | int = NEAREST,
+        out_dtype: Any = None,
+        fill_value: float | None = None,
+    ) -> NDArray[Any]:
+        """Samples of a band (rows, columns), or of several (bands, rows, columns), in their dtype. Arguments
+        are rasterio's, and mean what they mean there:
+
+        indexes: bands, from 1. out: an array to fill. window: a rasterio Window, also of fractions, or ((row,
+        row beyond), (column, column beyond)); what leaves the scene is left out, unless `boundless`: then
+        there is fill_value, else nodata, else 0. out_shape: resampled to this, from the coarsest resolution
+        that suffices, whose pixels are means (as those of a file with averaged overviews). masked: as a
+        masked array. fill_value: without `masked`, stands where nothing was measured. UsageError for what is
+        not there, NoSuchBand for bands.
+        """
+        self._check_open()
+        single = isinstance(indexes, Integral)
+        bands = [self._band(number) for number in self._numbers(indexes)]
+        if not bands or len({self.dtypes[band] for band in bands}) > 1:
+            raise UsageError(f"{self.name}: bands of one read share their dtype; they are {self.dtypes}")
+        place = self._place(window, boundless)
+        shape = self._shape(out.shape if out is not None else out_shape, len(bands), place)
+        how = _How(int(resampling), fill_value, masked or (fill_value is not None and not boundless))
+        values, valid = self._read(place, bands, shape, how)
+        if single:
+            values, valid = values[0], valid[0]
+        if how.masks:
+            alike = {repr(self.nodatavals[band]) for band in bands}
+            fill = self.nodatavals[bands[0]] if fill_value is None and len(alike) == 1 else fill_value
+            found = np.ma.MaskedArray(values, ~valid, fill_value=fill)
+            values = found if masked else found.filled()
+        if out_dtype is not None:
+            values = values.astype(out_dtype)
+        if out is None:
+            return values
+        if out.size != values.size:
+            raise UsageError(f"{self.name}: `out` {out.shape} does not hold {values.shape}")
+        out[...] = values.reshape(out.shape)
+        return out
+
+    def read_masks(
         self,
         indexes: int | Sequence[int] | None = None,
         window: Any = None,
         out_shape: tuple[int, ...] | None = None,
-        masked: bool = False,
         boundless: bool = False,
-        fill_value: float | None = None,
-        resampling: Resampling | int = 0,
-    ) -> NDArray[Any]:
-        """Samples of a band (rows, columns), or of several (bands, rows, columns), in their dtype.
+    ) -> NDArray[np.uint8]:
+        """uint8, shaped as read: 255 where there are measurements, else 0."""
+        numbers = self._numbers(indexes)
+        found = [self.read(n, None, window, True, out_shape and out_shape[-2:], boundless) for n in numbers]
+        masks = np.stack([np.where(np.ma.getmaskarray(each), 0, 255) for each in found]).astype(np.uint8)
+        return masks[0] if isinstance(indexes, Integral) else masks
 
-        window: a rasterio Window or ((row, row beyond), (column, column beyond)). out_shape: resampled to
-        this, from the coarsest resolution that suffices. masked: as a masked array. boundless: where the
-        window leaves the scene there is fill_value, else nodata, else 0. UsageError for what is not there.
-        """
-        numbers = (
-            [indexes] if isinstance(indexes, int) else list(self.indexes if indexes is None else indexes)
-        )
-        bands = [self._band(number) for number in numbers]
-        if not bands or len({self.dtypes[band] for band in bands}) > 1:
-            raise UsageError(f"{self.name}: bands of one read share their dtype; they are {self.dtypes}")
-        asked = self._window(window)
-        inside = asked.intersection(Window(0, 0, *self.shape))
-        if (inside != asked and not boundless) or min(asked.rows, asked.columns) < 1:
-            raise UsageError(f"{self.name}: {asked} are not inside the scene of {self.width}x{self.height}")
-        shape = (asked.rows, asked.columns) if out_shape is None else (out_shape[-2], out_shape[-1])
-        if inside != asked and shape != (asked.rows, asked.columns):
-            raise UsageError(f"{self.name}: out_shape of a window that leaves the scene; read it as it is")
-        if min(inside.rows, inside.columns) < 1:
-            values, valid = np.empty((len(bands), 0, 0), self.dtypes[bands[0]]), np.empty((0, 0, 0), np.bool_)
-        else:
-            values, valid = self._read(inside, bands, shape if inside == asked else inside[2:], resampling)
-        if inside != asked:
-            values, valid = self._padded(values, valid, (asked, inside), bands, fill_value)
-        if isinstance(indexes, int):
-            values, valid = values[0], valid[0]
-        if not masked:
-            return values
-        fill = self.nodatavals[bands[0]] if fill_value is None else fill_value
-        return np.ma.MaskedArray(values, ~valid, fill_value=fill)
+    def dataset_mask(
+        self, window: Any = None, out_shape: tuple[int, ...] | None = None, boundless: bool = False
+    ) -> NDArray[np.uint8]:
+        """uint8 (rows, columns): 255 where any band has a measurement."""
+        others = [number for number in self.indexes if number - 1 != self.alpha]
+        others = others if self.nodata is not None and not self.has_mask else others[:1]  # all alike
+        masks: NDArray[np.uint8] = self.read_masks(others, window, out_shape, boundless).max(0)
+        return masks
 
     def sample(
-        self, xy: Iterable[tuple[float, float]], indexes: int | Sequence[int] | None = None
+        self,
+        xy: Iterable[tuple[float, float]],
+        indexes: int | Sequence[int] | None = None,
+        masked: bool = False,
     ) -> Iterator[NDArray[Any]]:
-        """The samples of the bands at places on the map; nodata, or 0, beyond the scene."""
-        numbers = [indexes] if isinstance(indexes, int) else list(indexes or self.indexes)
+        """The samples (bands,) at places on the map; nodata, or 0, beyond the scene."""
+        self._check_open()
+        numbers = self._numbers(indexes)
         inverse = ~self.transform
         for x, y in xy:
             column = int(np.floor(inverse.a * x + inverse.b * y + inverse.c))
             row = int(np.floor(inverse.d * x + inverse.e * y + inverse.f))
-            yield self.read(numbers, ((row, row + 1), (column, column + 1)), boundless=True)[:, 0, 0]
+            pixel = ((row, row + 1), (column, column + 1))
+            yield self.read(numbers, None, pixel, masked, boundless=True)[:, 0, 0]
 
-    def _band(self, number: int) -> int:
-        if not 1 <= number <= self.count:
-            many = f"{self.count} band{'s' * (self.count > 1)}"
-            raise UsageError(f"{self.name}: band {number}: there are {many}, counted from 1")
-        return number - 1
-
-    def _window(self, window: Any) -> Window:
-        if window is None:
-            return Window(0, 0, *self.shape)
-        if hasattr(window, "col_off"):
-            left, top = round(window.col_off), round(window.row_off)
-            return Window(top, left, round(window.height), round(window.width))
-        (top, bottom), (left, right) = window
-        return Window.between(top, left, bottom, right)
-
-    def _read(
-        self, window: Window, bands: list[int], shape: tuple[int, ...], resampling: Any
-    ) -> tuple[NDArray[Any], NDArray[np.bool_]]:
-        """Samples and where they are measurements, both (bands, rows, columns), in a window of the scene."""
+    def _check_open(self) -> None:
         if self._closed:
             raise UsageError(f"{self.name}: the dataset is closed; open it again")
-        ratio = min(window.rows / shape[0], window.columns / shape[1])
-        scale = max(each for each in SCALES if each <= max(1.0, ratio))
-        wide = window.widened(scale, Window(0, 0, *self.shape))
+
+    def _numbers(self, indexes: Any) -> list[int]:
+        if isinstance(indexes, Integral):
+            return [int(indexes)]
+        return list(self.indexes if indexes is None else indexes)
+
+    def _place(self, window: Any, boundless: bool) -> Place:
+        """Row, column, rows, columns of what is wanted, in fractions of pixels."""
+        if window is None:
+            return 0, 0, self.height, self.width
+        if hasattr(window, "col_off"):
+            found = window.row_off, window.col_off, window.height, window.width
+        else:
+            (top, bottom), (left, right) = (
+                _span(each, size, boundless) for each, size in zip(window, self.shape, strict=True)
+            )
+            found = top, left, bottom - top, right - left
+        if boundless:
+            return found
+        (top, bottom), (left, right) = (
+            (min(max(at, 0), size), max(0, min(at + length, size)))
+            for at, length, size in zip(found[:2], found[2:], self.shape, strict=True)
+        )
+        return top, left, max(0, bottom - top), max(0, right - left)
+
+    def _shape(self, given: tuple[int, ...] | None, count: int, place: Place) -> tuple[int, int]:
+        """Rows and columns of the result."""
+        if given is None:
+            return int(np.floor(place[2] + 0.5)), int(np.floor(place[3] + 0.5))
+        if len(given) not in (2, 3) or (len(given) == 3 and given[0] != count):
+            raise UsageError(f"{self.name}: `out_shape` {given}: {count} bands of rows and columns expected")
+        return int(given[-2]), int(given[-1])
+
+    def _read(
+        self, place: Place, bands: list[int], shape: tuple[int, int], how: _How
+    ) -> tuple[NDArray[Any], NDArray[np.bool_]]:
+        """Samples and where they are measurements, both (bands, rows, columns)."""
+        row, column, rows, columns = place
+        scene = Window(0, 0, *self.shape)
+        hull = Window.between(
+            int(np.floor(row)),
+            int(np.floor(column)),
+            int(np.ceil(row + rows)),
+            int(np.ceil(column + columns)),
+        )
+        if 0 in shape or not (rows and columns):
+            empty = (len(bands), *shape)
+            return np.zeros(empty, self.dtypes[bands[0]]), np.zeros(empty, np.bool_)
+        scale = _scale(place, shape, self.shape)
+        wide = hull.intersection(scene).widened(scale, scene)
+        values, valid = self._decoded(wide, bands, scale, how.masks)
+        if hull.intersection(scene) != hull:
+            values, valid, wide = _padded(
+                (values, valid, wide), hull, scale, self._beyond(bands, how.fill_value)
+            )
+        if wide == hull and tuple(hull) == tuple(place) and values.shape[1:] == shape:
+            return values, valid
+        part = (row - wide.row) / scale, (column - wide.column) / scale, rows / scale, columns / scale
+        nodata = self.nodatavals[bands[0]]
+        return (
+            resampled(values, part, shape, how.resampling, nodata),
+            resampled(valid.view(np.uint8), part, shape) > 0,
+        )
+
+    def _decoded(
+        self, window: Window, bands: list[int], scale: int, masks: bool
+    ) -> tuple[NDArray[Any], NDArray[np.bool_]]:
+        """Of a window of the scene, which may be empty; all of it measurements where nobody asks."""
+        if min(window.rows, window.columns) < 1:
+            empty = (len(bands), 0, 0)
+            return np.zeros(empty, self.dtypes[bands[0]]), np.zeros(empty, np.bool_)
+        alpha = self.alpha if masks else None
+        members = list(dict.fromkeys(bands if alpha is None else [*bands, alpha]))
         with naming(self.name):
             try:
-                found = self._reader.read(wide, bands, scale)
+                found = self._reader.read(window, members, scale)
             except (ValueError, InputError):  # of a file that another thread closed
                 if self._closed:
                     raise UsageError(f"{self.name}: the dataset was closed while it was read") from None
                 raise
-        values = np.stack(found.bands)
-        valid = np.stack([self._valid(found, at, band) for at, band in enumerate(bands)])
-        if values.shape[1:] == shape and wide == window:
-            return values, valid
-        place = (window.row - wide.row) / scale, (window.column - wide.column) / scale
-        part = (*place, window.rows / scale, window.columns / scale)
-        nodata = self.nodatavals[bands[0]]
-        return (
-            resampled(values, part, (shape[0], shape[1]), int(resampling), nodata),
-            resampled(valid.view(np.uint8), part, (shape[0], shape[1])) > 0,
-        )
+        by_band = dict(zip(members, found.bands, strict=True))
+        values = _stacked([by_band[band] for band in bands])
+        if not masks:
+            return values, np.broadcast_to(np.True_, values.shape)
+        opaque = None if alpha is None else by_band[alpha] != 0
+        valid = [
+            _valid(by_band[band], self.nodatavals[band], found.mask, None if band == alpha else opaque)
+            for band in bands
+        ]
+        return values, _stacked(valid)
 
-    def _valid(self, found: Pixels, at: int, band: int) -> NDArray[np.bool_]:
-        values, nodata = found.bands[at], self.nodatavals[band]
-        if found.mask is not None:  # which GDAL, too, asks before nodata
-            return found.mask != 0
-        if nodata is not None:
-            valid = ~np.isnan(values) if np.isnan(nodata) else values != np.asarray(nodata, values.dtype)
-            return np.asarray(valid, np.bool_)
-        return np.ones(values.shape, np.bool_)
+    def _beyond(self, bands: list[int], fill_value: float | None) -> list[float]:
+        """What stands beyond the scene in each band."""
+        return [self.nodatavals[band] or 0 if fill_value is None else fill_value for band in bands]
 
-    def _padded(
-        self,
-        values: NDArray[Any],
-        valid: NDArray[np.bool_],
-        windows: tuple[Window, Window],
-        bands: list[int],
-        fill_value: float | None,
-    ) -> tuple[NDArray[Any], NDArray[np.bool_]]:
-        asked, inside = windows
-        shape = (len(bands), asked.rows, asked.columns)
-        wide, known = np.zeros(shape, values.dtype), np.zeros(shape, np.bool_)
-        for at, band in enumerate(bands):
-            wide[at] = fill_value if fill_value is not None else self.nodatavals[band] or 0
-        if values.size:
-            place = (slice(None), *inside.slices(asked))
-            wide[place], known[place] = values, valid
-        return wide, known
+
+def _stacked(planes: list[NDArray[Any]]) -> NDArray[Any]:
+    """Planes as (planes, rows, columns); a single one is not copied."""
+    return planes[0][None] if len(planes) == 1 else np.stack(planes)
+
+
+def _scale(place: Place, shape: tuple[int, int], scene: tuple[int, int]) -> int:
+    """The coarsest resolution whose samples are no larger than those that are wanted, or just these."""
+
+    def enough(n: int, start: float, length: float, size: int, end: int) -> bool:
+        # The last sample of a scene may cover less than n pixels.
+        last = start % n == 0 and start + length == end and -(-length // n) == size
+        return length >= n * size or (last and 2 * length > n * size)
+
+    axes = list(zip(place[:2], place[2:], shape, scene, strict=True))
+    return max(n for n in SCALES if n == 1 or all(enough(n, *axis) for axis in axes))
+
+
+def _valid(
+    values: NDArray[Any],
+    nodata: float | None,
+    mask: NDArray[np.uint8] | None,
+    opaque: NDArray[np.bool_] | None,
+) -> NDArray[np.bool_]:
+    """Where there are measurements, as GDAL has it: by the dataset's own mask, else nodata, else alpha."""
+    if mask is not None:
+        return mask != 0
+    if nodata is not None:
+        valid = ~np.isnan(values) if np.isnan(nodata) else values != np.asarray(nodata, values.dtype)
+        return np.asarray(valid, np.bool_)
+    return np.ones(values.shape, np.bool_) if opaque is None else opaque
+
+
+def _span(each: Any, size: int, boundless: bool) -> tuple[float, float]:
+    """From and to of a slice or a pair; None is the scene's edge, negative ones count from its end."""
+    start, stop = (each.start, each.stop) if isinstance(each, slice) else each
+    start, stop = 0 if start is None else start, size if stop is None else stop
+    if boundless:
+        return start, stop
+    return start + size * (start < 0), stop + size * (stop < 0)
+
+
+def _padded(
+    found: tuple[NDArray[Any], NDArray[np.bool_], Window], hull: Window, scale: int, beyond: list[float]
+) -> tuple[NDArray[Any], NDArray[np.bool_], Window]:
+    """Grown to cover `hull`: samples of scale×scale pixels that begin at a multiple of `scale`."""
+    values, valid, wide = found
+    if not values.size:
+        wide = Window(hull.row // scale * scale, hull.column // scale * scale, 0, 0)
+    top, left = -(-max(0, wide.row - hull.row) // scale), -(-max(0, wide.column - hull.column) // scale)
+    row, column = wide.row - top * scale, wide.column - left * scale
+    rows, columns = -(-(hull.bottom - row) // scale), -(-(hull.right - column) // scale)
+    rows, columns = max(rows, top + values.shape[1]), max(columns, left + values.shape[2])
+    out = np.empty((len(values), rows, columns), values.dtype)
+    out[:] = np.array(beyond)[:, None, None]
+    known = np.zeros(out.shape, np.bool_)
+    inside = slice(None), slice(top, top + values.shape[1]), slice(left, left + values.shape[2])
+    out[inside], known[inside] = values, valid
+    return out, known, Window(row, column, rows * scale, columns * scale)
 
 
 def open_file(

@@ -14,17 +14,18 @@ import io
 import os
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
+from pathlib import PurePath
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from sarzip.container.georeference import Metadata
+from sarzip.container.georeference import decode as decode_metadata
 from sarzip.errors import UsageError
-from sarzip.pipeline.sources import ArraySource
-from sarzip.system.machine import choose_machine
-from sarzip.system.outputs import binary_output
-from sarzip.usecases.compress import CompressOptions, Job
+from sarzip.pipeline.sources import ArraySource, Source
+from sarzip.raster.info import RasterInfo, describe
+from sarzip.usecases.compress import CompressOptions, CompressReport, Job, compress_job
 from sarzip.usecases.open import open_file
 
 
@@ -40,28 +41,41 @@ def write(
     tags: Mapping[str, str] | None = None,
     mask: NDArray[np.uint8] | None = None,
     force: bool = False,
-) -> int:
-    """Compress an array (rows, columns) or (bands, rows, columns), or an xarray.DataArray of such dimensions
-    whose coordinates and attributes rioxarray would understand; the bytes of the file.
+) -> CompressReport:
+    """Compress what is in memory or open: an array (rows, columns) or (bands, rows, columns); an
+    xarray.DataArray of such dimensions whose coordinates and attributes rioxarray would understand, computed
+    row of groups by row of groups where it is one of Dask; an open rasterio dataset, a WarpedVRT included,
+    read by windows, with everything that compress keeps of files. What else is given counts instead of what
+    these say.
 
-    crs: anything rasterio knows. transform: Affine, from columns and rows to the map. mask: uint8 (rows,
-    columns), 0 where nothing was measured. Raises UsageError, InputError, ModelError, TargetError or
-    OutputError.
+    crs: anything rasterio knows. transform: Affine, from columns and rows to the map. tags: of the dataset,
+    added to what it has. mask: uint8 (rows, columns), 0 where nothing was measured, of arrays. Raises
+    UsageError, InputError, ModelError, TargetError or OutputError.
     """
     given = {"crs": crs, "transform": transform, "nodata": nodata, "descriptions": descriptions}
-    if hasattr(array, "dims"):
-        given = _of_data_array(array) | {key: value for key, value in given.items() if value is not None}
-        array = array.values
-    source = ArraySource(np.asarray(array), name=os.fspath(path), mask=mask)
-    meta = _metadata(len(source.values), given, tags)
-    with binary_output(path, force or options.force) as sink:
-        return _job(replace(source, metadata=meta), options).write(sink).size
+    given = {key: value for key, value in given.items() if value is not None}
+    source: Source
+    name = ""
+    if hasattr(array, "block_windows"):  # which only datasets of rasterio have
+        if mask is not None:
+            raise UsageError("`mask`: of arrays; a dataset has its own")
+        source, name = _dataset(array, given, tags), array.name
+    else:
+        if hasattr(array, "dims"):
+            given = _of_data_array(array) | given
+            array = array.data if hasattr(array.data, "dask") else array.values
+        pixels = array if hasattr(array, "dask") else np.asarray(array)
+        source = ArraySource(pixels, name=os.fspath(path), mask=mask)
+        meta = _metadata(Metadata.plain(len(source.values)), given, tags)
+        source = replace(source, metadata=meta)
+    job = Job.of(source, replace(options, force=force or options.force))
+    return compress_job(job, name, path)
 
 
 def encode(array: NDArray[Any], options: CompressOptions = CompressOptions()) -> bytes:
     """The bytes of a `.sarz` of an array (rows, columns) or (bands, rows, columns); errors as write."""
     sink = io.BytesIO()
-    _job(ArraySource(np.asarray(array)), options).write(sink)
+    Job.of(ArraySource(np.asarray(array)), options).write(sink)
     return sink.getvalue()
 
 
@@ -71,33 +85,58 @@ def decode(data: bytes) -> NDArray[Any]:
         return dataset.read()
 
 
-def _job(source: ArraySource, options: CompressOptions) -> Job:
-    return Job(source, options, choose_machine(options.device, options.threads), source.values.nbytes, None)
+class _Retold:
+    """A source of which other things are said."""
+
+    def __init__(self, source: Source, info: RasterInfo) -> None:
+        self._source, self.info = source, info
+        self.read, self.read_mask = source.read, source.read_mask
 
 
-def _metadata(count: int, given: Mapping[str, Any], tags: Mapping[str, str] | None) -> Metadata:
+def _dataset(dataset: Any, given: Mapping[str, Any], tags: Mapping[str, str] | None) -> Source:
+    """An open dataset of rasterio, which its owner closes."""
+    from sarzip.raster import RasterSource
+
+    if dataset.closed or not dataset.count:
+        raise UsageError(
+            f"{dataset.name}: the dataset is {'closed; open it again' * dataset.closed or 'empty'}"
+        )
+    source = RasterSource(dataset, dataset.name)
+    if not given and not tags:
+        return source
+    info = source.info
+    meta = _metadata(decode_metadata(info.tags, info.count), given, tags)
+    told = describe(meta, (info.width, info.height), info.dtypes, PurePath(dataset.name).name)
+    told = replace(told, block_shape=info.block_shape, driver=info.driver, notes=info.notes)
+    return _Retold(source, told)
+
+
+def _metadata(meta: Metadata, given: Mapping[str, Any], tags: Mapping[str, str] | None) -> Metadata:
+    """`meta` with what is given."""
     from rasterio.crs import CRS
     from rasterio.errors import CRSError
 
     from sarzip.raster.metadata import crs_text
 
-    meta = Metadata.plain(count)
-    if given["crs"] is not None:
+    changed: dict[str, Any] = {}
+    if given.get("crs") is not None:
         try:
-            meta = replace(meta, crs=crs_text(CRS.from_user_input(given["crs"])))
+            changed["crs"] = crs_text(CRS.from_user_input(given["crs"]))
         except CRSError as error:
             raise UsageError(
                 f"crs {given['crs']!r}: not a coordinate system that is known ({error})"
             ) from None
-    if given["transform"] is not None:
-        meta = replace(meta, transform=tuple(float(each) for each in given["transform"])[:6])
-    if given["nodata"] is not None:
-        meta = replace(meta, nodata=(given["nodata"],) * count)
-    if given["descriptions"] is not None:
-        if len(given["descriptions"]) != count:
-            raise UsageError(f"{len(given['descriptions'])} descriptions for {count} bands")
-        meta = replace(meta, descriptions=tuple(given["descriptions"]))
-    return replace(meta, tags={"": dict(tags)}) if tags else meta
+    if given.get("transform") is not None:
+        changed["transform"] = tuple(float(each) for each in given["transform"])[:6]
+    if given.get("nodata") is not None:
+        changed["nodata"] = (given["nodata"],) * meta.count
+    if given.get("descriptions") is not None:
+        if len(given["descriptions"]) != meta.count:
+            raise UsageError(f"{len(given['descriptions'])} descriptions for {meta.count} bands")
+        changed["descriptions"] = tuple(given["descriptions"])
+    if tags:
+        changed["tags"] = {**meta.tags, "": {**meta.tags.get("", {}), **tags}}
+    return replace(meta, **changed)
 
 
 def _of_data_array(array: Any) -> dict[str, Any]:
