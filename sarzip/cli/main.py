@@ -11,6 +11,7 @@ from types import FrameType
 
 import typer
 
+from sarzip.cli.examples import Command
 from sarzip.cli.render import dashed
 from sarzip.errors import NO_MEMORY, OutputError, SarzipError, UsageError
 from sarzip.system.streams import ReaderGone
@@ -50,7 +51,7 @@ def _application(arguments: Sequence[str]) -> typer.Typer:
         name="sarzip",
         help="Compress SAR imagery into small, self-describing, checksummed .sarz files, and back.",
         epilog=EPILOG,
-        add_completion=False,
+        add_completion=True,
         pretty_exceptions_enable=False,
         context_settings={"help_option_names": ["-h", "--help"]},
     )
@@ -61,7 +62,7 @@ def _application(arguments: Sequence[str]) -> typer.Typer:
         if isinstance(command, typer.Typer):
             app.add_typer(command, name=name)
         else:
-            app.command(name)(command)
+            app.command(name, cls=Command)(command)
     return app
 
 
