@@ -59,7 +59,9 @@ def test_bash_completes_commands_options_and_values(tmp_path: Path):
     (tmp_path / "sarzip").chmod(0o755)
     script = """
         source <(sarzip --show-completion bash)
-        complete() { COMP_WORDS=(sarzip "$@"); COMP_CWORD=$#; _sarzip_completion sarzip; echo "${COMPREPLY[@]}"; }
+        complete() {
+            COMP_WORDS=(sarzip "$@"); COMP_CWORD=$#; _sarzip_completion sarzip; echo "${COMPREPLY[@]}"
+        }
         complete comp; complete compress --max; complete compress --effort b
     """
     done = subprocess.run(

@@ -9,7 +9,7 @@ import typer
 
 from sarzip.cli import render
 from sarzip.cli.html_output import check_html, write_html
-from sarzip.cli.options import Device, Force, Json, Quiet, Threads
+from sarzip.cli.options import Device, Force, Json, Quiet, Threads, one_of
 from sarzip.errors import UsageError
 
 if TYPE_CHECKING:
@@ -27,7 +27,9 @@ def bench(
     qualities: Annotated[
         str | None, typer.Option("--qualities", help="Of sarzip, comma-separated; default 10 to 90.")
     ] = None,
-    effort: Annotated[str, typer.Option("--effort", help="Of sarzip: fast or best.")] = "best",
+    effort: Annotated[
+        str, typer.Option("--effort", help="Of sarzip: fast or best.", autocompletion=one_of("fast", "best"))
+    ] = "best",
     processes: Annotated[
         bool,
         typer.Option("--processes", help="Run sarzip as commands, whose start and end count in its speed."),

@@ -8,7 +8,7 @@ import typer
 
 from sarzip.cli import render
 from sarzip.cli.html_output import check_html, say_written
-from sarzip.cli.options import Device, Force, Json, Threads
+from sarzip.cli.options import Device, Domain, Force, Json, Threads
 
 if TYPE_CHECKING:
     from sarzip.usecases.compare import BandComparison
@@ -42,9 +42,7 @@ _UNIT_ROWS = (
 def compare(
     reference: Annotated[str, typer.Argument(metavar="A", help="The original: a raster or a .sarz.")],
     decoded: Annotated[str, typer.Argument(metavar="B", help="What is judged: a raster or a .sarz.")],
-    domain: Annotated[
-        str, typer.Option("--domain", help="What the values are: auto, amplitude, power or db.")
-    ] = "auto",
+    domain: Domain = "auto",
     device: Device = "auto",
     threads: Threads = 0,
     html: Annotated[

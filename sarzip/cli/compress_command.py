@@ -8,7 +8,18 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from sarzip.cli import compress_view, render
-from sarzip.cli.options import Device, Force, Jobs, Json, Quiet, Recursive, Threads, refuse_both_on_stdout
+from sarzip.cli.options import (
+    Device,
+    Domain,
+    Force,
+    Jobs,
+    Json,
+    Quiet,
+    Recursive,
+    Threads,
+    one_of,
+    refuse_both_on_stdout,
+)
 from sarzip.errors import UsageError
 from sarzip.system.outputs import is_folder
 
@@ -54,13 +65,12 @@ def compress(
             "--max-error", metavar="V", help="No measurement is off by more than so many stored units."
         ),
     ] = None,
-    domain: Annotated[
-        str, typer.Option("--domain", help="What the values are: auto, amplitude, power or db.")
-    ] = "auto",
+    domain: Domain = "auto",
     others: Annotated[
         str,
         typer.Option(
             "--others",
+            autocompletion=one_of("exact", "bound", "refuse"),
             help="Bands that are no backscatter: exact, bound (phase within 0.001 rad, ...), or refuse.",
         ),
     ] = "exact",
@@ -72,7 +82,12 @@ def compress(
     ] = None,
     lossless: Annotated[bool, typer.Option("--lossless", help="Every band bit for bit.")] = False,
     model: Annotated[str, typer.Option("--model", help="Released model, or a model's folder.")] = "lapped16",
-    effort: Annotated[str, typer.Option("--effort", help="fast (quicker) or best (smaller).")] = "best",
+    effort: Annotated[
+        str,
+        typer.Option(
+            "--effort", help="fast (quicker) or best (smaller).", autocompletion=one_of("fast", "best")
+        ),
+    ] = "best",
     device: Device = "auto",
     threads: Threads = 0,
     verify: Annotated[

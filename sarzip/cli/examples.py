@@ -28,6 +28,8 @@ sarzip compress scene.tif -o scene.sarz --model models/ae16 --threads 4
 sarzip compress scene.tif -o scene.sarz --verify --strict --force
 sarzip compress in/ -o out/ --recursive --resume --jobs 2 --quiet
 sarzip compress in/ -o out/ --scheduler tcp://head:8786
+sarzip compress scene.tif -o scene.sarz --stac         # and scene.json
+sarzip compress scene.tif -o scene.sarz --stac --datetime 2026-01-31T05:59Z
 sarzip compress scene.tif -o scene.sarz --json | jq .bpp
 cat scene.tif | sarzip compress - -o - > scene.sarz""",
     "decompress": """\
@@ -55,7 +57,18 @@ sarzip verify scene.sarz --deep --model my-model --trust-model
 sarzip verify archive/ --recursive --jobs 2 --quiet && echo intact
 sarzip verify archive/ --json > verified.jsonl""",
     "preview": """\
-sarzip preview scene.sarz -o scene.png""",
+sarzip preview scene.sarz -o scene.png
+sarzip preview scene.sarz -o scene.jpg --size 512 --composite difference
+sarzip preview scene.sarz -o scene.png --limits -25,0  # in dB
+sarzip preview scene.sarz -o scene.png --stretch 1,99.5
+sarzip preview scene.sarz -o scene.tif --north-up --force
+sarzip preview scene.sarz -o vh.png --band 2 --colormap batlow
+sarzip preview scene.sarz -o part.png --window 9000,8000,512,512
+sarzip preview scene.sarz -o part.png --bbox 9.1,54,9.3,54.2 \
+--bbox-crs EPSG:4326
+sarzip preview scene.sarz -o scene.png --model my-model --trust-model
+sarzip preview scene.sarz -o scene.png --device cpu --threads 4 --quiet
+sarzip preview scene.sarz -o scene.png --json | jq .channels""",
     "vrt": """\
 sarzip vrt scene.sarz -o scene.vrt
 sarzip vrt https://example.com/scene.sarz -o scene.vrt --force --quiet
@@ -64,10 +77,16 @@ sarzip vrt scene.sarz -o scene.vrt --json | jq .output""",
 sarzip compare scene.tif back.tif
 sarzip compare scene.tif scene.sarz --domain power
 sarzip compare scene.tif scene.sarz --device cpu --threads 4
+sarzip compare scene.tif back.tif --html report.html --force
 sarzip compare scene.tif back.tif --json | jq .bands""",
+    "stac": """\
+sarzip stac scene.sarz                                 # writes scene.json
+sarzip stac scene.sarz -o - --quiet | jq .properties
+sarzip stac scene.sarz --datetime 2026-01-31T05:59Z --force""",
     "sample": """\
 sarzip sample -o scene.tif
 sarzip sample -o scene.tif --size 4096 --looks 4 --form power --seed 7
+sarzip sample -o scene.tif --dual-pol                  # VV and VH
 sarzip sample -o strip.tif --width 8000 --height 2000 --threads 4
 sarzip sample -o full.tif --like s1-grdh --force --quiet
 sarzip sample -o scene.tif --json | jq .seconds""",
@@ -75,6 +94,7 @@ sarzip sample -o scene.tif --json | jq .seconds""",
 sarzip bench scene.tif
 sarzip bench scenes/ --codecs sarzip,openjpeg --qualities 40,60,80 --curves
 sarzip bench scenes/ --plot curves.png --force --quiet
+sarzip bench scenes/ --html curves.html
 sarzip bench scenes/ --bounded 0.25,0.5 --lossless
 sarzip bench big.tif --effort fast --processes --threads 2 --device cpu
 sarzip bench scene.tif --json > bench.json""",

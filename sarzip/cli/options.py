@@ -13,11 +13,34 @@ if TYPE_CHECKING:
     from sarzip.pipeline.selection import Selection
 N = TypeVar("N")
 
+
+def one_of(*values: str) -> Callable[[str], list[str]]:
+    """What a shell completes the value of an option to."""
+
+    def complete(incomplete: str) -> list[str]:
+        return [value for value in values if value.startswith(incomplete)]
+
+    return complete
+
+
 Packed = Annotated[
     list[str],
     typer.Argument(metavar="FILE...", help=".sarz files, folders of them, URLs, or '-' for stdin."),
 ]
-Device = Annotated[str, typer.Option("--device", help="auto, cpu, cuda or cuda:N.")]
+Device = Annotated[
+    str,
+    typer.Option(
+        "--device", help="auto, cpu, cuda or cuda:N.", autocompletion=one_of("auto", "cpu", "cuda", "cuda:0")
+    ),
+]
+Domain = Annotated[
+    str,
+    typer.Option(
+        "--domain",
+        help="What the values are: auto, amplitude, power or db.",
+        autocompletion=one_of("auto", "amplitude", "power", "db"),
+    ),
+]
 Threads = Annotated[int, typer.Option("--threads", metavar="N", help="Threads; 0 for all cores.")]
 Force = Annotated[bool, typer.Option("--force", help="Replace an output that exists.")]
 Recursive = Annotated[

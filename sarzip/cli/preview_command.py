@@ -18,6 +18,7 @@ from sarzip.cli.options import (
     Threads,
     TrustModel,
     Window,
+    one_of,
     refuse_both_on_stdout,
     selected,
 )
@@ -50,13 +51,18 @@ def preview(
         str,
         typer.Option(
             "--composite",
+            autocompletion=one_of("ratio", "cross-ratio", "difference", "product"),
             help="Of two bands: ratio (VV, VH, VV/VH), cross-ratio (VV, VH, VH/VV), difference (VH, VV, "
             "|VV-VH|) or product (VV, VH, VV·VH).",
         ),
     ] = "ratio",
     colormap: Annotated[
         str | None,
-        typer.Option("--colormap", help="Of one band: viridis, inferno, magma, batlow or romaO (cyclic)."),
+        typer.Option(
+            "--colormap",
+            help="Of one band: viridis, inferno, magma, batlow or romaO (cyclic).",
+            autocompletion=one_of("viridis", "inferno", "magma", "batlow", "romaO"),
+        ),
     ] = None,
     stretch: Annotated[
         str,

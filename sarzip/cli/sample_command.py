@@ -7,18 +7,26 @@ from typing import Annotated
 import typer
 
 from sarzip.cli import render
-from sarzip.cli.options import Force, Json, Quiet, Threads, refuse_both_on_stdout
+from sarzip.cli.options import Force, Json, Quiet, Threads, one_of, refuse_both_on_stdout
 
 
 def sample(
     output: Annotated[str, typer.Option("-o", "--output", metavar="DST", help="The GeoTIFF to write.")],
-    like: Annotated[str | None, typer.Option("--like", help="Imitate a product: s1-grdh.")] = None,
+    like: Annotated[
+        str | None,
+        typer.Option("--like", help="Imitate a product: s1-grdh.", autocompletion=one_of("s1-grdh")),
+    ] = None,
     size: Annotated[int | None, typer.Option("--size", help="Width, and height unless --like.")] = None,
     width: Annotated[int | None, typer.Option("--width", help="Pixels in a row.")] = None,
     height: Annotated[int | None, typer.Option("--height", help="Rows.")] = None,
     looks: Annotated[float | None, typer.Option("--looks", help="Equivalent number of looks.")] = None,
     form: Annotated[
-        str, typer.Option("--form", help="amplitude (uint16), power or db (float32).")
+        str,
+        typer.Option(
+            "--form",
+            help="amplitude (uint16), power or db (float32).",
+            autocompletion=one_of("amplitude", "power", "db"),
+        ),
     ] = "amplitude",
     dual_pol: Annotated[
         bool, typer.Option("--dual-pol", help="Two bands, VV and VH, instead of VV.")

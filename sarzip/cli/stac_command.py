@@ -29,10 +29,7 @@ def stac(
     force: Force = False,
     quiet: Quiet = False,
 ) -> None:
-    """Write a STAC item of FILE, as compress --stac does: time, place, instrument, checksum, error.
-
-    Example: sarzip stac scene.sarz
-    """
+    """Write a STAC item of FILE, as compress --stac does: time, place, instrument, checksum, error."""
     from sarzip.usecases.stac import StacOptions, write_item
 
     written = write_item(file, output, StacOptions(datetime), force)

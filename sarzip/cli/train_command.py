@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from sarzip.cli import render
-from sarzip.cli.options import Quiet
+from sarzip.cli.options import Device, Quiet
 
 if TYPE_CHECKING:
     from sarzip.training.loop import Event, Plan
@@ -20,7 +20,7 @@ def train(
     output: Annotated[
         Path, typer.Option("-o", "--output", metavar="DIR", help="Receives weights, card, log, checkpoint.")
     ],
-    device: Annotated[str, typer.Option("--device", help="auto, cpu, cuda or cuda:N.")] = "auto",
+    device: Device = "auto",
     quiet: Quiet = False,
 ) -> None:
     """Train a model; call it again with the same folder to continue."""
