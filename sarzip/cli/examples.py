@@ -29,7 +29,7 @@ sarzip compress scene.tif -o scene.sarz --verify --strict --force
 sarzip compress in/ -o out/ --recursive --resume --jobs 2 --quiet
 sarzip compress in/ -o out/ --scheduler tcp://head:8786
 sarzip compress scene.tif -o scene.sarz --stac         # and scene.json
-sarzip compress scene.tif -o scene.sarz --stac --datetime 2026-01-31T05:59Z
+sarzip compress scene.tif -o scene.sarz --stac --datetime 2026-01-31T05:59:10Z
 sarzip compress scene.tif -o scene.sarz --json | jq .bpp
 cat scene.tif | sarzip compress - -o - > scene.sarz""",
     "decompress": """\
@@ -82,7 +82,7 @@ sarzip compare scene.tif back.tif --json | jq .bands""",
     "stac": """\
 sarzip stac scene.sarz                                 # writes scene.json
 sarzip stac scene.sarz -o - --quiet | jq .properties
-sarzip stac scene.sarz --datetime 2026-01-31T05:59Z --force""",
+sarzip stac scene.sarz --datetime 2026-01-31T05:59:10Z --force""",
     "sample": """\
 sarzip sample -o scene.tif
 sarzip sample -o scene.tif --size 4096 --looks 4 --form power --seed 7
