@@ -102,6 +102,9 @@ def test_words_for_what_is_wrong(dataset, tmp_path, write_raster) -> None:
         sarzip.write(tmp_path / "a.sarz", dataset, descriptions=["a"])
     with pytest.raises(UsageError, match="is the input itself"):
         sarzip.write(dataset.name, dataset, force=True)
+    sarzip.write(tmp_path / "b.sarz", dataset, LOSSLESS)
+    with sarzip.open(tmp_path / "b.sarz") as packed, pytest.raises(UsageError, match=r"a \.sarz already"):
+        sarzip.write(tmp_path / "a.sarz", packed)
     dataset.close()
     with pytest.raises(UsageError, match=r"scene\.tif: the dataset is closed; open it again"):
         sarzip.write(tmp_path / "a.sarz", dataset)

@@ -105,7 +105,7 @@ def compress(
         typer.Option(
             "--datetime",
             metavar="T",
-            help="For --stac: when the scene was taken (UTC; T or START/END), if tags and name do not tell.",
+            help="For --stac: when the scene was taken (UTC; T or START/END), instead of what it tells.",
         ),
     ] = None,
     force: Force = False,

@@ -23,7 +23,7 @@ def stac(
         typer.Option(
             "--datetime",
             metavar="T",
-            help="When the scene was taken (UTC; T or START/END), if its tags and name do not tell.",
+            help="When the scene was taken (UTC; T or START/END), instead of what its tags and name tell.",
         ),
     ] = None,
     force: Force = False,

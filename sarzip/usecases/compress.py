@@ -57,7 +57,7 @@ class CompressOptions:
     given with one is that of the signal it is put on. group: side of a group in pixels, a multiple of 256.
     verify: decode what was written, before it gets its final name. strict: refuse (InputError) a raster that
     carries what a `.sarz` does not keep. stac: write a STAC item beside the output (see usecases.stac).
-    datetime: when the scene was taken, for that item, where its tags and name do not tell.
+    datetime: when the scene was taken, for that item; counts instead of what its tags and name tell.
     """
 
     fidelity: Fidelity = DEFAULT_FIDELITY

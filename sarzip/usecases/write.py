@@ -26,7 +26,7 @@ from sarzip.errors import UsageError
 from sarzip.pipeline.sources import ArraySource, Source
 from sarzip.raster.info import RasterInfo, describe
 from sarzip.usecases.compress import CompressOptions, CompressReport, Job, compress_job
-from sarzip.usecases.open import open_file
+from sarzip.usecases.open import SarzFile, open_file
 
 
 def write(
@@ -56,7 +56,9 @@ def write(
     given = {key: value for key, value in given.items() if value is not None}
     source: Source
     name = ""
-    if hasattr(array, "block_windows"):  # which only datasets of rasterio have
+    if isinstance(array, SarzFile):
+        raise UsageError(f"{array.name}: is a .sarz already; copy it, or write what its `read` gives")
+    if hasattr(array, "block_windows"):  # which only datasets have
         if mask is not None:
             raise UsageError("`mask`: of arrays; a dataset has its own")
         source, name = _dataset(array, given, tags), array.name
