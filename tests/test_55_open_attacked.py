@@ -102,7 +102,7 @@ def test_a_dataset_that_is_closed_while_it_is_read(packed):
     def read() -> None:
         try:
             while True:
-                dataset.read(1, ((0, 20), (0, 20)))
+                dataset.read(1, window=((0, 20), (0, 20)))
         except SarzipError as error:
             heard.append(error)
 
@@ -157,7 +157,7 @@ def test_nodata_that_no_sample_can_be_is_none(dtype, nodata, held, tmp_path):
         assert dataset.nodata == held
         found = np.ma.getmaskarray(dataset.read(1, masked=True))
         assert found.sum() == (held is not None) == found[3, 4]
-        assert dataset.read(1, ((-2, 9), (0, 9)), boundless=True)[0, 0] == np.float64(held or 0).astype(dtype)
+        assert dataset.read(1, window=((-2, 9), (0, 9)), boundless=True)[0, 0] == np.float64(held or 0).astype(dtype)
 
 
 def test_rational_polynomials_that_are_not_complete(tmp_path):

@@ -201,7 +201,8 @@ def compress(
             report = compress(spooled.path, destination, options, progress)
         notes = report.notes if spooled.note is None else (spooled.note, *report.notes)
         return replace(report, source=STANDARD_STREAM, notes=notes)
-    check_destination(destination, options.force)  # before anything is read
+    check_destination(destination, options.force)  # both before anything is read
+    refuse_same_file(source, destination)
     machine = choose_machine(options.device, options.threads)
     source_bytes = Path(source).stat().st_size if Path(source).is_file() else 0
     with naming(str(source)), RasterSource.open(str(source), machine.threads) as raster:

@@ -185,10 +185,10 @@ def _look(dataset: Any) -> None:
     rows, columns = min(dataset.height, 30), min(dataset.width, 20)
     window = ((0, rows), (dataset.width - columns, dataset.width))
     for number in dataset.indexes[:3]:
-        part = dataset.read(number, window, masked=True)
+        part = dataset.read(number, window=window, masked=True)
         assert part.shape == (rows, columns) and part.dtype == dataset.dtypes[number - 1]
     small = rows // 4 + 1, columns // 4 + 1
-    assert dataset.read(1, window, small).shape == small
+    assert dataset.read(1, window=window, out_shape=small).shape == small
 
 
 def check_chunk(data: bytes) -> None:
