@@ -9,13 +9,15 @@ import typer
 
 from sarzip.cli import render
 from sarzip.cli.html_output import check_html, write_html
-from sarzip.cli.options import Device, Force, Json, Quiet, Threads, one_of
+from sarzip.cli.options import Device, Force, Json, Quiet, Threads, listed, one_of
 from sarzip.errors import UsageError
 
 if TYPE_CHECKING:
     from sarzip.bench.promises import PromiseReport
     from sarzip.bench.run import BenchReport
     from sarzip.usecases.compress import CompressOptions
+
+_NUMBERS = "numbers, separated by commas"
 
 
 def bench(
@@ -78,7 +80,7 @@ def bench(
         elif html != STANDARD_STREAM:
             _print_promises(promises, choose_machine("cpu", threads).threads, quiet)
         return
-    settings = _numbers("--qualities", qualities) if qualities else QUALITIES
+    settings = listed("--qualities", qualities, _NUMBERS, float) if qualities else QUALITIES
     chosen = choose_codecs(names, options, choose_machine("cpu", threads).threads, settings, processes)
     report = bench(paths, chosen, lambda text: render.say(text, quiet))
     if plot:
@@ -159,7 +161,7 @@ def _promises(
     threads = choose_machine("cpu", options.threads).threads
     if lossless:
         return bench_lossless(paths, options, threads, tell)
-    bounds = BOUNDS_DB if bounded == "all" else _numbers("--bounded", str(bounded))
+    bounds = BOUNDS_DB if bounded == "all" else listed("--bounded", str(bounded), _NUMBERS, float)
     return bench_bounded(paths, bounds, options, threads, tell)
 
 
@@ -194,13 +196,6 @@ def _print_promises(report: PromiseReport, threads: int, quiet: bool) -> None:
         for row in report.rows()
     ]
     render.print_table(f"{report.machine}, {threads} threads", header, rows)
-
-
-def _numbers(option: str, text: str) -> tuple[float, ...]:
-    try:
-        return tuple(float(each) for each in text.split(","))
-    except ValueError:
-        raise UsageError(f"{option} {text}: expected numbers, separated by commas") from None
 
 
 def _rasters(path: Path) -> list[Path]:

@@ -95,7 +95,8 @@ sarzip bench scene.tif
 sarzip bench scenes/ --codecs sarzip,openjpeg --qualities 40,60,80 --curves
 sarzip bench scenes/ --plot curves.png --force --quiet
 sarzip bench scenes/ --html curves.html
-sarzip bench scenes/ --bounded 0.25,0.5 --lossless
+sarzip bench scenes/ --bounded 0.25,0.5
+sarzip bench scenes/ --lossless
 sarzip bench big.tif --effort fast --processes --threads 2 --device cpu
 sarzip bench scene.tif --json > bench.json""",
     "train": """\

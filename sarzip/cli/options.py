@@ -91,19 +91,24 @@ def selected(
 
     pixels, rectangle = None, None
     if window is not None:
-        column, row, width, height = _four("--window", window, "COL,ROW,W,H in whole pixels", int)
+        column, row, width, height = listed("--window", window, "COL,ROW,W,H in whole pixels", int, 4)
         pixels = (column, row, width, height)
     if bbox is not None:
-        west, south, east, north = _four("--bbox", bbox, "W,S,E,N", float)
+        west, south, east, north = listed("--bbox", bbox, "W,S,E,N", float, 4)
         rectangle = (west, south, east, north)
     return Selection(pixels, rectangle, bbox_crs, tuple(bands or ()), scale)
 
 
-def _four(option: str, text: str, names: str, kind: Callable[[str], N]) -> list[N]:
+def listed(
+    option: str, text: str, names: str, kind: Callable[[str], N], count: int | None = None
+) -> tuple[N, ...]:
+    """The parts of an option's text between its commas; UsageError where they are not of a kind, or not so
+    many.
+    """
     parts = text.split(",")
     try:
-        if len(parts) != 4:
+        if count not in (None, len(parts)):
             raise ValueError
-        return [kind(part) for part in parts]
+        return tuple(kind(part) for part in parts)
     except ValueError:
         raise UsageError(f"{option} {text}: expected {names}") from None

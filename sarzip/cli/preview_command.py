@@ -18,11 +18,11 @@ from sarzip.cli.options import (
     Threads,
     TrustModel,
     Window,
+    listed,
     one_of,
     refuse_both_on_stdout,
     selected,
 )
-from sarzip.errors import UsageError
 
 if TYPE_CHECKING:
     from sarzip.picture.draw import Channel
@@ -90,10 +90,7 @@ def preview(
     json: Json = False,
     quiet: Quiet = False,
 ) -> None:
-    """Draw a quick look, with its place on the map: gray or --colormap for one band, a composite for two.
-
-    Example: sarzip preview scene.sarz -o scene.png --limits -25,0 --north-up
-    """
+    """Draw a quick look, with its place on the map: gray or --colormap for one band, a composite for two."""
     from sarzip.picture.draw import Look
     from sarzip.usecases.preview import PreviewOptions, preview
 
@@ -127,8 +124,5 @@ def _channel(channel: Channel) -> str:
 
 
 def _two(option: str, text: str) -> tuple[float, float]:
-    try:
-        low, high = (float(part) for part in text.split(","))
-    except ValueError:
-        raise UsageError(f"{option} {text}: expected LOW,HIGH") from None
+    low, high = listed(option, text, "LOW,HIGH", float, 2)
     return low, high

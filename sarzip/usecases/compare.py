@@ -27,7 +27,7 @@ from sarzip.report.comparison import BandComparison, Comparison
 from sarzip.system.machine import choose_machine
 from sarzip.system.outputs import STANDARD_STREAM, check_destination, naming, refuse_same_file
 from sarzip.usecases.image_pair import Image, is_sarz, open_image, together, valid_values
-from sarzip.usecases.promises import asked_of, judged
+from sarzip.usecases.promises import judged, promised_by
 
 __all__ = ["BandComparison", "Comparison", "compare"]
 
@@ -136,7 +136,7 @@ def _comparison(
     decoded: str | os.PathLike[str],
 ) -> Comparison:
     bands = tuple(_compare_bands(work, watch))
-    return Comparison(*about, bands, tuple(judged(asked_of(decoded), bands)))
+    return Comparison(*about, bands, tuple(judged(promised_by(decoded), bands)))
 
 
 def _compare_bands(work: Work, watch: Watch) -> Iterator[BandComparison]:

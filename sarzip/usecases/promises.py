@@ -9,11 +9,11 @@ from dataclasses import dataclass, replace
 
 from sarzip.container.georeference import OWN_TAGS, decode
 from sarzip.measure import Quality
-from sarzip.pipeline.bounds import bound_of
 from sarzip.pipeline.sarzfile import open_sarz
 from sarzip.raster import RasterSource
 from sarzip.report.comparison import BandComparison, Promise
 from sarzip.system.outputs import naming
+from sarzip.usecases.coding import coding_of
 from sarzip.usecases.image_pair import is_sarz
 
 _UNITS = {"MAX_ERROR_DB": "db", "MAX_ERROR": "value"}
@@ -30,21 +30,21 @@ class Asked:
     domain: str = ""
 
 
-def asked_of(path: str | os.PathLike[str]) -> tuple[Asked, ...]:
+def promised_by(path: str | os.PathLike[str]) -> tuple[Asked, ...]:
     """The promises that a file makes. Raises InputError or CorruptError."""
     return tuple(_of_sarz(path) if is_sarz(path) else _of_raster(path))
 
 
 def _of_sarz(path: str | os.PathLike[str]) -> Iterator[Asked]:
     with open_sarz(path) as (header, _):
-        for each in header.sets:
-            bound = bound_of(each)
-            for band in each.bands:
-                if bound is not None:
-                    unit = "db" if bound.decibels else "value"
-                    yield Asked(band, unit, bound.size, header.bands[band].domain)
-                elif each.lossless:
-                    yield Asked(band, "exact")
+        for band, coding in enumerate(coding_of(header, None)):
+            domain = header.bands[band].domain
+            if coding.max_error_db is not None:
+                yield Asked(band, "db", coding.max_error_db, domain)
+            elif coding.max_error is not None:
+                yield Asked(band, "value", coding.max_error, domain)
+            elif coding.treatment == "exact":
+                yield Asked(band, "exact")
 
 
 def _of_raster(path: str | os.PathLike[str]) -> Iterator[Asked]:
