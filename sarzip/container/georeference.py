@@ -47,6 +47,8 @@ from sarzip.errors import CorruptError
 Namespaces = Mapping[str, Mapping[str, str]]
 
 IDENTITY = (1.0, 0.0, 0.0, 0.0, 1.0, 0.0)
+RED, GREEN, BLUE, ALPHA = 3, 4, 5, 6
+"""Of the colours of Metadata, which are GDAL's colour interpretation."""
 MAX_GCPS = 1 << 20
 _GRAY = 1
 _MOST_COLOUR = 255

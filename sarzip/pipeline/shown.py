@@ -20,7 +20,7 @@ from numpy.typing import NDArray
 from sarzip.codec.signal.boxes import SCALES
 from sarzip.codec.signal.radiometry import DOMAINS
 from sarzip.container import Header
-from sarzip.container.georeference import Metadata
+from sarzip.container.georeference import ALPHA, BLUE, GREEN, RED, Metadata
 from sarzip.grid import Window
 from sarzip.kinds import Kind
 from sarzip.kinds.units import read_unit
@@ -37,8 +37,6 @@ from sarzip.pipeline.sarzfile import SarzPart
 from sarzip.pipeline.selection import Region
 from sarzip.system.machine import Machine
 
-RED, GREEN, BLUE, ALPHA = 3, 4, 5, 6
-"""GDAL's colour interpretation."""
 _FILLS = (9999, 99999)
 """What is written where there is nothing, although it is greater than any measurement."""
 _LABELS = (Kind.CLASS, Kind.DATE, Kind.COUNT)

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from sarzip.codec.signal.boxes import SCALES
 from sarzip.container import Header
-from sarzip.container.georeference import Metadata
+from sarzip.container.georeference import ALPHA, Metadata
 from sarzip.errors import UsageError
 from sarzip.usecases.resample import held_nodata
 
@@ -21,9 +21,6 @@ if TYPE_CHECKING:
     from rasterio.rpc import RPC
     from rasterio.transform import Affine
     from rasterio.windows import Window as RasterWindow
-
-ALPHA = 6
-"""GDAL's colour interpretation of a band of opacity."""
 
 
 class NoSuchBand(UsageError, IndexError):
